@@ -1,0 +1,36 @@
+/** Every limit of the engine, in one place, with the relations between them asserted. Units are in the names. */
+import { assert } from './assert.ts';
+
+/** Rows in a batch at most. Kernels' scratch and operators' buffers are sized by it. */
+export const batchRowsMax = 4096;
+/** Leaf columns of a row at most. */
+export const columnsMax = 1024;
+/** Slots of a job at most. */
+export const slotsMax = 256;
+/** Key groups of a job: the unit of rescale; the first bits of a key's hash. */
+export const keyGroupBits = 10;
+export const keyGroups = 1 << keyGroupBits;
+/** State pages. */
+export const pageBytes = 16 * 1024;
+/** Rings. A frame is at most a quarter of its ring; longer records are chunked. */
+export const ringBytesMin = 32 * 1024;
+export const ringBytesMax = 1024 * 1024;
+export const frameHeaderBytes = 64;
+export const frameBytesMaxOf = (ringBytes: number): number => ringBytes / 4;
+/** One value's bytes at most (a string; a record may be larger). */
+export const valueBytesMax = 64 * 1024 * 1024;
+/** A dictionary beyond either goes plain. */
+export const dictionaryEntriesMax = 65_536;
+export const dictionaryBytesMax = 1024 * 1024;
+/** A slot's memory. */
+export const slotBytesMin = 16 * 1024 * 1024;
+export const slotBytesMax = 4 * 1024 * 1024 * 1024 - 65_536;
+/** A step of a task ends after about this long. */
+export const stepMs = 5;
+/** Gathered rows cross at the latest after this long. */
+export const flushMs = 5;
+/** A user function that runs longer in one call is ended (the thread with it). */
+export const userCallMsMax = 30_000;
+
+assert(slotsMax <= keyGroups, 'a slot without a key group');
+assert(batchRowsMax % 64 === 0, 'bitmaps of a batch end on a word');

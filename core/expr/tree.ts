@@ -1,0 +1,60 @@
+/**
+ * Expressions as data. Two trees: `UnboundExpr` is what the API (and later SQL) says, by column names; `Expr` is what
+ * `bind` makes of it against a layout: columns by leaf index, every node typed. Both are plain JSON.
+ */
+import type { DataType } from '../record/types.ts';
+
+/**
+ * A literal's value as JSON: BOOLEAN a boolean; INT and DATE (days) a number; BIGINT and TIMESTAMP (ticks of its own
+ * precision) a decimal string; DOUBLE a number or 'NaN', 'Infinity', '-Infinity', '-0'; VARCHAR a string; null is NULL.
+ */
+export type LiteralValue = boolean | number | string | null;
+
+export type UnboundExpr =
+  /** `path` reaches into ROWs: ['window', 'start']. */
+  | { readonly kind: 'column'; readonly path: readonly string[] }
+  /** Without a `type` the literal takes the type its neighbours ask for (a number beside a BIGINT is a BIGINT). */
+  | { readonly kind: 'literal'; readonly value: LiteralValue; readonly type: DataType | null }
+  /** `fn` is a name of the function registry (functions.ts): 'gt', 'plus', 'upper', … */
+  | { readonly kind: 'call'; readonly fn: string; readonly args: readonly UnboundExpr[] }
+  | { readonly kind: 'cast'; readonly arg: UnboundExpr; readonly type: DataType; readonly safe: boolean }
+  | {
+      readonly kind: 'case';
+      readonly branches: readonly { readonly when: UnboundExpr; readonly then: UnboundExpr }[];
+      readonly otherwise: UnboundExpr;
+    }
+  | {
+      readonly kind: 'aggregate';
+      readonly fn: AggregateName;
+      readonly arg: UnboundExpr | null;
+      readonly filter: UnboundExpr | null;
+      readonly distinct: boolean;
+    };
+
+export type AggregateName = 'count' | 'sum' | 'min' | 'max' | 'avg';
+
+/** A typed expression over the leaves of one layout. No aggregates: the planner has taken them out. */
+export type Expr = (
+  | { readonly kind: 'column'; readonly index: number }
+  | { readonly kind: 'literal'; readonly value: LiteralValue }
+  | { readonly kind: 'call'; readonly fn: string; readonly args: readonly Expr[] }
+  | { readonly kind: 'cast'; readonly arg: Expr; readonly safe: boolean }
+  | {
+      readonly kind: 'case';
+      readonly branches: readonly { readonly when: Expr; readonly then: Expr }[];
+      readonly otherwise: Expr;
+    }
+) & { readonly type: DataType; readonly nullable: boolean };
+
+/** One aggregate over columns of its input (the planner projects computed arguments into columns first). */
+export interface AggregateCall {
+  readonly fn: AggregateName;
+  /** Leaf index of the argument; null for COUNT(*). */
+  readonly arg: number | null;
+  readonly argType: DataType | null;
+  /** Leaf index of a BOOLEAN column: rows where it is not TRUE do not count (FILTER). */
+  readonly filter: number | null;
+  /** Type of the result. */
+  readonly type: DataType;
+  readonly nullable: boolean;
+}

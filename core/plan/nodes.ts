@@ -1,0 +1,130 @@
+/**
+ * The logical plan: what was asked for, as plain JSON, by logical column names and unbound expressions. The API (and
+ * later SQL) makes it; the planner checks, rewrites and turns it into chains (physical.ts). Nodes are frozen, in
+ * topological order; equal sub-plans are one node.
+ */
+import type { ConnectorSpec } from '../ports/connector.ts';
+import type { UnboundExpr } from '../expr/tree.ts';
+import type { Fields } from '../record/types.ts';
+
+export interface Plan {
+  readonly version: 1;
+  readonly name: string;
+  readonly nodes: readonly PlanNode[];
+  /** The job's ends, in the order they were returned; a job that returns one end has one, named `result`. */
+  readonly outputs: readonly { readonly name: string; readonly node: string }[];
+}
+
+/** Output `port` of a node: 0 the main one, 1 the first side output. */
+export interface NodeRef {
+  readonly node: string;
+  readonly port: number;
+}
+
+interface NodeHead {
+  /** `n0`, `n1`, … by position of construction. */
+  readonly id: string;
+  /** What `.named()` said. */
+  readonly name: string | null;
+  /** `delays.ts:10`. */
+  readonly callSite: string | null;
+  readonly inputs: readonly NodeRef[];
+}
+
+export interface SourceNode extends NodeHead {
+  readonly kind: 'source';
+  readonly connector: ConnectorSpec;
+  /** The declared schema, a checked cast; null: the place's own columns. */
+  readonly schema: Fields | null;
+  readonly bounded: boolean;
+}
+export interface EventTimeNode extends NodeHead {
+  readonly kind: 'eventTime';
+  readonly column: string;
+  readonly outOfOrdernessMs: number;
+  /** null: never idle. */
+  readonly idleAfterMs: number | null;
+}
+export interface FilterNode extends NodeHead {
+  readonly kind: 'filter';
+  readonly condition: UnboundExpr;
+}
+/** select, with, pick, drop: all of them say every column that comes out. */
+export interface ProjectNode extends NodeHead {
+  readonly kind: 'project';
+  readonly columns: readonly { readonly name: string; readonly expr: UnboundExpr }[];
+  /** `with`: columns of the input that are not named stay, in place. */
+  readonly keepOthers: boolean;
+  /** `drop`: these go. */
+  readonly dropped: readonly string[];
+}
+/** JavaScript per row or per Arrow batch; `functionId` is resolved against the job module in every slot. */
+export interface MapNode extends NodeHead {
+  readonly kind: 'map';
+  readonly style: 'map' | 'flatMap' | 'mapBatch';
+  readonly functionId: string;
+  readonly schema: Fields;
+}
+export interface UnionNode extends NodeHead {
+  readonly kind: 'union';
+}
+export type WindowSpec =
+  | { readonly kind: 'tumble'; readonly sizeMs: number; readonly offsetMs: number }
+  | { readonly kind: 'hop'; readonly sizeMs: number; readonly slideMs: number; readonly offsetMs: number };
+/** Port 0: results; port 1: late rows as they came. */
+export interface AggregateNode extends NodeHead {
+  readonly kind: 'aggregate';
+  /** Column names, in the order of the result; the window stands among them as null. Empty: one group of all rows. */
+  readonly keys: readonly (string | null)[];
+  readonly window: WindowSpec | null;
+  /** Group-level expressions: aggregates and what is computed from them and the keys. */
+  readonly columns: readonly { readonly name: string; readonly expr: UnboundExpr }[];
+  readonly allowedLatenessMs: number;
+}
+export interface DistinctNode extends NodeHead {
+  readonly kind: 'distinct';
+}
+export interface OrderKey {
+  readonly column: string;
+  readonly descending: boolean;
+}
+/** Nulls order as the least value: first ascending, last descending (Flink's default). */
+export interface SortNode extends NodeHead {
+  readonly kind: 'sort';
+  readonly by: readonly OrderKey[];
+}
+export interface LimitNode extends NodeHead {
+  readonly kind: 'limit';
+  readonly rows: number;
+}
+export interface TopNNode extends NodeHead {
+  readonly kind: 'topN';
+  /** Column names (a window key by its column name `window`); empty: of all rows. */
+  readonly partitionBy: readonly string[];
+  readonly by: readonly OrderKey[];
+  readonly n: number;
+  readonly using: 'ROW_NUMBER' | 'RANK' | 'DENSE_RANK';
+  readonly rankAs: string | null;
+}
+export interface SinkNode extends NodeHead {
+  readonly kind: 'sink';
+  /** `collect`-like ends (no `.to`) have the connector kind `handle`: rows go to the job's handle. */
+  readonly connector: ConnectorSpec;
+  /** The sink's declared schema; rows must fit it. */
+  readonly schema: Fields | null;
+}
+
+export type PlanNode =
+  | SourceNode
+  | EventTimeNode
+  | FilterNode
+  | ProjectNode
+  | MapNode
+  | UnionNode
+  | AggregateNode
+  | DistinctNode
+  | SortNode
+  | LimitNode
+  | TopNNode
+  | SinkNode;
+export type PlanNodeKind = PlanNode['kind'];

@@ -1,0 +1,119 @@
+/**
+ * The physical plan: chains of operators joined by edges. Plain JSON; what the coordinator deploys and what every slot
+ * builds its tasks from. Everything here speaks of leaf columns by index.
+ */
+import type { ConnectorSpec, ReadRequest } from '../ports/connector.ts';
+import type { AggregateCall, Expr } from '../expr/tree.ts';
+import type { Layout } from '../record/layout.ts';
+import type { Fields } from '../record/types.ts';
+import type { WindowSpec } from './nodes.ts';
+
+export interface PhysicalPlan {
+  readonly version: 1;
+  readonly name: string;
+  readonly chains: readonly Chain[];
+  readonly edges: readonly Edge[];
+  /** All sources are bounded (and the run is not forced to stream): no row is late, only final rows are emitted. */
+  readonly bounded: boolean;
+}
+
+/** Fused operators that run in one task per subtask. Operators are in topological order; operator 0 reads the inputs. */
+export interface Chain {
+  readonly id: number;
+  /** Subtasks: subtask i runs in slot i. */
+  readonly parallelism: number;
+  /** `caller`: the thread that called `run` (in-process sources and sinks); its parallelism is 1. */
+  readonly place: 'slots' | 'caller';
+  readonly operators: readonly ChainOperator[];
+  /** Edge ids by input port of operator 0; several edges on one port are a union. */
+  readonly inputs: readonly (readonly number[])[];
+}
+
+export interface ChainOperator {
+  readonly node: PhysicalNode;
+  /** Stable id (state is kept under it) and the name `explain` and errors show. */
+  readonly id: string;
+  readonly name: string;
+  readonly callSite: string | null;
+  /** Layout of what comes out, by output port. */
+  readonly outputs: readonly Layout[];
+  /** Where each output port's batches go; several targets: each gets every batch. */
+  readonly targets: readonly (readonly Target[])[];
+}
+export type Target =
+  | { readonly kind: 'operator'; readonly index: number; readonly port: number }
+  | { readonly kind: 'edge'; readonly edge: number };
+
+export type Exchange =
+  /** Subtask i to subtask i. */
+  | { readonly kind: 'forward' }
+  /** By the hash of leaf columns: first bits → key group → subtask by range. */
+  | { readonly kind: 'hash'; readonly keys: readonly number[] }
+  /** Every row to every subtask. */
+  | { readonly kind: 'broadcast' }
+  /** Frame by frame, round robin; to one subtask it gathers. */
+  | { readonly kind: 'rebalance' };
+
+export interface Edge {
+  readonly id: number;
+  readonly from: { readonly chain: number; readonly operator: number; readonly port: number };
+  readonly to: { readonly chain: number; readonly port: number };
+  readonly exchange: Exchange;
+  readonly layout: Layout;
+  /** Whether row kinds other than +I may cross. */
+  readonly updating: boolean;
+}
+
+export interface WatermarkSpec {
+  /** Leaf index of the TIMESTAMP column. */
+  readonly column: number;
+  readonly outOfOrdernessMs: number;
+  readonly idleAfterMs: number | null;
+}
+
+export interface SortKey {
+  readonly column: number;
+  readonly descending: boolean;
+}
+
+export type PhysicalNode =
+  /** Emits `request.layout`. Watermarks per split when `watermark` is set. */
+  | { readonly kind: 'source'; readonly connector: ConnectorSpec; readonly request: ReadRequest; readonly watermark: WatermarkSpec | null }
+  /** Event time assigned where it could not be pushed into a source. Passes rows on. */
+  | { readonly kind: 'watermark'; readonly watermark: WatermarkSpec }
+  /** Filter (rows where it is TRUE stay), then one expression per output leaf. One compiled loop. */
+  | { readonly kind: 'project'; readonly filter: Expr | null; readonly columns: readonly Expr[] }
+  /** `rowtime`: leaf index of the hidden event time in the input, which is passed on as the last output leaf. */
+  | { readonly kind: 'map'; readonly style: 'map' | 'flatMap' | 'mapBatch'; readonly functionId: string; readonly input: Fields; readonly output: Fields; readonly rowtime: number | null }
+  /**
+   * Grouped aggregation. Output leaves: keys in order (the window's start and end last among the keys), then one per
+   * call; then, windowed, `$rowtime` = window end − 1 ms. `partial` emits keys, then (windowed) the slice's end as
+   * BIGINT, then accumulator columns (`partialLayout` of core/compile/aggregate.ts), which `final` takes.
+   * Output port 1 (single and final, windowed): late rows as they came in.
+   */
+  | {
+      readonly kind: 'aggregate';
+      readonly phase: 'single' | 'partial' | 'final';
+      readonly keys: readonly number[];
+      readonly calls: readonly AggregateCall[];
+      readonly window: WindowSpec | null;
+      /** Leaf index of `$rowtime` (partial, single) or of the slice end (final); null without a window. */
+      readonly time: number | null;
+      readonly allowedLatenessMs: number;
+    }
+  /** Bounded input. Sorts the subtask's rows; `merge`: inputs are sorted channels, merged (parallelism 1). */
+  | { readonly kind: 'sort'; readonly by: readonly SortKey[]; readonly limit: number | null }
+  | { readonly kind: 'limit'; readonly rows: number }
+  /** First n by order, of all rows or of each partition; on unbounded input an updating result. `rank`: whether a BIGINT rank is the last leaf before `$rowtime`. */
+  | {
+      readonly kind: 'topN';
+      readonly phase: 'single' | 'partial' | 'final';
+      readonly partitionBy: readonly number[];
+      readonly by: readonly SortKey[];
+      readonly n: number;
+      readonly using: 'ROW_NUMBER' | 'RANK' | 'DENSE_RANK';
+      readonly rank: boolean;
+    }
+  /** Writes rows of logical type `fields` (leaves in order; `$rowtime` is not there). */
+  | { readonly kind: 'sink'; readonly connector: ConnectorSpec; readonly output: string; readonly fields: Fields; readonly updating: boolean };
+export type PhysicalKind = PhysicalNode['kind'];

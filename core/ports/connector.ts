@@ -1,0 +1,158 @@
+/**
+ * Connectors as core sees them. A place is described by JSON (a `ConnectorSpec`, part of the plan); the connector of its
+ * `kind` does the work. Reading: an enumerator (coordinator) lists splits, readers (slots) read them with positions.
+ * Writing: one writer per subtask; files appear under their final name only when whole.
+ */
+import type { Batch } from '../record/batch.ts';
+import type { Layout } from '../record/layout.ts';
+import type { SlotMemory } from '../record/memory.ts';
+import type { Fields } from '../record/types.ts';
+import type { Kernels } from './kernels.ts';
+
+/** A place, as the plan holds it: JSON only, no secrets expanded. */
+export interface ConnectorSpec {
+  /** `parquet`, `jsonl`, `collection`, `generator`, … */
+  readonly kind: string;
+  /** For people: `flights-3m.parquet`. */
+  readonly label: string;
+  readonly options: Readonly<Record<string, Json>>;
+}
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+
+/** A part of a source that one reader reads: JSON, so that it can move. */
+export interface Split {
+  /** Unique within the source. */
+  readonly id: string;
+  readonly options: Readonly<Record<string, Json>>;
+  /** Where to begin; null: at its start. What `SplitReader.position` gave. */
+  readonly position: Json;
+  readonly estimatedRows: number | null;
+  /** The least event time in it, in ticks of the event-time column, where statistics know it; a decimal string. */
+  readonly minimum: string | null;
+}
+
+/** What planning needs to know of a source. */
+export interface SourceInfo {
+  /** Columns of the place itself, whatever the declared schema says. */
+  readonly fields: Fields;
+  readonly bounded: boolean;
+  readonly estimatedRows: number | null;
+  /** Where it is read: in the slots, or on the thread that called `run` (collections, iterables, channels). */
+  readonly place: 'slot' | 'caller';
+  /** Notes for `explain`: what is decoded by whom, what is not and why. */
+  readonly notes: readonly string[];
+}
+
+/** A conjunct that a source may use to leave out row groups: leaf `column` compared with a literal. Never exact: rows are filtered again. */
+export interface PruneCondition {
+  readonly column: string;
+  readonly op: 'eq' | 'lt' | 'lte' | 'gt' | 'gte';
+  readonly value: boolean | number | string;
+}
+
+/** What a reader is asked for. */
+export interface ReadRequest {
+  /** Leaves to read, in this order, with the declared types; a type that differs from the file's is cast, checked. */
+  readonly layout: Layout;
+  readonly prune: readonly PruneCondition[];
+  /** Column whose `minimum` splits should tell. */
+  readonly timeColumn: string | null;
+}
+
+export interface SourceConnector {
+  readonly kind: string;
+  /** Looks at the place (coordinator side). Errors: `source/…` with path and position. */
+  describe(spec: ConnectorSpec, resource: (id: string) => unknown): Promise<SourceInfo>;
+  /** Its splits, in reading order. `parallelism` is a hint. */
+  enumerate(
+    spec: ConnectorSpec,
+    request: ReadRequest,
+    parallelism: number,
+    resource: (id: string) => unknown,
+  ): Promise<readonly Split[]>;
+  /** A reader factory for one subtask: buffers are taken from the arena once and reused for every split. */
+  reader(spec: ConnectorSpec, request: ReadRequest, context: ReaderContext): SourceReader;
+}
+
+export interface ReaderContext {
+  readonly memory: SlotMemory;
+  readonly kernels: Kernels;
+  readonly batchRows: number;
+  readonly subtask: number;
+  /** Wakes the task after a `starved` (called from a callback of the reader's own, on the slot's thread). */
+  wake(): void;
+  /** A monotonic clock for rate limits, milliseconds. */
+  monotonicMs(): number;
+  /** Asks to be polled again at that monotonic time. */
+  wakeAt(monotonicMs: number): void;
+  /** What `spec.options.resource` names: values that are no JSON. Place `slot`: a structured clone (shared buffers stay shared); place `caller`: the value itself (rows, iterables, callbacks). */
+  resource(id: string): unknown;
+  /** Number of ids for dictionaries: each call a new one, unique within the slot. */
+  nextDictionaryId(): number;
+}
+
+export const PollStatus = {
+  /** `batch` holds rows, valid until the next poll. */ moved: 0,
+  /** Nothing now; `wake` or `wakeAt` will tell. */ starved: 1,
+  /** The split is finished. */ ended: 2,
+} as const;
+export type PollStatus = (typeof PollStatus)[keyof typeof PollStatus];
+
+/** Reads one split at a time. Synchronous: a poll does at most a few milliseconds of work. */
+export interface SourceReader {
+  open(split: Split): void;
+  poll(): PollStatus;
+  /** The rows of the last `moved`. */
+  readonly batch: Batch;
+  /** Position behind the last batch: opening the split there goes on with the next row. */
+  position(): Json;
+  close(): void;
+}
+
+/** Which changes a sink takes. */
+export type AcceptedChanges = 'insert' | 'all';
+
+export interface SinkInfo {
+  readonly accepts: AcceptedChanges;
+  /** Writers at most: 1 for a single file. */
+  readonly parallelismMax: number;
+  /** Where rows are received: in the slots, or on the thread that called `run` (print, callbacks, iterators). */
+  readonly place: 'slot' | 'caller';
+}
+
+export interface SinkConnector {
+  readonly kind: string;
+  /** Checks that the place can take such rows. `updating`: row kinds will come. Errors: `plan/changelog`, `sink/…`. */
+  describe(spec: ConnectorSpec, fields: Fields, updating: boolean): SinkInfo;
+  /** One writer of one subtask. */
+  writer(spec: ConnectorSpec, fields: Fields, context: WriterContext): SinkWriter;
+}
+
+export interface WriterContext {
+  readonly memory: SlotMemory;
+  readonly kernels: Kernels;
+  readonly layout: Layout;
+  readonly batchRows: number;
+  readonly subtask: number;
+  readonly parallelism: number;
+  /** See `ReaderContext.resource`. */
+  resource(id: string): unknown;
+  /** Wakes the task after a `write` that answered false. */
+  wake(): void;
+  /** Unique to this attempt of the job: names of files in progress carry it. */
+  readonly attemptId: string;
+}
+
+/** Writes rows of one subtask. Synchronous, like operators. A single-threaded writer of bounded buffering. */
+export interface SinkWriter {
+  /** False: nothing of `batch` was taken (a receiver on the caller's thread is behind); `wake` will tell when to try again. */
+  write(batch: Batch): boolean;
+  /** Hands what is buffered to the place (not yet committed). */
+  flush(): void;
+  /** The input has ended or the job was stopped in order: make everything durable and visible under its final name. */
+  finish(): void;
+  /** The attempt is over without success: remove what is in progress. Also called after `finish`. */
+  close(): void;
+  /** Bytes written so far. */
+  readonly bytes: number;
+}
