@@ -39,6 +39,10 @@ export interface Operator {
   flush?(out: Output): Progress;
   /** All inputs ended: emit whatever is still held. */
   onEnd?(out: Output): Progress;
+  /** It wants no more rows (a LIMIT that has them): the runtime ends its input early. */
+  readonly satisfied?: boolean;
+  /** The last `more` means that something outside is behind and will wake the task; resuming at once would be in vain. */
+  readonly blocked?: boolean;
   /** Release what lies outside the slot's memory (file handles). Called once, also after a failure. */
   close?(): void;
 }

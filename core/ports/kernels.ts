@@ -8,9 +8,18 @@
  * and joined here.
  */
 import type { ExchangeKernels } from './kernels-exchange.ts';
+import type { GenerateKernels } from './kernels-generate.ts';
 import type { HashKernels } from './kernels-hash.ts';
 import type { SortKernels } from './kernels-sort.ts';
 import type { StateKernels } from './kernels-state.ts';
 import type { StringKernels } from './kernels-string.ts';
+import type { TimeKernels } from './kernels-time.ts';
 
-export interface Kernels extends HashKernels, ExchangeKernels, StateKernels, SortKernels, StringKernels {}
+export interface Kernels
+  extends HashKernels,
+    ExchangeKernels,
+    GenerateKernels,
+    StateKernels,
+    SortKernels,
+    StringKernels,
+    TimeKernels {}

@@ -1,0 +1,28 @@
+/** The end of a chain: rows go to a connector's writer. It knows neither file nor receiver. */
+import type { SinkWriter } from '../ports/connector.ts';
+import type { Batch } from '../record/batch.ts';
+import { type Operator, Progress } from './operator.ts';
+
+export function sinkOperator(writer: SinkWriter): Operator {
+  let waiting: Batch | null = null;
+  const write = (batch: Batch): Progress => {
+    waiting = writer.write(batch) ? null : batch;
+    return waiting ? Progress.more : Progress.done;
+  };
+  return {
+    onBatch: (batch) => write(batch),
+    resume: () => (waiting ? write(waiting) : Progress.done),
+    flush() {
+      writer.flush();
+      return Progress.done;
+    },
+    onEnd() {
+      writer.finish();
+      return Progress.done;
+    },
+    get blocked() {
+      return waiting !== null;
+    },
+    close: () => writer.close(),
+  };
+}

@@ -1,0 +1,194 @@
+/**
+ * The beginning of a chain: reads assigned splits one after the other, and knows how far event time has come in them.
+ * A split nobody has read yet holds the watermark at its least event time, or altogether where that is unknown: reading
+ * row groups side by side must not make rows late.
+ */
+import { MillraceError } from '../base/errors.ts';
+import type { WatermarkSpec } from '../plan/physical.ts';
+import { type Json, PollStatus, type SourceReader, type Split } from '../ports/connector.ts';
+import type { Kernels } from '../ports/kernels.ts';
+import type { Batch } from '../record/batch.ts';
+import type { LayoutColumn } from '../record/layout.ts';
+import { ticksPerMs } from '../record/types.ts';
+import { watermarkMax, watermarkMin } from './operator.ts';
+
+/** What the reader of a subtask was told of splits it has not got. */
+export type UnreadMinimum = string | 'unknown' | null;
+
+export interface SourceSetup {
+  readonly reader: SourceReader;
+  readonly watermark: WatermarkSpec | null;
+  /** The event-time column of the source's layout, when there is a watermark. */
+  readonly timeColumn: LayoutColumn | null;
+  readonly kernels: Kernels;
+  readonly name: string;
+  readonly monotonicMs: () => number;
+  /** Asks the coordinator for a split. */
+  readonly wantSplit: () => void;
+}
+
+/** A split with the position to go on from: what a snapshot keeps. */
+export interface SourcePosition {
+  readonly splits: readonly Split[];
+  readonly watermarkMs: number;
+}
+
+export class SourceDriver {
+  readonly #setup: SourceSetup;
+  readonly #ticks: number;
+  #queue: Split[] = [];
+  #open: Split | null = null;
+  #openedAt: Json = null;
+  #asked = false;
+  #noMore = false;
+  #unread: UnreadMinimum = 'unknown';
+  /** Greatest event time seen in the open split, milliseconds. */
+  #splitMaxMs = watermarkMin;
+  #watermarkMs = watermarkMin;
+  #lastRowsAtMs: number;
+
+  constructor(setup: SourceSetup, restored: SourcePosition | null) {
+    this.#setup = setup;
+    const type = setup.timeColumn?.type;
+    this.#ticks = type?.kind === 'TIMESTAMP' || type?.kind === 'TIMESTAMP_LTZ' ? ticksPerMs(type.precision) : 1;
+    this.#lastRowsAtMs = setup.monotonicMs();
+    if (restored) {
+      this.#queue = [...restored.splits];
+      this.#watermarkMs = restored.watermarkMs;
+    }
+  }
+
+  get batch(): Batch {
+    return this.#setup.reader.batch;
+  }
+
+  /** An answer to `wantSplit`. */
+  assign(split: Split | null, ends: boolean, unread: UnreadMinimum): void {
+    this.#asked = false;
+    this.#unread = unread;
+    if (split) this.#queue.push(split);
+    else if (ends) this.#noMore = true;
+    else this.#asked = true; // an unbounded job without splits left: idle until stopped
+  }
+
+  unreadChanged(unread: UnreadMinimum): void {
+    this.#unread = unread;
+  }
+
+  /** Read no further: what is open or queued is dropped, the source ends. */
+  stop(): void {
+    if (this.#open) this.#setup.reader.close();
+    this.#open = null;
+    this.#queue = [];
+    this.#noMore = true;
+  }
+
+  /** `moved`: `batch` holds rows until the next poll. `ended`: no split will follow. */
+  poll(): PollStatus {
+    for (;;) {
+      if (!this.#open) {
+        const next = this.#queue.shift();
+        if (!next) {
+          if (this.#noMore) return PollStatus.ended;
+          this.#ask();
+          return PollStatus.starved;
+        }
+        this.#setup.reader.open(next);
+        this.#open = next;
+        this.#openedAt = next.position;
+        this.#splitMaxMs = watermarkMin;
+        this.#lastRowsAtMs = this.#setup.monotonicMs();
+      }
+      const status = this.#setup.reader.poll();
+      if (status === PollStatus.ended) {
+        this.#open = null;
+        continue;
+      }
+      if (status === PollStatus.moved) {
+        this.#openedAt = null;
+        this.#observe(this.#setup.reader.batch);
+        // The next split is asked for while this one is still being read.
+        if (this.#queue.length === 0 && !this.#noMore) this.#ask();
+      }
+      return status;
+    }
+  }
+
+  #ask(): void {
+    if (this.#asked) return;
+    this.#asked = true;
+    this.#setup.wantSplit();
+  }
+
+  #observe(batch: Batch): void {
+    const { watermark, kernels, timeColumn, name } = this.#setup;
+    if (!watermark || batch.rowCount === 0) return;
+    const column = batch.columns[watermark.column]!;
+    if (column.validity !== 0) {
+      const row = kernels.firstNull(column.validity, batch.rowCount);
+      if (row >= 0) {
+        throw new MillraceError(
+          'time/bad-event-time',
+          `event time '${timeColumn?.name}' is NULL; every row needs one: filter such rows out where the data is made, or read the column under coalesce before eventTime`,
+          { where: { operator: name, ...positionOf(batch, row) } },
+        );
+      }
+    }
+    const max = kernels.maxI64(column.values, batch.rowCount);
+    const maxMs = Math.floor(Number(max) / this.#ticks);
+    if (maxMs > this.#splitMaxMs) this.#splitMaxMs = maxMs;
+    this.#lastRowsAtMs = this.#setup.monotonicMs();
+  }
+
+  /** Event time of this subtask: no row at or before it will follow. Never goes back. */
+  watermarkMs(): number {
+    const { watermark } = this.#setup;
+    if (!watermark) return watermarkMin;
+    let limit = watermarkMax;
+    if (this.#unread === 'unknown') limit = watermarkMin;
+    else if (this.#unread !== null) limit = Math.floor(Number(this.#unread) / this.#ticks) - 1;
+    for (const split of this.#queue) limit = Math.min(limit, this.#minimumMs(split));
+    if (this.#open) {
+      const seen = this.#splitMaxMs === watermarkMin ? watermarkMin : this.#splitMaxMs - watermark.outOfOrdernessMs - 1;
+      limit = Math.min(limit, Math.max(seen, this.#minimumMs(this.#open)));
+    }
+    if (limit !== watermarkMax && limit > this.#watermarkMs) this.#watermarkMs = limit;
+    return this.#watermarkMs;
+  }
+
+  #minimumMs(split: Split): number {
+    return split.minimum === null ? watermarkMin : Math.floor(Number(split.minimum) / this.#ticks) - 1;
+  }
+
+  /** Nothing to read here, or nothing came for `idleAfterMs`: this subtask does not hold others' event time. */
+  idle(): boolean {
+    if (!this.#open && this.#queue.length === 0 && this.#unread === null) return true;
+    const after = this.#setup.watermark?.idleAfterMs ?? null;
+    return after !== null && this.#setup.monotonicMs() - this.#lastRowsAtMs >= after;
+  }
+
+  /** When `idle` may become true by itself, on the monotonic clock; null: never. */
+  idleAtMs(): number | null {
+    const after = this.#setup.watermark?.idleAfterMs ?? null;
+    return after === null ? null : this.#lastRowsAtMs + after;
+  }
+
+  /** Splits not finished, with positions behind the last row that was emitted. */
+  position(): SourcePosition {
+    const splits = [...this.#queue];
+    if (this.#open) {
+      const position = this.#openedAt ?? this.#setup.reader.position();
+      splits.unshift({ ...this.#open, position });
+    }
+    return { splits, watermarkMs: this.#watermarkMs };
+  }
+
+  close(): void {
+    this.#setup.reader.close();
+  }
+}
+
+/** Where row `row` of a batch came from. */
+export function positionOf(batch: Batch, row: number): { position?: string } {
+  return batch.origin ? { position: `${batch.origin.source}, row ${batch.origin.firstRow + row}` } : {};
+}

@@ -1,0 +1,234 @@
+/**
+ * The life of one attempt of a job, as a pure machine: (state, event) → (state, commands). It deploys participants (the
+ * slots, and the caller's thread where it has tasks), hands out splits, injects barriers, and ends the attempt in order,
+ * by cancel or by failure. It knows no thread and no clock; engine/coordinator sends what it commands.
+ *
+ * Order is the contract: what is commanded to one participant arrives in that order, so an assignment and the least
+ * event time among unread splits travel in one command and can never be seen apart.
+ */
+import type { SerialisedError } from '../base/errors.ts';
+import type { Split } from '../ports/connector.ts';
+
+/** Identifies a source operator: `chain/operator`. */
+export type SourceKey = string;
+
+export type JobPhase = 'deploying' | 'running' | 'ending' | 'ended';
+export type JobOutcome =
+  | { readonly kind: 'finished' }
+  | { readonly kind: 'cancelled' }
+  | { readonly kind: 'failed'; readonly error: SerialisedError };
+
+/** What one participant says of its part of a snapshot; opaque here. */
+export type SnapshotPart = unknown;
+
+interface PendingSnapshot {
+  readonly id: number;
+  readonly missing: ReadonlySet<number>;
+  readonly parts: ReadonlyMap<number, SnapshotPart>;
+  /** Splits nobody had taken when the barrier was injected, by source. */
+  readonly unread: ReadonlyMap<SourceKey, readonly Split[]>;
+}
+
+export interface JobState {
+  readonly phase: JobPhase;
+  readonly participants: number;
+  readonly deployed: ReadonlySet<number>;
+  /** Participants whose tasks have all ended. */
+  readonly finished: ReadonlySet<number>;
+  /** Participants that have stopped and acknowledged, after a cancel or failure. */
+  readonly released: ReadonlySet<number>;
+  /** Splits not yet taken. */
+  readonly unread: ReadonlyMap<SourceKey, readonly Split[]>;
+  /** Participants that asked for a split of an unbounded source that has none now. */
+  readonly outcome: JobOutcome | null;
+  readonly nextSnapshotId: number;
+  readonly snapshot: PendingSnapshot | null;
+  /** True: sources end when their splits do. False: they idle until the job is stopped. */
+  readonly sourcesEnd: boolean;
+}
+
+export type JobEvent =
+  | { readonly kind: 'deployed'; readonly participant: number }
+  | { readonly kind: 'splitWanted'; readonly participant: number; readonly source: SourceKey }
+  | { readonly kind: 'finished'; readonly participant: number }
+  | { readonly kind: 'failed'; readonly participant: number; readonly error: SerialisedError }
+  | { readonly kind: 'released'; readonly participant: number }
+  | { readonly kind: 'cancelAsked' }
+  /** Sources end now; with `drain`, windows fire as if the input had ended (the highest watermark is sent). */
+  | { readonly kind: 'stopAsked'; readonly drain: boolean }
+  | { readonly kind: 'snapshotAsked' }
+  | { readonly kind: 'snapshotTaken'; readonly participant: number; readonly id: number; readonly part: SnapshotPart };
+
+export type JobCommand =
+  | { readonly kind: 'start'; readonly participant: number }
+  | {
+      readonly kind: 'assign';
+      readonly participant: number;
+      readonly source: SourceKey;
+      /** null: none left. */
+      readonly split: Split | null;
+      /** No split will come any more: end the source. False with a null split: idle. */
+      readonly ends: boolean;
+      /** The least event time (ticks, decimal string) among splits nobody has taken; null: none are left; 'unknown': cannot tell. */
+      readonly unreadMinimum: string | 'unknown' | null;
+    }
+  | { readonly kind: 'unread'; readonly participant: number; readonly source: SourceKey; readonly unreadMinimum: string | 'unknown' | null }
+  | { readonly kind: 'barrier'; readonly participant: number; readonly id: number }
+  | { readonly kind: 'stop'; readonly participant: number; readonly drain: boolean }
+  | { readonly kind: 'cancel'; readonly participant: number }
+  | {
+      readonly kind: 'snapshotComplete';
+      readonly id: number;
+      readonly parts: ReadonlyMap<number, SnapshotPart>;
+      readonly unread: ReadonlyMap<SourceKey, readonly Split[]>;
+    }
+  | { readonly kind: 'snapshotAborted'; readonly id: number }
+  | { readonly kind: 'ended'; readonly outcome: JobOutcome };
+
+export interface JobSetup {
+  readonly participants: number;
+  readonly splits: ReadonlyMap<SourceKey, readonly Split[]>;
+  readonly sourcesEnd: boolean;
+}
+
+export function startJob(setup: JobSetup): JobState {
+  return {
+    phase: 'deploying',
+    participants: setup.participants,
+    deployed: new Set(),
+    finished: new Set(),
+    released: new Set(),
+    unread: setup.splits,
+    outcome: null,
+    nextSnapshotId: 1,
+    snapshot: null,
+    sourcesEnd: setup.sourcesEnd,
+  };
+}
+
+type Step = readonly [JobState, readonly JobCommand[]];
+
+export function stepJob(state: JobState, event: JobEvent): Step {
+  switch (event.kind) {
+    case 'deployed':
+      return deployed(state, event.participant);
+    case 'splitWanted':
+      return splitWanted(state, event.participant, event.source);
+    case 'finished':
+      return finished(state, event.participant);
+    case 'failed':
+      return end(state, { kind: 'failed', error: event.error });
+    case 'released':
+      return released(state, event.participant);
+    case 'cancelAsked':
+      return end(state, { kind: 'cancelled' });
+    case 'stopAsked':
+      return stopAsked(state, event.drain);
+    case 'snapshotAsked':
+      return snapshotAsked(state);
+    case 'snapshotTaken':
+      return snapshotTaken(state, event.participant, event.id, event.part);
+  }
+}
+
+const everyone = (state: JobState): number[] => Array.from({ length: state.participants }, (_, i) => i);
+const withMember = (set: ReadonlySet<number>, member: number): ReadonlySet<number> => new Set([...set, member]);
+
+/** Nobody runs before everybody can be sent to. */
+function deployed(state: JobState, participant: number): Step {
+  const next = { ...state, deployed: withMember(state.deployed, participant) };
+  if (next.phase !== 'deploying' || next.deployed.size < next.participants) return [next, []];
+  return [{ ...next, phase: 'running' }, everyone(next).map((p) => ({ kind: 'start', participant: p }) as const)];
+}
+
+function splitWanted(state: JobState, participant: number, source: SourceKey): Step {
+  if (state.phase !== 'running') return [state, []];
+  const [split, ...rest] = state.unread.get(source) ?? [];
+  const unreadMinimum = minimumOf(rest);
+  const assign = {
+    kind: 'assign',
+    participant,
+    source,
+    split: split ?? null,
+    ends: split === undefined && state.sourcesEnd,
+    unreadMinimum,
+  } as const;
+  if (split === undefined) return [state, [assign]];
+  const others = everyone(state)
+    .filter((p) => p !== participant)
+    .map((p) => ({ kind: 'unread', participant: p, source, unreadMinimum }) as const);
+  return [{ ...state, unread: new Map(state.unread).set(source, rest) }, [assign, ...others]];
+}
+
+function minimumOf(splits: readonly Split[]): string | 'unknown' | null {
+  let least: bigint | null = null;
+  for (const split of splits) {
+    if (split.minimum === null) return 'unknown';
+    const minimum = BigInt(split.minimum);
+    if (least === null || minimum < least) least = minimum;
+  }
+  return least === null ? null : least.toString();
+}
+
+function finished(state: JobState, participant: number): Step {
+  const next = { ...state, finished: withMember(state.finished, participant) };
+  if (state.phase === 'ended' || state.phase === 'ending') return [next, []];
+  if (next.finished.size < next.participants) return dropSnapshotIfStuck(next);
+  const outcome = { kind: 'finished' } as const;
+  const aborted: JobCommand[] = next.snapshot ? [{ kind: 'snapshotAborted', id: next.snapshot.id }] : [];
+  return [{ ...next, phase: 'ended', outcome, snapshot: null }, [...aborted, { kind: 'ended', outcome }]];
+}
+
+/** A participant that ended before its barrier came will never answer. */
+function dropSnapshotIfStuck(state: JobState): Step {
+  if (!state.snapshot) return [state, []];
+  const stuck = [...state.snapshot.missing].some((p) => state.finished.has(p));
+  if (!stuck) return [state, []];
+  return [{ ...state, snapshot: null }, [{ kind: 'snapshotAborted', id: state.snapshot.id }]];
+}
+
+/** All tasks of the attempt stop and acknowledge; only then has the job ended. */
+function end(state: JobState, outcome: JobOutcome): Step {
+  if (state.phase === 'ending' || state.phase === 'ended') return [state, []];
+  const aborted: JobCommand[] = state.snapshot ? [{ kind: 'snapshotAborted', id: state.snapshot.id }] : [];
+  return [
+    { ...state, phase: 'ending', outcome, snapshot: null },
+    [...aborted, ...everyone(state).map((p) => ({ kind: 'cancel', participant: p }) as const)],
+  ];
+}
+
+function released(state: JobState, participant: number): Step {
+  const next = { ...state, released: withMember(state.released, participant) };
+  if (next.phase !== 'ending' || next.released.size < next.participants || next.outcome === null) return [next, []];
+  return [{ ...next, phase: 'ended' }, [{ kind: 'ended', outcome: next.outcome }]];
+}
+
+function stopAsked(state: JobState, drain: boolean): Step {
+  if (state.phase === 'deploying') return end(state, { kind: 'cancelled' });
+  if (state.phase !== 'running') return [state, []];
+  return [
+    { ...state, sourcesEnd: true, unread: new Map() },
+    everyone(state).map((p) => ({ kind: 'stop', participant: p, drain }) as const),
+  ];
+}
+
+function snapshotAsked(state: JobState): Step {
+  if (state.phase !== 'running' || state.snapshot) return [state, [{ kind: 'snapshotAborted', id: 0 }]];
+  const id = state.nextSnapshotId;
+  if (state.finished.size > 0) return [{ ...state, nextSnapshotId: id + 1 }, [{ kind: 'snapshotAborted', id }]];
+  const snapshot = { id, missing: new Set(everyone(state)), parts: new Map(), unread: state.unread };
+  return [
+    { ...state, nextSnapshotId: id + 1, snapshot },
+    everyone(state).map((p) => ({ kind: 'barrier', participant: p, id }) as const),
+  ];
+}
+
+function snapshotTaken(state: JobState, participant: number, id: number, part: SnapshotPart): Step {
+  const pending = state.snapshot;
+  if (!pending || pending.id !== id) return [state, []];
+  const missing = new Set(pending.missing);
+  missing.delete(participant);
+  const parts = new Map(pending.parts).set(participant, part);
+  if (missing.size > 0) return [{ ...state, snapshot: { ...pending, missing, parts } }, []];
+  return [{ ...state, snapshot: null }, [{ kind: 'snapshotComplete', id, parts, unread: pending.unread }]];
+}

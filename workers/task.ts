@@ -1,0 +1,463 @@
+/**
+ * A task: one chain's work in one slot, stepped. It moves batches from its source or gate through fused operators to its
+ * routers, passes watermarks, barriers and the end between batches, and stops wherever output room ends, to be resumed
+ * there. It knows neither threads nor clocks beyond a deadline; nothing in it blocks or awaits.
+ */
+import { assert } from '../core/base/assert.ts';
+import { withWhere } from '../core/base/errors.ts';
+import { type Operator, type Output, Progress, watermarkMax, watermarkMin } from '../core/operators/operator.ts';
+import { positionOf, type SourceDriver, type SourcePosition } from '../core/operators/source.ts';
+import type { Chain, Target } from '../core/plan/physical.ts';
+import { PollStatus } from '../core/ports/connector.ts';
+import type { Batch } from '../core/record/batch.ts';
+import type { TaskCounters } from './counters.ts';
+import type { Gate } from './exchange/gate.ts';
+import { GateEvent } from './exchange/gate.ts';
+import type { Router } from './exchange/router.ts';
+
+export const TaskStatus = {
+  /** Did work; call again soon. */ moved: 0,
+  /** No input waiting; park. */ starved: 1,
+  /** An output is full; wake on room. */ blocked: 2,
+  /** Will never have work again. */ ended: 3,
+} as const;
+export type TaskStatus = (typeof TaskStatus)[keyof typeof TaskStatus];
+
+export interface TaskParts {
+  readonly chain: Chain;
+  /** By operator index; null where the operator is the source. */
+  readonly operators: readonly (Operator | null)[];
+  readonly source: SourceDriver | null;
+  readonly gate: Gate | null;
+  /** By edge id. */
+  readonly routers: ReadonlyMap<number, Router>;
+  readonly counters: TaskCounters;
+  /** Freezes the task's state; called between batches, with nothing in flight. */
+  readonly snapshot: (checkpointId: number, position: SourcePosition | null) => void;
+}
+
+/** What can be resumed: an operator that answered `more`, or a router whose ring is full. */
+interface Resumable {
+  resume(): Progress;
+  /** `more` means: something outside the chain is behind, and will wake the task. */
+  readonly blocked: boolean;
+}
+
+export class Task {
+  readonly chain: Chain;
+  readonly counters: TaskCounters;
+  readonly #parts: TaskParts;
+  readonly #nodes: ChainNode[];
+  /** Deepest first: the head must be `done` before what follows it may go on. */
+  readonly #pending: Resumable[] = [];
+  #insertAt = -1;
+  /** A control event on its way through the chain; resumed when nothing is pending. */
+  #control: Iterator<void> | null = null;
+  #holdsGateBatch = false;
+  #barrierAsked = 0;
+  #stop: 'no' | 'stop' | 'drain' = 'no';
+  #ended = false;
+  #sentWatermarkMs = watermarkMin;
+  #sentIdle = false;
+
+  constructor(parts: TaskParts) {
+    this.chain = parts.chain;
+    this.counters = parts.counters;
+    this.#parts = parts;
+    this.#nodes = parts.chain.operators.map((operator, index) => {
+      const work = parts.operators[index] ?? null;
+      const node: ChainNode = {
+        index,
+        name: operator.name,
+        callSite: operator.callSite,
+        work,
+        output: null as unknown as NodeOutput,
+        routers: [],
+        children: [],
+        get blocked() {
+          return work?.blocked === true;
+        },
+        watermarkMs: watermarkMin,
+        ownWatermarkMs: null,
+        resume: () => this.#guard(node, null, () => (work?.resume ? work.resume(node.output) : Progress.done)),
+      };
+      return node;
+    });
+    for (const node of this.#nodes) {
+      const targets = parts.chain.operators[node.index]!.targets;
+      node.output = new NodeOutput(
+        targets.map((ports) => ports.map((target) => this.#delivery(target, node))),
+        node,
+      );
+    }
+  }
+
+  /** Runs until something stops it or `overdue` says that the step was long enough. */
+  step(overdue: () => boolean): TaskStatus {
+    if (this.#ended) return TaskStatus.ended;
+    do {
+      const settled = this.#settle(overdue);
+      if (settled !== TaskStatus.ended) return settled;
+      if (this.#ended) return TaskStatus.ended;
+      const status = this.#advance();
+      if (status !== TaskStatus.moved) return status;
+    } while (!overdue());
+    // Event time moves once a step, not once a batch: what waits for it (windows, pre-aggregation) works in bulk.
+    if (this.#parts.source && !this.#control) this.#offerWatermark(this.#parts.source);
+    return TaskStatus.moved;
+  }
+
+  /** A barrier is to be injected here: this task has a source. */
+  injectBarrier(checkpointId: number): void {
+    this.#barrierAsked = checkpointId;
+  }
+
+  /** The source is to end; with `drain` as if its input had. */
+  stop(drain: boolean): void {
+    if (this.#parts.source) this.#stop = drain ? 'drain' : 'stop';
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  get watermarkMs(): number {
+    return this.#sentWatermarkMs;
+  }
+
+  /** The next time, on the monotonic clock, at which a step may find work by itself; null: none. */
+  get wakeAtMs(): number | null {
+    return this.#sentIdle ? null : (this.#parts.source?.idleAtMs() ?? null);
+  }
+
+  close(): void {
+    for (const node of this.#nodes) node.work?.close?.();
+    this.#parts.source?.close();
+    for (const router of this.#parts.routers.values()) router.close();
+  }
+
+  // ── one piece of work ──────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Resumes what is pending, deepest first, then the control event on its way. `ended`: nothing is left of either;
+   * `blocked`: an output is full; `moved`: the step was long enough.
+   */
+  #settle(overdue: () => boolean): TaskStatus {
+    for (;;) {
+      while (this.#pending.length > 0) {
+        const head = this.#pending[0]!;
+        this.#insertAt = 0;
+        const progress = head.resume();
+        const inserted: number = this.#insertAt;
+        this.#insertAt = -1;
+        if (progress === Progress.done) {
+          assert(inserted === 0, 'a resumed operator answered done while what it emitted is pending');
+          this.#pending.shift();
+        } else if (inserted === 0) {
+          if (head.blocked) return TaskStatus.blocked;
+          if (overdue()) return TaskStatus.moved;
+        }
+      }
+      this.#releaseInput();
+      if (!this.#control) return TaskStatus.ended;
+      if (this.#control.next().done) this.#control = null;
+    }
+  }
+
+  #releaseInput(): void {
+    if (!this.#holdsGateBatch) return;
+    this.#holdsGateBatch = false;
+    this.#parts.gate?.release();
+  }
+
+  #advance(): TaskStatus {
+    const { source } = this.#parts;
+    return source ? this.#read(source) : this.#receive(this.#parts.gate!);
+  }
+
+  #read(source: SourceDriver): TaskStatus {
+    if (this.#barrierAsked !== 0) {
+      this.#control = this.#barrier(this.#barrierAsked);
+      this.#barrierAsked = 0;
+      return TaskStatus.moved;
+    }
+    if (this.#stop !== 'no') {
+      source.stop();
+      this.#control = this.#finish(this.#stop === 'drain');
+      return TaskStatus.moved;
+    }
+    const node = this.#nodes[0]!;
+    const status = this.#guardPoll(source, node);
+    if (status === PollStatus.moved) {
+      const batch = source.batch;
+      this.counters.addRead(batch.size);
+      node.output.emit(batch, 0);
+      this.#afterBatch();
+      return TaskStatus.moved;
+    }
+    if (status === PollStatus.ended) {
+      this.#control = this.#finish(true);
+      return TaskStatus.moved;
+    }
+    return this.#offerWatermark(source) ? TaskStatus.moved : this.#park();
+  }
+
+  /** Sends the source's watermark after the rows it covers; true when there is one to send. */
+  #offerWatermark(source: SourceDriver): boolean {
+    const timeMs = source.watermarkMs();
+    const idle = source.idle();
+    if (timeMs <= this.#sentWatermarkMs && idle === this.#sentIdle) return false;
+    this.#control = this.#watermark(this.#nodes[0]!, Math.max(timeMs, this.#sentWatermarkMs), idle);
+    return true;
+  }
+
+  #receive(gate: Gate): TaskStatus {
+    switch (gate.poll()) {
+      case GateEvent.batch: {
+        this.#holdsGateBatch = true;
+        this.counters.addReceived(gate.batch.size);
+        this.#deliver(this.#nodes[0]!, gate.batch, gate.port);
+        return TaskStatus.moved;
+      }
+      case GateEvent.watermark:
+        this.#control = this.#watermark(this.#nodes[0]!, gate.watermarkMs, gate.idle);
+        return TaskStatus.moved;
+      case GateEvent.barrier:
+        this.#control = this.#barrier(gate.barrierId);
+        return TaskStatus.moved;
+      case GateEvent.end:
+        this.#control = this.#finish(true);
+        return TaskStatus.moved;
+      case GateEvent.empty:
+        return this.#park();
+    }
+  }
+
+  /** Before parking everything gathered leaves. */
+  #park(): TaskStatus {
+    for (const node of this.#nodes) {
+      const { work } = node;
+      if (work?.flush) this.#push(node, null, () => work.flush!(node.output));
+      if (this.#pending.length > 0) return TaskStatus.moved;
+    }
+    for (const node of this.#nodes) for (const port of node.routers) this.#pushRouter(port, port.router.flush());
+    return this.#pending.length > 0 ? TaskStatus.blocked : TaskStatus.starved;
+  }
+
+  // ── control events: between batches, interruptible wherever room ends ──────────────────────────────────────
+
+  *#watermark(from: ChainNode, timeMs: number, idle: boolean): Generator<void> {
+    if (from.index === 0) {
+      this.#sentWatermarkMs = timeMs;
+      this.#sentIdle = idle;
+      this.counters.setWatermark(timeMs);
+    }
+    for (const node of this.#subtree(from)) {
+      // Upstream event time ends at an operator that makes its own, but for the last.
+      if (node !== from && this.#assignsTime(node) && timeMs !== watermarkMax) continue;
+      if (node.watermarkMs < timeMs) {
+        yield* this.#call(node, (work) => work.flush?.(node.output));
+        yield* this.#call(node, (work) => work.onWatermark?.(timeMs, node.output));
+        node.watermarkMs = timeMs;
+      }
+      for (const port of node.routers) yield* this.#push2(port, () => port.router.watermark(timeMs, idle));
+    }
+  }
+
+  *#barrier(checkpointId: number): Generator<void> {
+    for (const node of this.#nodes) yield* this.#call(node, (work) => work.flush?.(node.output));
+    for (const node of this.#nodes) for (const port of node.routers) yield* this.#push2(port, () => port.router.flush());
+    this.#parts.snapshot(checkpointId, this.#parts.source?.position() ?? null);
+    for (const node of this.#nodes) for (const port of node.routers) port.router.barrier(checkpointId);
+  }
+
+  *#finish(complete: boolean): Generator<void> {
+    if (complete) yield* this.#watermark(this.#nodes[0]!, watermarkMax, false);
+    for (const node of this.#nodes) {
+      yield* this.#call(node, (work) => work.flush?.(node.output));
+      yield* this.#call(node, (work) => work.onEnd?.(node.output));
+      for (const port of node.routers) yield* this.#push2(port, () => port.router.end());
+    }
+    this.#ended = true;
+  }
+
+  *#call(node: ChainNode, hook: (work: Operator) => Progress | undefined): Generator<void> {
+    const { work } = node;
+    if (!work) return;
+    this.#push(node, null, () => hook(work) ?? Progress.done);
+    if (this.#pending.length > 0) yield;
+    if (node.ownWatermarkMs !== null) {
+      const timeMs = node.ownWatermarkMs;
+      node.ownWatermarkMs = null;
+      yield* this.#watermarkBelow(node, timeMs);
+    }
+  }
+
+  *#push2(port: RouterPort, action: () => Progress): Generator<void> {
+    this.#pushRouter(port, action());
+    if (this.#pending.length > 0) yield;
+  }
+
+  *#watermarkBelow(assigner: ChainNode, timeMs: number): Generator<void> {
+    for (const port of assigner.routers) yield* this.#push2(port, () => port.router.watermark(timeMs, false));
+    for (const child of assigner.children) yield* this.#watermark(child, timeMs, false);
+  }
+
+  // ── delivery ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  #deliver(node: ChainNode, batch: Batch, port: number): void {
+    this.#push(node, batch, () => node.work!.onBatch(batch, port, node.output));
+    this.#afterBatch();
+  }
+
+  /** Event time that an operator assigned while it worked travels behind its rows; who wants no more ends the chain. */
+  #afterBatch(): void {
+    if (this.#wantsNoMore(this.#nodes[0]!)) this.#endEarly();
+    for (const node of this.#nodes) {
+      if (node.ownWatermarkMs === null) continue;
+      const timeMs = node.ownWatermarkMs;
+      node.ownWatermarkMs = null;
+      const before = this.#control;
+      this.#control = before ? chain(this.#watermarkBelow(node, timeMs), before) : this.#watermarkBelow(node, timeMs);
+    }
+  }
+
+  /** Satisfied itself, or everything it feeds is: a LIMIT that has its rows, a receiver that has left. */
+  #wantsNoMore(node: ChainNode): boolean {
+    if (node.work?.satisfied === true) return true;
+    const fed = node.routers.length + node.children.length;
+    return (
+      fed > 0 &&
+      node.routers.every((port) => port.router.closed) &&
+      node.children.every((child) => this.#wantsNoMore(child))
+    );
+  }
+
+  #endEarly(): void {
+    this.#parts.gate?.close();
+    this.#parts.source?.stop();
+    this.#control ??= this.#finish(true);
+  }
+
+  #push(node: ChainNode, batch: Batch | null, action: () => Progress): Progress {
+    const progress = this.#guard(node, batch, action);
+    if (progress === Progress.more) this.#hold(node);
+    return progress;
+  }
+
+  #pushRouter(port: RouterPort, progress: Progress): Progress {
+    if (progress === Progress.more) this.#hold(port);
+    return progress;
+  }
+
+  #hold(what: Resumable): void {
+    if (this.#insertAt < 0) this.#pending.push(what);
+    else this.#pending.splice(this.#insertAt++, 0, what);
+  }
+
+  #delivery(target: Target, from: ChainNode): (batch: Batch) => Progress {
+    if (target.kind === 'edge') {
+      const router = this.#parts.routers.get(target.edge);
+      assert(router, `no router for edge ${target.edge}`);
+      const port = new RouterPort(router);
+      from.routers.push(port);
+      return (batch) => {
+        this.counters.addSent(batch.size);
+        return this.#pushRouter(port, router.emit(batch));
+      };
+    }
+    const node = this.#nodes[target.index]!;
+    from.children.push(node);
+    return (batch) => this.#push(node, batch, () => node.work!.onBatch(batch, target.port, node.output));
+  }
+
+  // ── helpers ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** `from` and everything below it, but nothing below an operator that assigns event time itself. */
+  #subtree(from: ChainNode): ChainNode[] {
+    const found: ChainNode[] = [];
+    const visit = (node: ChainNode): void => {
+      if (found.includes(node)) return;
+      found.push(node);
+      if (!this.#assignsTime(node)) for (const child of node.children) visit(child);
+    };
+    visit(from);
+    return found.sort((a, b) => a.index - b.index);
+  }
+
+  #assignsTime(node: ChainNode): boolean {
+    return this.chain.operators[node.index]!.node.kind === 'watermark';
+  }
+
+  #guardPoll(source: SourceDriver, node: ChainNode): PollStatus {
+    try {
+      return source.poll();
+    } catch (error) {
+      throw withWhere(error, { operator: node.name, ...(node.callSite ? { callSite: node.callSite } : {}) }, 'source/failed');
+    }
+  }
+
+  /** An error names the operator it came from and, where a batch was being worked on, that batch's place. */
+  #guard(node: ChainNode, batch: Batch | null, action: () => Progress): Progress {
+    try {
+      return action();
+    } catch (error) {
+      const place = batch ? positionOf(batch, 0) : {};
+      const site = node.callSite ? { callSite: node.callSite } : {};
+      throw withWhere(error, { operator: node.name, ...site, ...place }, 'slot/trapped');
+    }
+  }
+}
+
+interface ChainNode extends Resumable {
+  readonly index: number;
+  readonly name: string;
+  readonly callSite: string | null;
+  readonly work: Operator | null;
+  output: NodeOutput;
+  readonly routers: RouterPort[];
+  readonly children: ChainNode[];
+  watermarkMs: number;
+  /** Event time the operator assigned itself and that has not yet been passed on. */
+  ownWatermarkMs: number | null;
+}
+
+/** A router among what can be resumed. */
+class RouterPort implements Resumable {
+  readonly router: Router;
+  readonly blocked = true;
+  constructor(router: Router) {
+    this.router = router;
+  }
+  resume(): Progress {
+    return this.router.resume();
+  }
+}
+
+/** Fans an operator's batches out to everything that reads them. */
+class NodeOutput implements Output {
+  readonly #targets: readonly (readonly ((batch: Batch) => Progress)[])[];
+  readonly #node: ChainNode;
+  constructor(targets: readonly (readonly ((batch: Batch) => Progress)[])[], node: ChainNode) {
+    this.#targets = targets;
+    this.#node = node;
+  }
+  emit(batch: Batch, port = 0): Progress {
+    if (batch.size === 0) return Progress.done;
+    let progress: Progress = Progress.done;
+    const targets = this.#targets[port];
+    if (targets) {
+      for (const deliver of targets) if (deliver(batch) === Progress.more) progress = Progress.more;
+    }
+    return progress;
+  }
+  watermark(timeMs: number): Progress {
+    if (this.#node.ownWatermarkMs === null || timeMs > this.#node.ownWatermarkMs) this.#node.ownWatermarkMs = timeMs;
+    return Progress.done;
+  }
+}
+
+function* chain(first: Iterator<void>, then: Iterator<void>): Generator<void> {
+  while (!first.next().done) yield;
+  while (!then.next().done) yield;
+}
