@@ -1,3 +1,5 @@
 // The engine's fixed kernels: every file here is one family. Built to one .wasm over the slot's imported memory.
 // Kernels allocate nothing, keep no globals, call nothing outside and never trap on data (DESIGN: calling convention).
-export * from './probe';
+export * from './time';
+export * from './generate';
+export * from './hash';

@@ -1,0 +1,34 @@
+/**
+ * Brings the fixed kernels into a slot: compiles the engine's .wasm once per thread and instantiates it over the slot's
+ * memory. Knows the file and the import, nothing of what the kernels do.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { Kernels } from '../core/ports/kernels.ts';
+import type { SlotMemory } from '../core/record/memory.ts';
+
+const modules = new Map<string, WebAssembly.Module>();
+
+/** The kernels over one slot's memory. Errors: an `Error` when the package was not built. */
+export function loadKernels(memory: SlotMemory): Kernels {
+  return instantiate('kernels.wasm', memory) as unknown as Kernels;
+}
+
+/** The exports of `dist/kernels/<file>`, instantiated over the slot's memory; compiled once per thread. */
+export function instantiate(file: string, memory: SlotMemory): Record<string, unknown> {
+  let module = modules.get(file);
+  if (module === undefined) {
+    module = new WebAssembly.Module(readFileSync(find(file)));
+    modules.set(file, module);
+  }
+  return new WebAssembly.Instance(module, { env: { memory: memory.memory } }).exports;
+}
+
+/** Beside this file when it runs from dist/kernels, else in the build output of the source tree. */
+function find(file: string): string {
+  for (const place of [`./${file}`, `../dist/kernels/${file}`]) {
+    const path = fileURLToPath(new URL(place, import.meta.url));
+    if (existsSync(path)) return path;
+  }
+  throw new Error(`${file} is missing: run 'npm run build' first`);
+}
