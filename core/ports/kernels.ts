@@ -7,6 +7,7 @@
  * Per-row results (hashes, entries) are written densely, at k. The families are declared beside their TypeScript owners
  * and joined here.
  */
+import type { ColumnKernels } from './kernels-columns.ts';
 import type { ExchangeKernels } from './kernels-exchange.ts';
 import type { GenerateKernels } from './kernels-generate.ts';
 import type { HashKernels } from './kernels-hash.ts';
@@ -16,7 +17,8 @@ import type { StringKernels } from './kernels-string.ts';
 import type { TimeKernels } from './kernels-time.ts';
 
 export interface Kernels
-  extends HashKernels,
+  extends ColumnKernels,
+    HashKernels,
     ExchangeKernels,
     GenerateKernels,
     StateKernels,

@@ -3,3 +3,4 @@
 export * from './time';
 export * from './generate';
 export * from './hash';
+export * from './columns';
