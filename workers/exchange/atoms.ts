@@ -7,7 +7,7 @@ export interface Atoms {
   store(words: Int32Array, index: number, value: number): number;
   add(words: Int32Array, index: number, value: number): number;
   or(words: Int32Array, index: number, value: number): number;
-  exchange(words: Int32Array, index: number, value: number): number;
+  and(words: Int32Array, index: number, value: number): number;
   notify(words: Int32Array, index: number, count?: number): number;
   waitAsync(words: Int32Array, index: number, value: number): WaitAnswer;
 }

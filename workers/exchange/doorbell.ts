@@ -56,9 +56,7 @@ export class Doorbell {
   takeNews(word: number, mask: number): number {
     const at = this.#news + word;
     if ((this.#atoms.load(this.#words, at) & mask) === 0) return 0;
-    const all = this.#atoms.exchange(this.#words, at, 0);
-    if ((all & ~mask) !== 0) this.#atoms.or(this.#words, at, all & ~mask);
-    return all & mask;
+    return this.#atoms.and(this.#words, at, ~mask) & mask;
   }
 }
 

@@ -76,12 +76,12 @@ export interface InboxPlan {
   /** Number of slots; also the caller's participant number. */
   readonly slots: number;
   /** By participant. */
-  readonly inboxes: readonly Inbox[];
+  readonly participants: readonly Inbox[];
 }
 
 export interface InboxBudget {
-  /** Address of the inbox in every participant's memory, 64-byte aligned, not 0. */
-  readonly from: number;
+  /** Address of the inbox in every participant's memory, 64-byte aligned, not 0. Default: 64 KB. */
+  readonly from?: number;
   /** Inbox bytes of a slot at most. */
   readonly slotBytes: number;
   /** Inbox bytes of the caller at most. */
@@ -91,12 +91,12 @@ export interface InboxBudget {
 }
 
 /** Places of everything. Errors: `memory/exhausted` when a budget does not hold the smallest rings. */
-export function planInboxes(plan: PhysicalPlan, slots: number, budget: InboxBudget): InboxPlan {
-  assert(budget.from > 0 && budget.from % lineBytes === 0, 'the inbox begins on a line');
+export function planInbox(plan: PhysicalPlan, slots: number, budget: InboxBudget): InboxPlan {
+  assert(fromOf(budget) > 0 && fromOf(budget) % lineBytes === 0, 'the inbox begins on a line');
   const inboxes: Inbox[] = [];
   for (let participant = 0; participant <= slots; participant++)
     inboxes.push(inboxOf(plan, slots, participant, budget));
-  return { slots, inboxes };
+  return { slots, participants: inboxes };
 }
 
 /** The participant that runs `subtask` of `chain`. */
@@ -123,7 +123,7 @@ export function channelPlace(
   const found = plan.edges.find((e) => e.id === edge);
   assert(found, `no edge ${edge}`);
   const consumer = participantOf(chainOf(plan, found.to.chain), consumerSubtask, inboxes.slots);
-  const group = inboxes.inboxes[consumer]?.groups.find((g) => g.edge === edge);
+  const group = inboxes.participants[consumer]?.groups.find((g) => g.edge === edge);
   const index = group?.producers.indexOf(producerSubtask) ?? -1;
   if (!group || index < 0) return null;
   return {
@@ -172,12 +172,8 @@ function inboxOf(plan: PhysicalPlan, slots: number, participant: number, budget:
   const fans = fansInto(plan, slots, participant);
   const channels = fans.reduce((n, fan) => n + fan.producers.length, 0);
   const words = Math.max(1, Math.ceil(channels / 32));
-  const doorbell = {
-    counter: budget.from,
-    waiting: budget.from + lineBytes,
-    news: budget.from + 2 * lineBytes,
-    words,
-  };
+  const from = fromOf(budget);
+  const doorbell = { counter: from, waiting: from + lineBytes, news: from + 2 * lineBytes, words };
   const doorbellBytes = 2 * lineBytes + alignUp(words * 4, lineBytes);
   const share = channels === 0 ? 0 : Math.floor((bytes - doorbellBytes) / channels) - channelHeaderBytes;
   const largest = budget.ringBytes ?? ringBytesMax;
@@ -196,7 +192,7 @@ function inboxOf(plan: PhysicalPlan, slots: number, participant: number, budget:
   const spare = Math.floor(Math.min(share - ringBytes, ringBytes) / lineBytes) * lineBytes;
 
   let bit = 0;
-  let header = budget.from + doorbellBytes;
+  let header = from + doorbellBytes;
   let ring = header + channels * channelHeaderBytes;
   let dictionary = ring + channels * ringBytes;
   const groups = fans.map(({ edge, consumerSubtask, producers }): ChannelGroup => {
@@ -220,7 +216,11 @@ function inboxOf(plan: PhysicalPlan, slots: number, participant: number, budget:
     dictionary += producers.length * dictionaryBytes;
     return group;
   });
-  return { participant, from: budget.from, bytes: dictionary - budget.from, doorbell, groups };
+  return { participant, from, bytes: dictionary - from, doorbell, groups };
+}
+
+function fromOf(budget: InboxBudget): number {
+  return budget.from ?? 65_536;
 }
 
 function viewColumns(edge: Edge): number {
