@@ -2,7 +2,7 @@
  * One doorbell per participant: an event count with a bitmap of the channels that have news. Whoever sends to the
  * participant, or makes room for it, rings; the participant parks on it when none of its tasks can go on.
  *
- * Why no wake-up is lost: the owner reads the counter (`sequence`) before it looks at its tasks, and parks only while the
+ * Why no wake-up is lost: the owner reads the counter (`arm`) before it looks at its tasks, and parks only while the
  * counter still has that value. Whoever rings first makes its news visible, then bumps the counter, then looks at the
  * waiting flag, which the owner raised before it compared. Knows nothing of rings.
  */
@@ -18,6 +18,7 @@ export class Doorbell {
   readonly #news: number;
   /** Words of the news bitmap. */
   readonly words: number;
+  #seen = 0;
 
   /** `words`: the owner's memory. */
   constructor(words: Int32Array, place: DoorbellPlace, atoms: Atoms) {
@@ -29,26 +30,25 @@ export class Doorbell {
     this.words = place.words;
   }
 
-  /** The count of rings so far. Read it before each round over the tasks: `park` sleeps only while it has not changed. */
-  sequence(): number {
+  /** Call before each round over the tasks: what rings from now on keeps the next `park` from sleeping. */
+  arm(): void {
     this.#atoms.store(this.#words, this.#waiting, 0);
-    return this.#atoms.load(this.#words, this.#counter);
+    this.#seen = this.#atoms.load(this.#words, this.#counter);
   }
 
   /**
-   * Call when a whole round since `sequence` answered `seen` found nothing to do. Null: something rang meanwhile, go
-   * round again; else a promise that settles at the next ring. There is no timeout, and the pending promise does not keep
-   * Node alive: hold a referenced handle. Whatever else should end the sleep (a timer, a message) calls `ring`; never
-   * park twice at once.
+   * Call when a whole round since `arm` found nothing to do. Null: something rang meanwhile, go round again; else a
+   * promise that settles at the next ring. There is no timeout, and the pending promise does not keep Node alive: hold a
+   * referenced handle. Whatever else should end the sleep (a timer, a message) calls `wake`; never park twice at once.
    */
-  park(seen: number): Promise<unknown> | null {
+  park(): Promise<unknown> | null {
     this.#atoms.store(this.#words, this.#waiting, 1);
-    const answer = this.#atoms.waitAsync(this.#words, this.#counter, seen);
+    const answer = this.#atoms.waitAsync(this.#words, this.#counter, this.#seen);
     return answer.async ? answer.value : null;
   }
 
   /** Ends the owner's sleep, or keeps it from falling asleep. For the owner's own timers and messages. */
-  ring(): void {
+  wake(): void {
     bump(this.#atoms, this.#words, this.#counter, this.#waiting);
   }
 
