@@ -76,7 +76,7 @@ export interface InboxPlan {
   /** Number of slots; also the caller's participant number. */
   readonly slots: number;
   /** By participant. */
-  readonly participants: readonly Inbox[];
+  readonly inboxes: readonly Inbox[];
 }
 
 export interface InboxBudget {
@@ -91,12 +91,12 @@ export interface InboxBudget {
 }
 
 /** Places of everything. Errors: `memory/exhausted` when a budget does not hold the smallest rings. */
-export function planInbox(plan: PhysicalPlan, slots: number, budget: InboxBudget): InboxPlan {
+export function planInboxes(plan: PhysicalPlan, slots: number, budget: InboxBudget): InboxPlan {
   assert(fromOf(budget) > 0 && fromOf(budget) % lineBytes === 0, 'the inbox begins on a line');
   const inboxes: Inbox[] = [];
   for (let participant = 0; participant <= slots; participant++)
     inboxes.push(inboxOf(plan, slots, participant, budget));
-  return { slots, participants: inboxes };
+  return { slots, inboxes };
 }
 
 /** The participant that runs `subtask` of `chain`. */
@@ -123,7 +123,7 @@ export function channelPlace(
   const found = plan.edges.find((e) => e.id === edge);
   assert(found, `no edge ${edge}`);
   const consumer = participantOf(chainOf(plan, found.to.chain), consumerSubtask, inboxes.slots);
-  const group = inboxes.participants[consumer]?.groups.find((g) => g.edge === edge);
+  const group = inboxes.inboxes[consumer]?.groups.find((g) => g.edge === edge);
   const index = group?.producers.indexOf(producerSubtask) ?? -1;
   if (!group || index < 0) return null;
   return {
