@@ -107,6 +107,8 @@ export interface SourceReader {
   /** Position behind the last batch: opening the split there goes on with the next row. */
   position(): Json;
   close(): void;
+  /** Bad records left out so far (`onError: 'skip'`). */
+  readonly skipped?: number;
 }
 
 /** Which changes a sink takes. */
@@ -141,6 +143,10 @@ export interface WriterContext {
   wake(): void;
   /** Unique to this attempt of the job: names of files in progress carry it. */
   readonly attemptId: string;
+  /** Rows may come with kinds other than +I (the plan's word; absent: no). */
+  readonly updating?: boolean;
+  /** The input ends by itself (absent: it does). `print` shows one table then. */
+  readonly bounded?: boolean;
 }
 
 /** Writes rows of one subtask. Synchronous, like operators. A single-threaded writer of bounded buffering. */

@@ -1,0 +1,37 @@
+/**
+ * Connectors by kind. Each is imported when a job first uses it, so that a job loads nothing that it does not use
+ * (apache-arrow alone costs 100 ms).
+ */
+import { MillraceError } from '../core/base/errors.ts';
+import type { SinkConnector, SourceConnector } from '../core/ports/connector.ts';
+
+export const sourceConnectors: Readonly<Record<string, () => Promise<SourceConnector>>> = {
+  collection: async () => (await import('./rows/collection.ts')).collectionSource,
+  iterable: async () => (await import('./rows/iterable.ts')).iterableSource,
+  channel: async () => (await import('./rows/channel.ts')).channelSource,
+  generator: async () => (await import('./generator/generator.ts')).generatorSource,
+};
+
+export const sinkConnectors: Readonly<Record<string, () => Promise<SinkConnector>>> = {
+  blackhole: async () => (await import('./blackhole/blackhole.ts')).blackholeSink,
+  callback: async () => (await import('./rows/callback.ts')).callbackSink,
+  handle: async () => (await import('./rows/callback.ts')).handleSink,
+};
+
+/** Errors: `source/unsupported` for a kind that cannot be read. */
+export function sourceConnector(kind: string): Promise<SourceConnector> {
+  const load = Object.hasOwn(sourceConnectors, kind) ? sourceConnectors[kind] : undefined;
+  if (load) return load();
+  throw new MillraceError('source/unsupported', unknown('read', kind, sourceConnectors));
+}
+
+/** Errors: `sink/failed` for a kind that cannot be written. */
+export function sinkConnector(kind: string): Promise<SinkConnector> {
+  const load = Object.hasOwn(sinkConnectors, kind) ? sinkConnectors[kind] : undefined;
+  if (load) return load();
+  throw new MillraceError('sink/failed', unknown('write', kind, sinkConnectors));
+}
+
+function unknown(verb: string, kind: string, among: object): string {
+  return `there is no connector '${kind}' to ${verb}; there are ${Object.keys(among).sort().join(', ')}`;
+}
