@@ -3,8 +3,9 @@
  * later SQL) makes it; the planner checks, rewrites and turns it into chains (physical.ts). Nodes are frozen, in
  * topological order; equal sub-plans are one node.
  */
-import type { ConnectorSpec } from '../ports/connector.ts';
+
 import type { UnboundExpr } from '../expr/tree.ts';
+import type { ConnectorSpec } from '../ports/connector.ts';
 import type { Fields } from '../record/types.ts';
 
 export interface Plan {

@@ -2,8 +2,9 @@
  * The physical plan: chains of operators joined by edges. Plain JSON; what the coordinator deploys and what every slot
  * builds its tasks from. Everything here speaks of leaf columns by index.
  */
-import type { ConnectorSpec, ReadRequest } from '../ports/connector.ts';
+
 import type { AggregateCall, Expr } from '../expr/tree.ts';
+import type { ConnectorSpec, ReadRequest } from '../ports/connector.ts';
 import type { Layout } from '../record/layout.ts';
 import type { Fields } from '../record/types.ts';
 import type { WindowSpec } from './nodes.ts';
@@ -76,15 +77,30 @@ export interface SortKey {
   readonly descending: boolean;
 }
 
+/** Where an operator is split in two around an exchange: before it, behind it; `single` is not split. */
+export type Phase = 'single' | 'partial' | 'final';
+
 export type PhysicalNode =
   /** Emits `request.layout`. Watermarks per split when `watermark` is set. */
-  | { readonly kind: 'source'; readonly connector: ConnectorSpec; readonly request: ReadRequest; readonly watermark: WatermarkSpec | null }
+  | {
+      readonly kind: 'source';
+      readonly connector: ConnectorSpec;
+      readonly request: ReadRequest;
+      readonly watermark: WatermarkSpec | null;
+    }
   /** Event time assigned where it could not be pushed into a source. Passes rows on. */
   | { readonly kind: 'watermark'; readonly watermark: WatermarkSpec }
   /** Filter (rows where it is TRUE stay), then one expression per output leaf. One compiled loop. */
   | { readonly kind: 'project'; readonly filter: Expr | null; readonly columns: readonly Expr[] }
   /** `rowtime`: leaf index of the hidden event time in the input, which is passed on as the last output leaf. */
-  | { readonly kind: 'map'; readonly style: 'map' | 'flatMap' | 'mapBatch'; readonly functionId: string; readonly input: Fields; readonly output: Fields; readonly rowtime: number | null }
+  | {
+      readonly kind: 'map';
+      readonly style: 'map' | 'flatMap' | 'mapBatch';
+      readonly functionId: string;
+      readonly input: Fields;
+      readonly output: Fields;
+      readonly rowtime: number | null;
+    }
   /**
    * Grouped aggregation. Output leaves: keys in order (the window's start and end last among the keys), then one per
    * call; then, windowed, `$rowtime` = window end − 1 ms. `partial` emits keys, then (windowed) the slice's end as
@@ -93,7 +109,7 @@ export type PhysicalNode =
    */
   | {
       readonly kind: 'aggregate';
-      readonly phase: 'single' | 'partial' | 'final';
+      readonly phase: Phase;
       readonly keys: readonly number[];
       readonly calls: readonly AggregateCall[];
       readonly window: WindowSpec | null;
@@ -101,13 +117,18 @@ export type PhysicalNode =
       readonly time: number | null;
       readonly allowedLatenessMs: number;
     }
-  /** Bounded input. Sorts the subtask's rows; `merge`: inputs are sorted channels, merged (parallelism 1). */
-  | { readonly kind: 'sort'; readonly by: readonly SortKey[]; readonly limit: number | null }
-  | { readonly kind: 'limit'; readonly rows: number }
+  /**
+   * Bounded input. Sorts its rows and gives the first `limit` of them. Phases: `partial` in every subtask before the rows
+   * are gathered, `final` behind it at parallelism 1 (its input is a mix of sorted runs, each in order; sorting again is
+   * right, merging is faster), `single` where there is one subtask anyway.
+   */
+  | { readonly kind: 'sort'; readonly phase?: Phase; readonly by: readonly SortKey[]; readonly limit: number | null }
+  /** The first `rows` rows that come; `partial` in every subtask, then `final` at parallelism 1. */
+  | { readonly kind: 'limit'; readonly phase?: Phase; readonly rows: number }
   /** First n by order, of all rows or of each partition; on unbounded input an updating result. `rank`: whether a BIGINT rank is the last leaf before `$rowtime`. */
   | {
       readonly kind: 'topN';
-      readonly phase: 'single' | 'partial' | 'final';
+      readonly phase: Phase;
       readonly partitionBy: readonly number[];
       readonly by: readonly SortKey[];
       readonly n: number;
@@ -115,5 +136,11 @@ export type PhysicalNode =
       readonly rank: boolean;
     }
   /** Writes rows of logical type `fields` (leaves in order; `$rowtime` is not there). */
-  | { readonly kind: 'sink'; readonly connector: ConnectorSpec; readonly output: string; readonly fields: Fields; readonly updating: boolean };
+  | {
+      readonly kind: 'sink';
+      readonly connector: ConnectorSpec;
+      readonly output: string;
+      readonly fields: Fields;
+      readonly updating: boolean;
+    };
 export type PhysicalKind = PhysicalNode['kind'];

@@ -1,0 +1,250 @@
+/**
+ * What a plan may not ask for, beyond names and types (schema.ts). Two tables by kind: `checkNodes` on what was written,
+ * `checkChanges` on what it means in this regime. Every message names the operator, the place, the reason and a remedy.
+ */
+import { MillraceError } from '../base/errors.ts';
+import type { ConnectorSpec, SinkInfo, SourceInfo } from '../ports/connector.ts';
+import type { Fields } from '../record/types.ts';
+import { fail, nodeName, whereOf } from './names.ts';
+import type { Plan, PlanNode, PlanNodeKind } from './nodes.ts';
+import type { Rel, RelNode, RelPlan } from './rel.ts';
+import { inputSchemas, type Schemas } from './schema.ts';
+import { changeMakers, type Traits } from './traits.ts';
+
+/** Whether the job's input ends, and why not. */
+export interface Regime {
+  readonly bounded: boolean;
+  /** `the job runs with --stream`, or `clicks never ends`. */
+  readonly why: string;
+}
+
+/** Errors: `plan/unbounded` when an input that never ends is to be read as bounded. */
+export function regimeOf(
+  plan: Plan,
+  mode: 'bounded' | 'stream' | null,
+  sources: ReadonlyMap<string, SourceInfo>,
+): Regime {
+  if (mode === 'stream') return { bounded: false, why: 'the job runs as a stream' };
+  for (const node of plan.nodes) {
+    if (node.kind !== 'source' || sources.get(node.id)!.bounded) continue;
+    const why = `${node.connector.kind} ${node.connector.label} never ends`;
+    if (mode === 'bounded') {
+      fail(
+        'plan/unbounded',
+        node,
+        `${why}, so the job cannot run bounded; run it as a stream, or read a source that ends`,
+      );
+    }
+    return { bounded: false, why };
+  }
+  return { bounded: true, why: 'all sources end' };
+}
+
+type NodeCheck<N extends PlanNode> = (node: N, context: { schemas: Schemas; regime: Regime; plan: Plan }) => void;
+const nothing = (): void => {};
+
+export function checkNodes(plan: Plan, schemas: Schemas, regime: Regime): void {
+  for (const node of plan.nodes) {
+    checkPorts(node, plan);
+    (nodeChecks[node.kind] as NodeCheck<PlanNode>)(node, { schemas, regime, plan });
+  }
+}
+
+/** Only a windowed aggregate has a side output. Called before schemas are asked for. */
+export function checkPorts(node: PlanNode, plan: Plan): void {
+  for (const ref of node.inputs) {
+    if (ref.port === 0) continue;
+    const from = plan.nodes.find((n) => n.id === ref.node)!;
+    if (from.kind !== 'aggregate') fail('plan/unsupported', node, `${nodeName(from)} has no side output ${ref.port}`);
+    if (from.window === null) {
+      fail(
+        'plan/window',
+        node,
+        `${nodeName(from)} has no late rows: it has no window; group by tumble or hop to have some`,
+      );
+    }
+  }
+}
+
+const nodeChecks: { [K in PlanNodeKind]: NodeCheck<Extract<PlanNode, { kind: K }>> } = {
+  source: nothing,
+  eventTime: (node) => {
+    if (!(node.outOfOrdernessMs >= 0))
+      fail('plan/window', node, `outOfOrderness is ${node.outOfOrdernessMs} ms; it cannot be negative`);
+    if (node.idleAfterMs !== null && !(node.idleAfterMs > 0))
+      fail('plan/window', node, `idleAfter is ${node.idleAfterMs} ms; it must be positive`);
+  },
+  filter: nothing,
+  project: nothing,
+  map: nothing,
+  union: nothing,
+  aggregate: (node, { schemas }) => {
+    const windows = node.keys.filter((key) => key === null).length;
+    const [input] = inputSchemas(node, schemas);
+    if (windows > 1)
+      fail(
+        'plan/window',
+        node,
+        `there are ${windows} windows in one key; group by one window, then group its results by the other`,
+      );
+    if (node.window === null) {
+      if (node.allowedLatenessMs > 0)
+        fail('plan/window', node, 'allowedLateness needs a window among the keys; without one no row is late');
+      return;
+    }
+    if (node.keys.includes('window')) {
+      fail(
+        'plan/duplicate',
+        node,
+        `the key already has a column 'window', and the new window would be another; rename the first with select`,
+      );
+    }
+    if (!input!.time) {
+      fail(
+        'plan/window',
+        node,
+        'windows need event time, and the rows have none here; say .eventTime(column) before the window (it is lost behind a groupBy without a window, distinct and mapBatch, and in a union with a stream that has none)',
+      );
+    }
+    const { window } = node;
+    const lengths = window.kind === 'hop' ? [window.sizeMs, window.slideMs] : [window.sizeMs];
+    for (const ms of lengths)
+      if (!(Number.isSafeInteger(ms) && ms > 0))
+        fail('plan/window', node, `a window of ${ms} ms; lengths are positive whole milliseconds`);
+    if (window.kind === 'hop' && window.slideMs > window.sizeMs) {
+      fail(
+        'plan/window',
+        node,
+        `the window slides by ${window.slideMs} ms, further than its size of ${window.sizeMs} ms: rows between would be lost; slide by at most the size`,
+      );
+    }
+  },
+  distinct: nothing,
+  sort: (node, { regime }) => {
+    if (!regime.bounded)
+      fail(
+        'plan/unbounded',
+        node,
+        `rows can only be put in order when the input ends, and ${regime.why}; use topN for a ranking that is kept up to date, or sort what reads the result`,
+      );
+  },
+  limit: (node, { regime }) => {
+    positive(node, node.rows, 'limit');
+    if (!regime.bounded)
+      fail(
+        'plan/unbounded',
+        node,
+        `which rows come first is only settled when the input ends, and ${regime.why}; use topN with an order instead`,
+      );
+  },
+  topN: (node) => {
+    positive(node, node.n, 'topN');
+    if (node.by.length === 0) fail('plan/unbounded', node, 'topN needs an order; give orderBy at least one column');
+  },
+  sink: nothing,
+};
+
+function positive(node: PlanNode, n: number, what: string): void {
+  if (!Number.isSafeInteger(n) || n < (what === 'limit' ? 0 : 1))
+    fail('option/invalid', node, `${what} of ${n}; it takes a whole number of rows`);
+}
+
+export type DescribeSink = (spec: ConnectorSpec, fields: Fields, updating: boolean) => SinkInfo;
+
+/** Asks every sink what it takes, by index of the rel. Errors: `plan/changelog`, and the connectors' own. */
+export function checkChanges(
+  plan: RelPlan,
+  traits: readonly Traits[],
+  regime: Regime,
+  sinks: DescribeSink,
+): Map<string, SinkInfo> {
+  const infos = new Map<string, SinkInfo>();
+  plan.rels.forEach((rel) => {
+    const ref = rel.inputs[0];
+    const updating = ref !== undefined && traits[ref.rel]!.changes[ref.port] === 'all';
+    const context = {
+      rel,
+      updating,
+      makers: updating ? changeMakers(plan, traits, ref.rel).join(' and ') : '',
+      regime,
+    };
+    if (rel.node.kind === 'sink') infos.set(rel.from.id, checkSink(rel.node, context, sinks));
+    else if (updating) (changeChecks[rel.node.kind] as ChangeCheck<RelNode>)(rel.node, context);
+  });
+  return infos;
+}
+
+interface ChangeContext {
+  readonly rel: Rel;
+  readonly updating: boolean;
+  readonly makers: string;
+  readonly regime: Regime;
+}
+type ChangeCheck<N> = (node: N, context: ChangeContext) => void;
+
+/** Operators that get corrections: which can take them. */
+const changeChecks: { [K in Exclude<RelNode['kind'], 'sink'>]: ChangeCheck<Extract<RelNode, { kind: K }>> } = {
+  source: nothing,
+  watermark: (_node, { rel, makers, regime }) => {
+    fail(
+      'plan/changelog',
+      rel.from,
+      `event time cannot be given to rows that ${makers} corrects later (${regime.why}); give it before that step`,
+    );
+  },
+  project: nothing,
+  map: nothing,
+  union: nothing,
+  aggregate: (node, { rel, makers, regime }) => {
+    if (node.window) {
+      fail(
+        'plan/changelog',
+        rel.from,
+        `a window cannot take back rows, and ${makers} corrects its results (${regime.why}); leave out allowedLateness there, or run it bounded`,
+      );
+    }
+    const blind = node.calls.find((call) => call.fn === 'min' || call.fn === 'max');
+    if (blind) {
+      fail(
+        'plan/changelog',
+        rel.from,
+        `${blind.fn} cannot take back a row, and ${makers} corrects its results (${regime.why}); aggregate the rows themselves instead, or run it bounded`,
+      );
+    }
+  },
+  sort: nothing,
+  limit: nothing,
+  topN: (_node, { rel, makers, regime }) => {
+    fail(
+      'plan/changelog',
+      rel.from,
+      `a ranking cannot take back rows, and ${makers} corrects its results (${regime.why}); group by a window before it, so that results are final, or run it bounded`,
+    );
+  },
+};
+
+function checkSink(
+  node: Extract<RelNode, { kind: 'sink' }>,
+  { rel, updating, makers, regime }: ChangeContext,
+  sinks: DescribeSink,
+): SinkInfo {
+  const refuse = (): never =>
+    fail(
+      'plan/changelog',
+      rel.from,
+      `${node.connector.kind} ${node.connector.label} takes only new rows, and ${makers} corrects its results (${regime.why}); write to a sink that takes changes (jsonl and parquet do with a row_kind column), group by a window without allowedLateness, or run it bounded`,
+    );
+  let info: SinkInfo;
+  try {
+    info = sinks(node.connector, node.fields, updating);
+  } catch (error) {
+    if (!(error instanceof MillraceError)) throw error;
+    throw new MillraceError(error.code, error.message, {
+      where: { ...whereOf(rel.from), ...error.where },
+      cause: error.cause,
+      retryable: error.retryable,
+    });
+  }
+  if (updating && info.accepts === 'insert') refuse();
+  return info;
+}

@@ -1,0 +1,242 @@
+/**
+ * Where operators run and how rows get there: each gets a place, a parallelism and, per input, either the same task as
+ * its producer or an exchange. Keyed operators get their rows hashed unless they lie that way already; what must see all
+ * rows is gathered to one subtask. Operators that gain by it are split in two around their exchange. Unions dissolve.
+ */
+import type { SinkInfo, SourceInfo } from '../ports/connector.ts';
+import type { Exchange, PhysicalNode } from './physical.ts';
+import type { Rel, RelPlan, RelRef } from './rel.ts';
+import { splitPhases } from './rules/two-phase.ts';
+import type { Changes, Traits } from './traits.ts';
+
+/** How rows lie over the subtasks of an operator's output. */
+export type Distribution =
+  | { readonly kind: 'any' }
+  | { readonly kind: 'single' }
+  /** Equal values of these leaves, hashed in this order, are in the subtask that owns their key group. */
+  | { readonly kind: 'hash'; readonly keys: readonly number[] };
+
+export interface Placement {
+  readonly place: 'slots' | 'caller';
+  readonly parallelism: number;
+  readonly distribution: Distribution;
+}
+
+export interface PlacedRel extends Rel {
+  readonly node: PhysicalNode;
+  readonly placement: Placement;
+  /** One per producer (a union has several); `exchange` null: runs in the producer's task. */
+  readonly producers: readonly { readonly ref: RelRef; readonly exchange: Exchange | null }[];
+  readonly changes: readonly Changes[];
+  readonly state: string | null;
+}
+
+export interface DistributeOptions {
+  readonly parallelism: number;
+  readonly bounded: boolean;
+  readonly sources: ReadonlyMap<string, SourceInfo>;
+  readonly sinks: ReadonlyMap<string, SinkInfo>;
+}
+
+/** What an operator asks of the distribution of its input. */
+export type Requirement =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'one' }
+  | { readonly kind: 'hash'; readonly keys: readonly number[] };
+
+export function requirementOf(node: PhysicalNode): Requirement {
+  switch (node.kind) {
+    case 'aggregate':
+      if (node.phase === 'partial') return { kind: 'none' };
+      return node.keys.length === 0 ? { kind: 'one' } : { kind: 'hash', keys: node.keys };
+    case 'topN':
+      if (node.phase === 'partial') return { kind: 'none' };
+      return node.partitionBy.length === 0 ? { kind: 'one' } : { kind: 'hash', keys: node.partitionBy };
+    case 'sort':
+    case 'limit':
+      return { kind: node.phase === 'partial' ? 'none' : 'one' };
+    default:
+      return { kind: 'none' };
+  }
+}
+
+export function distribute(plan: RelPlan, traits: readonly Traits[], options: DistributeOptions): PlacedRel[] {
+  const placed: PlacedRel[] = [];
+  /** What stands for each output: several for a union. */
+  const standing: RelRef[][] = [];
+
+  const put = (
+    rel: Rel & { node: PhysicalNode },
+    refs: readonly RelRef[],
+    changes: readonly Changes[],
+    state: string | null,
+  ): number => {
+    const updating = refs.some((ref) => placed[ref.rel]!.changes[ref.port] === 'all');
+    const from = refs.map((ref) => outputPlacement(placed[ref.rel]!, ref.port));
+    const { placement, exchanges } = placeOf(rel, from, updating, options);
+    const producers = refs.map((ref, i) => ({ ref, exchange: exchanges[i]! }));
+    const node: PhysicalNode = rel.node.kind === 'sink' ? { ...rel.node, updating } : rel.node;
+    placed.push({
+      ...rel,
+      node,
+      placement,
+      changes,
+      state,
+      producers: refs.length === 1 ? producers : producers.map(unfused),
+    });
+    return placed.length - 1;
+  };
+
+  plan.rels.forEach((rel, index) => {
+    const refs = rel.inputs.flatMap((ref) =>
+      ref.port === 0 ? standing[ref.rel]! : [{ rel: standing[ref.rel]![0]!.rel, port: ref.port }],
+    );
+    const { node } = rel;
+    if (node.kind === 'union') {
+      standing.push(refs);
+      return;
+    }
+    const { changes, state } = traits[index]!;
+    let input = refs;
+    let main: Rel & { node: PhysicalNode } = { ...rel, node };
+    if (
+      spreadOver(
+        refs.map((ref) => outputPlacement(placed[ref.rel]!, ref.port)),
+        requirementOf(node),
+      )
+    ) {
+      const inputLayout = refs.map((ref) => placed[ref.rel]!.outputs[ref.port]!)[0]!;
+      const sideUsed = plan.rels.some((r) => r.inputs.some((ref) => ref.rel === index && ref.port > 0));
+      const split = splitPhases(main, inputLayout, { bounded: options.bounded, sideUsed });
+      if (split) {
+        input = [{ rel: put(split.partial, refs, ['insert'], null), port: 0 }];
+        main = split.final;
+      }
+    }
+    standing.push([{ rel: put(main, input, changes, state), port: 0 }]);
+  });
+  return placed;
+}
+
+/** Whether meeting `wanted` takes an exchange from several subtasks: only then is anything gained by reducing first. */
+function spreadOver(from: readonly Placement[], wanted: Requirement): boolean {
+  if (wanted.kind === 'none' || from.length === 0) return false;
+  const many = from.some((p) => p.place === 'slots' && p.parallelism > 1);
+  return many && !(from.length === 1 && satisfies(from[0]!, wanted));
+}
+
+function satisfies(from: Placement, wanted: Requirement): boolean {
+  if (from.place === 'caller') return false;
+  if (wanted.kind === 'none') return true;
+  if (wanted.kind === 'one') return from.parallelism === 1;
+  const { distribution } = from;
+  return (
+    distribution.kind === 'hash' &&
+    distribution.keys.length === wanted.keys.length &&
+    distribution.keys.every((key, i) => key === wanted.keys[i])
+  );
+}
+
+/** Side outputs lie as their operator's input does, which nobody asks about. */
+function outputPlacement(rel: PlacedRel, port: number): Placement {
+  if (port === 0 || rel.placement.distribution.kind !== 'hash') return rel.placement;
+  return { ...rel.placement, distribution: { kind: 'any' } };
+}
+
+const unfused = (producer: { ref: RelRef; exchange: Exchange | null }): { ref: RelRef; exchange: Exchange } => ({
+  ref: producer.ref,
+  exchange: producer.exchange ?? { kind: 'forward' },
+});
+
+interface Decision {
+  readonly placement: Placement;
+  readonly exchanges: readonly (Exchange | null)[];
+}
+
+function placeOf(
+  rel: Rel & { node: PhysicalNode },
+  from: readonly Placement[],
+  updating: boolean,
+  options: DistributeOptions,
+): Decision {
+  const { node } = rel;
+  if (node.kind === 'source') {
+    const caller = options.sources.get(rel.from.id)!.place === 'caller';
+    return { placement: placement(caller ? 'caller' : 'slots', caller ? 1 : options.parallelism), exchanges: [] };
+  }
+  if (node.kind === 'sink') return placeSink(options.sinks.get(rel.from.id)!, from, updating, options.parallelism);
+  const wanted = requirementOf(node);
+  if (wanted.kind === 'one') return gathered(from, placement('slots', 1));
+  if (wanted.kind === 'hash') {
+    if (options.parallelism === 1) return gathered(from, placement('slots', 1));
+    const distribution: Distribution = { kind: 'hash', keys: wanted.keys };
+    const lying = from.every((p) => satisfies(p, wanted));
+    return {
+      placement: {
+        place: 'slots',
+        parallelism: options.parallelism,
+        distribution: outputDistribution(rel, distribution),
+      },
+      exchanges: from.map(() => (lying ? null : { kind: 'hash', keys: wanted.keys })),
+    };
+  }
+  // Asks for nothing: stays where its input is, but leaves the caller's thread alone.
+  const parallelism = Math.max(...from.map((p) => (p.place === 'caller' ? options.parallelism : p.parallelism)));
+  const together = from.every((p) => p.place === 'slots' && p.parallelism === parallelism);
+  const lying = together && from.every((p) => JSON.stringify(p.distribution) === JSON.stringify(from[0]!.distribution));
+  const distribution = lying
+    ? outputDistribution(rel, from[0]!.distribution)
+    : placement('slots', parallelism).distribution;
+  return {
+    placement: { place: 'slots', parallelism, distribution },
+    exchanges: from.map((p) => (p.place === 'slots' && p.parallelism === parallelism ? null : { kind: 'rebalance' })),
+  };
+}
+
+function placement(place: 'slots' | 'caller', parallelism: number): Placement {
+  return { place, parallelism, distribution: { kind: parallelism === 1 ? 'single' : 'any' } };
+}
+
+function gathered(from: readonly Placement[], to: Placement): Decision {
+  return {
+    placement: to,
+    exchanges: from.map((p) =>
+      p.place === to.place && p.parallelism === to.parallelism ? null : { kind: 'rebalance' },
+    ),
+  };
+}
+
+function placeSink(info: SinkInfo, from: readonly Placement[], updating: boolean, parallelism: number): Decision {
+  if (info.place === 'caller') return gathered(from, placement('caller', 1));
+  const wide = Math.max(...from.map((p) => (p.place === 'caller' ? parallelism : p.parallelism)));
+  if (wide <= info.parallelismMax) return gathered(from, placement('slots', wide));
+  // Changes of one row must meet one writer, in order.
+  return gathered(from, placement('slots', updating ? 1 : Math.max(1, info.parallelismMax)));
+}
+
+/** Where the hashed leaves of the input are in the output; lost if one of them is. */
+function outputDistribution(rel: Rel & { node: PhysicalNode }, input: Distribution): Distribution {
+  if (input.kind !== 'hash') return input;
+  const moved = input.keys.map((key) => outputLeaf(rel.node, key));
+  return moved.every((leaf) => leaf !== null) ? { kind: 'hash', keys: moved } : { kind: 'any' };
+}
+
+function outputLeaf(node: PhysicalNode, leaf: number): number | null {
+  switch (node.kind) {
+    case 'watermark':
+    case 'sort':
+    case 'limit':
+    case 'topN':
+      return leaf;
+    case 'project': {
+      const found = node.columns.findIndex((column) => column.kind === 'column' && column.index === leaf);
+      return found < 0 ? null : found;
+    }
+    case 'aggregate': {
+      const found = node.keys.indexOf(leaf);
+      return found < 0 ? null : found;
+    }
+    default:
+      return null;
+  }
+}

@@ -1,0 +1,266 @@
+/**
+ * Logical nodes, already checked, become physical operators over leaf columns, one small step each and nothing clever:
+ * event time is a last leaf of every layout behind `eventTime`, every aggregate is one step, everything is read. The rules
+ * take from there.
+ */
+
+import { bindCondition } from '../expr/bind.ts';
+import type { AggregateCall, Expr } from '../expr/tree.ts';
+import { type Layout, type LayoutColumn, layoutOf, rowtimeColumn, rowtimeName } from '../record/layout.ts';
+import { sameType } from '../record/types.ts';
+import { columnExpr, identity, isIdentity } from './expressions.ts';
+import { whereOf } from './names.ts';
+import type { AggregateNode, NodeRef, Plan, PlanNode, PlanNodeKind } from './nodes.ts';
+import type { SortKey } from './physical.ts';
+import { type Rel, type RelBuilder, type RelNode, type RelPlan, type RelRef, type RelRole, relBuilder } from './rel.ts';
+import { splitAggregates } from './rules/split-aggregates.ts';
+import { inputSchemas, leafIndices, leavesOf, projectColumns, type Schema, type Schemas } from './schema.ts';
+
+interface Context {
+  readonly schemas: Schemas;
+  readonly outputs: ReadonlyMap<string, string>;
+  readonly builder: RelBuilder;
+}
+type Lower<N extends PlanNode> = (node: N, inputs: readonly RelRef[], context: Context) => readonly RelRef[];
+
+export function lower(plan: Plan, schemas: Schemas): RelPlan {
+  const builder = relBuilder();
+  const outputs = new Map<string, string>();
+  for (const output of plan.outputs) if (!outputs.has(output.node)) outputs.set(output.node, output.name);
+  const refs = new Map<string, readonly RelRef[]>();
+  for (const node of plan.nodes) {
+    const inputs = node.inputs.map((ref: NodeRef) => refs.get(ref.node)![ref.port]!);
+    refs.set(node.id, (table[node.kind] as Lower<PlanNode>)(node, inputs, { schemas, outputs, builder }));
+  }
+  return builder.plan();
+}
+
+/** Index of the hidden event time, or null. */
+export function rowtimeIndex(layout: Layout): number | null {
+  return layout.at(-1)?.name === rowtimeName ? layout.length - 1 : null;
+}
+
+const table: { [K in PlanNodeKind]: Lower<Extract<PlanNode, { kind: K }>> } = {
+  source: (node, _inputs, { schemas, builder }) => {
+    const layout = leavesOf(schemas.get(node.id)![0]!);
+    const request = { layout, prune: [], timeColumn: null };
+    return [
+      builder.add(
+        rel(node, 'main', [], { kind: 'source', connector: node.connector, request, watermark: null }, layout),
+      ),
+    ];
+  },
+  eventTime: (node, [input], { schemas, builder }) => {
+    const before = builder.layout(input!);
+    const schema = schemas.get(node.id)![0]!;
+    const layout = leavesOf(schema);
+    const time = columnExpr(before, leafIndices(schema, node.column)![0]!);
+    const precise = time.type.kind === 'TIMESTAMP' && time.type.precision > 3;
+    const rowtime: Expr = precise
+      ? { kind: 'cast', arg: time, safe: false, type: rowtimeColumn.type, nullable: time.nullable }
+      : time;
+    const columns = [...identity(layout.slice(0, -1)), rowtime];
+    const timed = builder.add(rel(node, 'time', [input!], { kind: 'project', filter: null, columns }, layout));
+    const watermark = {
+      column: layout.length - 1,
+      outOfOrdernessMs: node.outOfOrdernessMs,
+      idleAfterMs: node.idleAfterMs,
+    };
+    return [builder.add(rel(node, 'main', [timed], { kind: 'watermark', watermark }, layout))];
+  },
+  filter: (node, [input], { builder }) => {
+    const layout = builder.layout(input!);
+    const filter = bindCondition(node.condition, layout, whereOf(node));
+    return [builder.add(rel(node, 'main', [input!], { kind: 'project', filter, columns: identity(layout) }, layout))];
+  },
+  project: (node, [input], { schemas, builder }) => {
+    const [schema] = inputSchemas(node, schemas);
+    const columns = projectColumns(node, schema!).flatMap((column) => column.leaves);
+    const time = rowtimeIndex(builder.layout(input!));
+    if (time !== null) columns.push(columnExpr(builder.layout(input!), time));
+    const layout = leavesOf(schemas.get(node.id)![0]!);
+    return [builder.add(rel(node, 'main', [input!], { kind: 'project', filter: null, columns }, layout))];
+  },
+  map: (node, [input], { schemas, builder }) => {
+    const [schema] = inputSchemas(node, schemas);
+    const layout = leavesOf(schemas.get(node.id)![0]!);
+    const rowtime = rowtimeIndex(layout) === null ? null : rowtimeIndex(builder.layout(input!));
+    const { style, functionId } = node;
+    const map: RelNode = { kind: 'map', style, functionId, input: schema!.fields, output: node.schema, rowtime };
+    return [builder.add(rel(node, 'main', [input!], map, layout))];
+  },
+  union: (node, inputs, { schemas, builder }) => {
+    const schema = schemas.get(node.id)![0]!;
+    const layout = leavesOf(schema);
+    const aligned = inputs.map((input, i) => alignedTo(node, input, inputSchemas(node, schemas)[i]!, schema, builder));
+    return [builder.add(rel(node, 'main', aligned, { kind: 'union' }, layout))];
+  },
+  aggregate: (node, [input], { schemas, builder }) => lowerAggregate(node, input!, schemas, builder),
+  distinct: (node, [input], { schemas, builder }) => {
+    const layout = leavesOf(schemas.get(node.id)![0]!);
+    const keys = layout.map((_, i) => i);
+    const aggregate: RelNode = {
+      kind: 'aggregate',
+      phase: 'single',
+      keys,
+      calls: [],
+      window: null,
+      time: null,
+      allowedLatenessMs: 0,
+    };
+    return [builder.add(rel(node, 'main', [input!], aggregate, layout))];
+  },
+  sort: (node, [input], { schemas, builder }) => {
+    const by = sortKeys(node.by, schemas.get(node.id)![0]!);
+    return [
+      builder.add(
+        rel(node, 'main', [input!], { kind: 'sort', phase: 'single', by, limit: null }, builder.layout(input!)),
+      ),
+    ];
+  },
+  limit: (node, [input], { builder }) => [
+    builder.add(
+      rel(node, 'main', [input!], { kind: 'limit', phase: 'single', rows: node.rows }, builder.layout(input!)),
+    ),
+  ],
+  topN: (node, [input], { schemas, builder }) => {
+    const [schema] = inputSchemas(node, schemas);
+    const top: RelNode = {
+      kind: 'topN',
+      phase: 'single',
+      partitionBy: node.partitionBy.flatMap((name) => leafIndices(schema!, name)!),
+      by: sortKeys(node.by, schema!),
+      n: node.n,
+      using: node.using,
+      rank: node.rankAs !== null,
+    };
+    return [builder.add(rel(node, 'main', [input!], top, leavesOf(schemas.get(node.id)![0]!)))];
+  },
+  sink: (node, [input], { schemas, outputs, builder }) => {
+    const schema = schemas.get(node.id)![0]!;
+    const fitted = alignedTo(node, input!, inputSchemas(node, schemas)[0]!, schema, builder);
+    const sink: RelNode = {
+      kind: 'sink',
+      connector: node.connector,
+      output: outputs.get(node.id) ?? node.id,
+      fields: schema.fields,
+      updating: false,
+    };
+    return [builder.add(rel(node, 'main', [fitted], sink, leavesOf(schema)))];
+  },
+};
+
+function rel(
+  from: PlanNode,
+  role: RelRole,
+  inputs: readonly RelRef[],
+  node: RelNode,
+  ...outputs: readonly Layout[]
+): Rel {
+  return { node, inputs, outputs, from, role };
+}
+
+function sortKeys(by: readonly { column: string; descending: boolean }[], schema: Schema): SortKey[] {
+  return by.flatMap(({ column, descending }) =>
+    leafIndices(schema, column)!.map((leaf) => ({ column: leaf, descending })),
+  );
+}
+
+/** The input's columns by name in the order, types and nullability of `to`. */
+function alignedTo(node: PlanNode, input: RelRef, from: Schema, to: Schema, builder: RelBuilder): RelRef {
+  const before = builder.layout(input);
+  const layout = leavesOf(to);
+  const columns = layout.map((leaf): Expr => {
+    const index = leaf.name === rowtimeName ? rowtimeIndex(before)! : leafIndices(from, leaf.name)![0]!;
+    const column = columnExpr(before, index);
+    return sameType(column.type, leaf.type)
+      ? column
+      : { kind: 'cast', arg: column, safe: false, type: leaf.type, nullable: column.nullable };
+  });
+  if (isIdentity(columns, before) && sameLayout(before, layout)) return input;
+  return builder.add(rel(node, 'columns', [input], { kind: 'project', filter: null, columns }, layout));
+}
+
+export function sameLayout(a: Layout, b: Layout): boolean {
+  return a.length === b.length && a.every((leaf, i) => sameLeaf(leaf, b[i]!));
+}
+
+function sameLeaf(a: LayoutColumn, b: LayoutColumn): boolean {
+  return a.name === b.name && a.nullable === b.nullable && a.storage === b.storage && sameType(a.type, b.type);
+}
+
+function lowerAggregate(node: AggregateNode, input: RelRef, schemas: Schemas, builder: RelBuilder): readonly RelRef[] {
+  const [schema] = inputSchemas(node, schemas);
+  const split = splitAggregates(node, schema!);
+  const before = builder.layout(input);
+
+  // Computed arguments and filters stand behind the input's own columns, before `$rowtime`; what nobody reads is pruned.
+  const time = rowtimeIndex(before);
+  const own = time === null ? before : before.slice(0, time);
+  const computed: Expr[] = [];
+  const known = new Map<string, number>();
+  const columnFor = (expr: Expr | null): number | null => {
+    if (expr === null) return null;
+    if (expr.kind === 'column' && expr.index !== time) return expr.index;
+    const key = JSON.stringify(expr);
+    const at = known.get(key) ?? own.length + computed.length;
+    if (!known.has(key)) {
+      known.set(key, at);
+      computed.push(expr);
+    }
+    return at;
+  };
+  const calls = split.calls.map((call): AggregateCall => {
+    const arg = columnFor(call.arg);
+    const filter = columnFor(call.filter);
+    return { fn: call.fn, arg, argType: call.arg?.type ?? null, filter, type: call.type, nullable: call.nullable };
+  });
+  let from = input;
+  let layout = before;
+  if (computed.length > 0) {
+    const made = computed.map(
+      (expr, i) => layoutOf([{ name: `$arg${i}`, type: expr.type, nullable: expr.nullable }])[0]!,
+    );
+    layout = [...own, ...made, ...before.slice(own.length)];
+    const columns = [...identity(own), ...computed, ...(time === null ? [] : [columnExpr(before, time)])];
+    from = builder.add(rel(node, 'arguments', [input], { kind: 'project', filter: null, columns }, layout));
+  }
+
+  const windowed = node.window !== null;
+  const results = windowed ? [...split.results, rowtimeColumn] : split.results;
+  const aggregate: RelNode = {
+    kind: 'aggregate',
+    phase: 'single',
+    keys: split.keys,
+    calls,
+    window: node.window,
+    time: windowed ? rowtimeIndex(layout) : null,
+    allowedLatenessMs: node.allowedLatenessMs,
+  };
+  const grouped = builder.add(rel(node, 'main', [from], aggregate, results, ...(windowed ? [layout] : [])));
+
+  // Back to the asked order: keys as they were named (the window among them), then the columns.
+  const keyLeaves: number[][] = [];
+  let next = 0;
+  for (const key of node.keys) {
+    if (key === null) keyLeaves.push([split.keys.length, split.keys.length + 1]);
+    else keyLeaves.push(leafIndices(schema!, key)!.map(() => next++));
+  }
+  const columns = [
+    ...keyLeaves.flat().map((leaf) => columnExpr(results, leaf)),
+    ...split.columns.flatMap((column) => column.leaves),
+    ...(windowed ? [columnExpr(results, results.length - 1)] : []),
+  ];
+  const result = leavesOf(schemas.get(node.id)![0]!);
+  const main = builder.add(rel(node, 'result', [grouped], { kind: 'project', filter: null, columns }, result));
+  if (!windowed) return [main];
+
+  // Late rows leave as they came: without the computed arguments.
+  const lateColumns = [...identity(own), ...(time === null ? [] : [columnExpr(layout, layout.length - 1)])];
+  const late: RelRef = { rel: grouped.rel, port: 1 };
+  if (computed.length === 0) return [main, late];
+  return [
+    main,
+    builder.add(rel(node, 'columns', [late], { kind: 'project', filter: null, columns: lateColumns }, before)),
+  ];
+}

@@ -1,0 +1,385 @@
+/**
+ * What columns come out of every logical node, by port, and whether its rows carry event time. Names and types are
+ * checked here, where they are first met; regimes and changes are `checks.ts`'s. Binding is the expression room's.
+ */
+import { bind, bindCondition } from '../expr/bind.ts';
+import type { Expr, UnboundExpr } from '../expr/tree.ts';
+import type { SourceInfo } from '../ports/connector.ts';
+import { type Layout, type LayoutColumn, rowtimeColumn, type StorageKind, storageOf } from '../record/layout.ts';
+import { type DataType, type Field, type Fields, sameType, typeName, windowType } from '../record/types.ts';
+import { fail, fieldTypeText, nearest, unknownColumn, whereOf } from './names.ts';
+import type {
+  AggregateNode,
+  NodeRef,
+  Plan,
+  PlanNode,
+  PlanNodeKind,
+  ProjectNode,
+  SinkNode,
+  SourceNode,
+} from './nodes.ts';
+import { splitAggregates } from './rules/split-aggregates.ts';
+
+/** The logical row type of one output, and whether the hidden event time goes with it. */
+export interface Schema {
+  readonly fields: Fields;
+  readonly time: boolean;
+}
+/** Schemas by node id, then by port. */
+export type Schemas = ReadonlyMap<string, readonly Schema[]>;
+
+/** Errors: `plan/unknown-column`, `plan/type`, `plan/duplicate`, `plan/window`, `schema/mismatch`. */
+export function schemasOf(plan: Plan, sources: ReadonlyMap<string, SourceInfo>): Schemas {
+  const schemas = new Map<string, readonly Schema[]>();
+  const at = (ref: NodeRef): Schema => schemas.get(ref.node)![ref.port]!;
+  for (const node of plan.nodes) {
+    const rule = rules[node.kind] as SchemaRule<PlanNode>;
+    schemas.set(node.id, rule(node, node.inputs.map(at), sources));
+  }
+  return schemas;
+}
+
+export function inputSchemas(node: PlanNode, schemas: Schemas): Schema[] {
+  return node.inputs.map((ref) => schemas.get(ref.node)![ref.port]!);
+}
+
+/**
+ * The leaves of a schema, `$rowtime` last. Types that have no storage yet get a place too: only if somebody reads such a
+ * column (`checkReadable`) is it an error.
+ */
+export function leavesOf(schema: Schema): Layout {
+  const leaves: LayoutColumn[] = [];
+  const visit = (fields: Fields, prefix: string, nullable: boolean): void => {
+    for (const field of fields) {
+      const name = prefix + field.name;
+      if (field.type.kind === 'ROW') visit(field.type.fields, `${name}.`, nullable || field.nullable);
+      else
+        leaves.push({
+          name,
+          type: field.type,
+          nullable: nullable || field.nullable,
+          storage: storageOrView(field.type),
+        });
+    }
+  };
+  visit(schema.fields, '', false);
+  return schema.time ? [...leaves, rowtimeColumn] : leaves;
+}
+
+function storageOrView(type: DataType): StorageKind {
+  try {
+    return storageOf(type);
+  } catch {
+    return 'view';
+  }
+}
+
+/** Leaf indices of a column; several for a ROW. A dotted name reaches into one. Null: no such column. */
+export function leafIndices(schema: Schema, column: string): number[] | null {
+  const leaves = leavesOf(schema);
+  const found = leaves.flatMap((leaf, i) => (leaf.name === column || leaf.name.startsWith(`${column}.`) ? [i] : []));
+  return found.length > 0 && !column.startsWith('$') ? found : null;
+}
+
+/** Leaf indices of columns that must exist. `use` says what they are: `key`, `order column`. */
+export function requireLeaves(node: PlanNode, schema: Schema, columns: readonly string[], use: string): number[] {
+  return columns.flatMap((name) => leafIndices(schema, name) ?? unknownColumn(node, name, schema.fields, use));
+}
+
+/** One output column: its logical type, and an expression for every leaf of it. */
+export interface BoundColumn {
+  readonly field: Field;
+  readonly leaves: readonly Expr[];
+}
+
+/** Binds a named column; a reference to a ROW gives all its leaves. */
+export function bindColumn(
+  node: PlanNode,
+  name: string,
+  expr: UnboundExpr,
+  fields: Fields,
+  layout: Layout,
+): BoundColumn {
+  if (expr.kind === 'column') {
+    const field = fieldAt(fields, expr.path);
+    if (field?.type.kind === 'ROW') {
+      const prefix = `${expr.path.join('.')}.`;
+      const leaves = layout.flatMap((leaf, index): Expr[] =>
+        leaf.name.startsWith(prefix) ? [{ kind: 'column', index, type: leaf.type, nullable: leaf.nullable }] : [],
+      );
+      return { field: { name, type: field.type, nullable: field.nullable }, leaves };
+    }
+  }
+  const bound = bind(expr, layout, whereOf(node));
+  return { field: { name, type: bound.type, nullable: bound.nullable }, leaves: [bound] };
+}
+
+function fieldAt(fields: Fields, path: readonly string[]): Field | undefined {
+  let field: Field | undefined;
+  let among: Fields = fields;
+  let nullable = false;
+  for (const name of path) {
+    field = among.find((f) => f.name === name);
+    if (!field) return undefined;
+    nullable ||= field.nullable;
+    among = field.type.kind === 'ROW' ? field.type.fields : [];
+  }
+  return field && { ...field, nullable };
+}
+
+/** The columns of a `select`, `with`, `pick` or `drop`, in the order in which they come out. */
+export function projectColumns(node: ProjectNode, schema: Schema): readonly BoundColumn[] {
+  const layout = leavesOf(schema);
+  const twice = firstDuplicate(node.columns.map((column) => column.name));
+  if (twice !== null) fail('plan/duplicate', node, `column '${twice}' is made twice; give one of them another name`);
+  for (const name of node.dropped) {
+    if (!schema.fields.some((field) => field.name === name)) unknownColumn(node, name, schema.fields, 'dropped column');
+  }
+  const made = new Map(
+    node.columns.map((c) => [c.name, () => bindColumn(node, c.name, c.expr, schema.fields, layout)] as const),
+  );
+  const result: BoundColumn[] = [];
+  if (node.keepOthers || node.dropped.length > 0) {
+    for (const field of schema.fields) {
+      if (node.dropped.includes(field.name)) continue;
+      const replacement = made.get(field.name);
+      made.delete(field.name);
+      result.push(
+        replacement?.() ?? bindColumn(node, field.name, { kind: 'column', path: [field.name] }, schema.fields, layout),
+      );
+    }
+  }
+  for (const make of made.values()) result.push(make());
+  if (result.length === 0) fail('plan/type', node, 'no column is left; keep or make one');
+  return result;
+}
+
+/** For each field of the first input, its index in every other input: unions go by name. */
+export function unionFields(node: PlanNode, inputs: readonly Schema[]): Fields {
+  const first = inputs[0]!;
+  return first.fields.map((field) => {
+    let nullable = field.nullable;
+    inputs.forEach((input, i) => {
+      const other = input.fields.find((f) => f.name === field.name);
+      if (!other) {
+        const names = input.fields.map((f) => f.name);
+        fail(
+          'schema/mismatch',
+          node,
+          `input ${i + 1} has no column '${field.name}' as input 1 has; ${nearest(field.name, names)} Bring both sides to the same columns with select`,
+        );
+      }
+      if (!sameType(other.type, field.type)) {
+        fail(
+          'schema/mismatch',
+          node,
+          `column '${field.name}' is ${typeName(field.type)} in input 1 and ${typeName(other.type)} in input ${i + 1}; cast one of them first`,
+        );
+      }
+      const extra = input.fields.find((f) => !first.fields.some((own) => own.name === f.name));
+      if (extra) {
+        fail(
+          'schema/mismatch',
+          node,
+          `input ${i + 1} has a column '${extra.name}' that input 1 has not; pick the same columns on both sides`,
+        );
+      }
+      nullable ||= other.nullable;
+    });
+    return { ...field, nullable };
+  });
+}
+
+type SchemaRule<N extends PlanNode> = (
+  node: N,
+  inputs: readonly Schema[],
+  sources: ReadonlyMap<string, SourceInfo>,
+) => readonly Schema[];
+
+const rules: { [K in PlanNodeKind]: SchemaRule<Extract<PlanNode, { kind: K }>> } = {
+  source: (node, _inputs, sources) => [{ fields: sourceFields(node, sources.get(node.id)!), time: false }],
+  eventTime: (node, [input]) => {
+    const [leaf] = requireLeaves(node, input!, [node.column], 'event time');
+    const type = leavesOf(input!)[leaf!]!.type;
+    if (type.kind !== 'TIMESTAMP') {
+      fail(
+        'plan/type',
+        node,
+        `event time '${node.column}' is ${typeName(type)}; it must be a TIMESTAMP: cast it in a with before eventTime`,
+      );
+    }
+    return [{ fields: input!.fields, time: true }];
+  },
+  filter: (node, [input]) => {
+    bindCondition(node.condition, leavesOf(input!), whereOf(node));
+    return [input!];
+  },
+  project: (node, [input]) => [{ fields: projectColumns(node, input!).map((c) => c.field), time: input!.time }],
+  map: (node, [input]) => {
+    unique(node, node.schema);
+    // Rows that a mapBatch makes have no row that they come from.
+    return [{ fields: node.schema, time: input!.time && node.style !== 'mapBatch' }];
+  },
+  union: (node, inputs) => [{ fields: unionFields(node, inputs), time: inputs.every((input) => input.time) }],
+  aggregate: (node, [input]) => [aggregateSchema(node, input!), input!],
+  distinct: (_node, [input]) => [{ fields: input!.fields, time: false }],
+  sort: (node, [input]) => {
+    requireLeaves(
+      node,
+      input!,
+      node.by.map((key) => key.column),
+      'order column',
+    );
+    return [input!];
+  },
+  limit: (_node, [input]) => [input!],
+  topN: (node, [input]) => {
+    requireLeaves(node, input!, node.partitionBy, 'key');
+    requireLeaves(
+      node,
+      input!,
+      node.by.map((key) => key.column),
+      'order column',
+    );
+    if (node.rankAs === null) return [input!];
+    const rank: Field = { name: node.rankAs, type: { kind: 'BIGINT' }, nullable: false };
+    const fields = [...input!.fields, rank];
+    unique(node, fields);
+    return [{ fields, time: input!.time }];
+  },
+  sink: (node, [input]) => [{ fields: sinkFields(node, input!), time: false }],
+};
+
+function aggregateSchema(node: AggregateNode, input: Schema): Schema {
+  for (const key of node.keys) {
+    if (key !== null && leafIndices(input, key) === null) {
+      if (key === 'window') {
+        fail(
+          'plan/window',
+          node,
+          `there is no column 'window' to group by; group by a window first, as in groupBy('key', tumble('1 minute'))`,
+        );
+      }
+      unknownColumn(node, key, input.fields, 'key');
+    }
+  }
+  const keys = node.keys.map((key): Field => {
+    if (key === null) return { name: 'window', type: windowType, nullable: false };
+    return { ...fieldAt(input.fields, key.split('.'))!, name: key };
+  });
+  const columns = splitAggregates(node, input).columns.map((column) => column.field);
+  const fields = [...keys, ...columns];
+  unique(node, fields);
+  return { fields, time: node.window !== null };
+}
+
+function unique(node: PlanNode, fields: Fields): void {
+  const twice = firstDuplicate(fields.map((field) => field.name));
+  if (twice !== null) fail('plan/duplicate', node, `there are two columns '${twice}'; give one of them another name`);
+}
+
+function firstDuplicate(names: readonly string[]): string | null {
+  return names.find((name, i) => names.indexOf(name) !== i) ?? null;
+}
+
+/** The declared schema is a checked cast of the place's own columns. */
+function sourceFields(node: SourceNode, info: SourceInfo): Fields {
+  if (node.schema === null) {
+    unique(node, info.fields);
+    return info.fields;
+  }
+  unique(node, node.schema);
+  for (const field of node.schema) {
+    const own = info.fields.find((f) => f.name === field.name);
+    if (!own) {
+      const near = nearest(
+        field.name,
+        info.fields.map((f) => f.name),
+      );
+      fail(
+        'plan/unknown-column',
+        node,
+        `the schema declares '${field.name}', but ${node.connector.label} has no such column; ${near}`,
+      );
+    }
+    if (!castable(own.type, field.type)) {
+      fail(
+        'schema/mismatch',
+        node,
+        `column '${field.name}' of ${node.connector.label} is ${typeName(own.type)}, the schema declares ${fieldTypeText(field.type, field.nullable)}; declare it as it is and cast it in a select`,
+      );
+    }
+  }
+  return node.schema;
+}
+
+const numeric: ReadonlySet<DataType['kind']> = new Set<DataType['kind']>([
+  'TINYINT',
+  'SMALLINT',
+  'INT',
+  'BIGINT',
+  'FLOAT',
+  'DOUBLE',
+  'DECIMAL',
+]);
+const temporal: ReadonlySet<DataType['kind']> = new Set<DataType['kind']>(['DATE', 'TIMESTAMP', 'TIMESTAMP_LTZ']);
+
+/** Whether a source may be asked to read `from` as `to`; each value is checked when it is read. */
+export function castable(from: DataType, to: DataType): boolean {
+  if (sameType(from, to) || from.kind === to.kind) return true;
+  if (numeric.has(from.kind) && numeric.has(to.kind)) return true;
+  if (temporal.has(from.kind) && temporal.has(to.kind)) return true;
+  return from.kind === 'VARCHAR' && temporal.has(to.kind);
+}
+
+/** Rows must fit the sink's schema, by name: same types, or wider ones; no null into a column that forbids it. */
+function sinkFields(node: SinkNode, input: Schema): Fields {
+  if (node.schema === null) return input.fields;
+  for (const field of node.schema) {
+    const own = input.fields.find((f) => f.name === field.name);
+    if (!own) {
+      fail(
+        'schema/mismatch',
+        node,
+        `the sink wants a column '${field.name}' that the rows do not have; ${nearest(
+          field.name,
+          input.fields.map((f) => f.name),
+        )}`,
+      );
+    }
+    if (!sameType(own.type, field.type) && !widens(own.type, field.type)) {
+      fail(
+        'schema/mismatch',
+        node,
+        `column '${field.name}' is ${typeName(own.type)}, the sink takes ${typeName(field.type)}; cast it in a select before the sink`,
+      );
+    }
+    if (own.nullable && !field.nullable) {
+      fail(
+        'schema/mismatch',
+        node,
+        `column '${field.name}' may be NULL, the sink takes no NULL there; use coalesce, or filter such rows out`,
+      );
+    }
+  }
+  const extra = input.fields.find((f) => !node.schema!.some((field) => field.name === f.name));
+  if (extra) {
+    fail(
+      'schema/mismatch',
+      node,
+      `the sink's schema has no column '${extra.name}'; drop it with .drop('${extra.name}') or add it to the schema`,
+    );
+  }
+  return node.schema;
+}
+
+const widerKinds: Readonly<Record<string, readonly DataType['kind'][]>> = {
+  INT: ['BIGINT', 'DOUBLE'],
+  BIGINT: ['DOUBLE'],
+  TIMESTAMP: ['TIMESTAMP'],
+};
+
+function widens(from: DataType, to: DataType): boolean {
+  if (from.kind === 'TIMESTAMP' && to.kind === 'TIMESTAMP') return from.precision <= to.precision;
+  return from.kind !== 'TIMESTAMP' && (widerKinds[from.kind]?.includes(to.kind) ?? false);
+}

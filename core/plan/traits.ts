@@ -1,0 +1,214 @@
+/**
+ * What is known of every operator's rows without running it, in one table: change kinds, upsert key, event time, order,
+ * rows at most, and what bounds its state. Rules and checks ask here; `explain` prints it. How rows are distributed over
+ * subtasks is known only behind the exchanges (distribute.ts).
+ */
+import type { Layout } from '../record/layout.ts';
+import { rowtimeIndex } from './lower.ts';
+import { durationText, nodeName } from './names.ts';
+import type { SortKey } from './physical.ts';
+import type { Rel, RelNode, RelPlan } from './rel.ts';
+
+/** `insert`: only +I. `all`: rows may be corrected or withdrawn. */
+export type Changes = 'insert' | 'all';
+
+export interface Traits {
+  readonly bounded: boolean;
+  /** By output port. */
+  readonly changes: readonly Changes[];
+  /** Leaves of the main output that identify a row; null: none known. */
+  readonly upsertKey: readonly number[] | null;
+  /** Leaf of the event time in the main output. */
+  readonly time: number | null;
+  /** The order in which the rows of one subtask come; null: none. */
+  readonly order: readonly SortKey[] | null;
+  /** At most so many rows come out; null: unknown. */
+  readonly rowsMax: number | null;
+  /** What is kept between batches and what bounds it; null: nothing. */
+  readonly state: string | null;
+}
+
+/** Traits of one rel from those of its inputs (the trait of the port that is read stands first in `changes`). */
+type TraitRule<N extends RelNode> = (of: {
+  readonly node: N;
+  readonly rel: Rel;
+  readonly inputs: readonly Traits[];
+  readonly inputLayouts: readonly Layout[];
+  readonly estimatedRows: number | null;
+  readonly bounded: boolean;
+}) => Omit<Traits, 'bounded' | 'time'>;
+
+/** `estimates`: rows of sources, by logical node. Answers one entry per rel. */
+export function traitsOf(plan: RelPlan, bounded: boolean, estimates: ReadonlyMap<string, number | null>): Traits[] {
+  const all: Traits[] = [];
+  for (const rel of plan.rels) {
+    const inputs = rel.inputs.map(({ rel: from, port }): Traits => {
+      const traits = all[from]!;
+      return port === 0 ? traits : { ...traits, changes: [traits.changes[port]!], upsertKey: null, order: null };
+    });
+    const inputLayouts = rel.inputs.map((ref) => plan.rels[ref.rel]!.outputs[ref.port]!);
+    const rule = table[rel.node.kind] as TraitRule<RelNode>;
+    const estimatedRows = estimates.get(rel.from.id) ?? null;
+    const traits = rule({ node: rel.node, rel, inputs, inputLayouts, estimatedRows, bounded });
+    all.push({ bounded, time: rowtimeIndex(rel.outputs[0]!), ...traits });
+  }
+  return all;
+}
+
+/** Rows go through as they are. */
+const passed = (input: Traits): Omit<Traits, 'bounded' | 'time'> => ({
+  ...input,
+  changes: [input.changes[0]!],
+  state: null,
+});
+
+const table: { [K in RelNode['kind']]: TraitRule<Extract<RelNode, { kind: K }>> } = {
+  source: ({ estimatedRows }) => ({
+    changes: ['insert'],
+    upsertKey: null,
+    order: null,
+    rowsMax: estimatedRows,
+    state: 'the position in each split',
+  }),
+  watermark: ({ inputs: [input] }) => passed(input!),
+  project: ({ node, inputs: [input] }) => {
+    const places = new Map<number, number>();
+    node.columns.forEach((column, i) => {
+      if (column.kind === 'column' && !places.has(column.index)) places.set(column.index, i);
+    });
+    return {
+      ...passed(input!),
+      upsertKey: input!.upsertKey?.every((leaf) => places.has(leaf))
+        ? input!.upsertKey.map((leaf) => places.get(leaf)!)
+        : null,
+      order: movedOrder(input!.order, places),
+    };
+  },
+  map: ({ node, inputs: [input] }) => ({
+    ...passed(input!),
+    upsertKey: null,
+    order: null,
+    rowsMax: node.style === 'map' ? input!.rowsMax : null,
+  }),
+  union: ({ inputs }) => ({
+    changes: [inputs.some((input) => input.changes[0] === 'all') ? 'all' : 'insert'],
+    upsertKey: null,
+    order: null,
+    rowsMax: inputs.reduce<number | null>(
+      (sum, input) => (sum === null || input.rowsMax === null ? null : sum + input.rowsMax),
+      0,
+    ),
+    state: null,
+  }),
+  aggregate: ({ node, rel, inputs: [input], bounded }) => {
+    const keyCount = node.keys.length + (node.window ? 2 : 0);
+    const corrects = node.window ? node.allowedLatenessMs > 0 : node.calls.length > 0 || input!.changes[0] === 'all';
+    const copies = node.window?.kind === 'hop' ? Math.ceil(node.window.sizeMs / node.window.slideMs) : 1;
+    return {
+      changes: [!bounded && node.phase !== 'partial' && corrects ? 'all' : 'insert', 'insert'].slice(
+        0,
+        rel.outputs.length,
+      ) as Changes[],
+      upsertKey: node.phase === 'partial' ? null : Array.from({ length: keyCount }, (_, i) => i),
+      order: null,
+      rowsMax: keyCount === 0 ? 1 : input!.rowsMax === null ? null : input!.rowsMax * copies,
+      state: aggregateState(node, keyNames(rel, node.keys.length), bounded),
+    };
+  },
+  sort: ({ node, inputs: [input] }) => ({
+    ...passed(input!),
+    order: node.by,
+    rowsMax: least(input!.rowsMax, node.limit),
+    state: node.limit === null ? 'all rows of the input, until it ends' : `the first ${node.limit} rows`,
+  }),
+  limit: ({ node, inputs: [input] }) => ({
+    ...passed(input!),
+    rowsMax: least(input!.rowsMax, node.rows),
+    state: 'a count of rows',
+  }),
+  topN: ({ node, rel, inputs: [input], bounded }) => {
+    const partition = node.partitionBy.length > 0;
+    const ties = node.using === 'ROW_NUMBER' ? '' : ' and their ties';
+    return {
+      changes: [bounded ? 'insert' : 'all'],
+      upsertKey: rankKey(node, rel) ?? input!.upsertKey,
+      order: partition || !bounded ? null : node.by,
+      rowsMax: partition || node.using !== 'ROW_NUMBER' ? input!.rowsMax : least(input!.rowsMax, node.n),
+      state: partition ? `${node.n} rows${ties} per group` : `${node.n} rows${ties}`,
+    };
+  },
+  sink: ({ inputs: [input] }) => ({ ...passed(input!), state: null }),
+};
+
+/** ROW_NUMBER beside the partition identifies a row. */
+function rankKey(node: Extract<RelNode, { kind: 'topN' }>, rel: Rel): readonly number[] | null {
+  if (!node.rank || node.using !== 'ROW_NUMBER') return null;
+  const layout = rel.outputs[0]!;
+  return [...node.partitionBy, layout.length - 1 - (rowtimeIndex(layout) === null ? 0 : 1)];
+}
+
+function aggregateState(node: Extract<RelNode, { kind: 'aggregate' }>, keys: string, bounded: boolean): string {
+  if (node.phase === 'partial')
+    return 'none that lasts: partial results are emitted before every watermark and barrier';
+  const entry = node.keys.length === 0 ? 'one entry' : `one entry per ${keys}`;
+  if (!node.window) {
+    return bounded
+      ? `${entry}, until the input ends`
+      : `${entry}, kept for as long as the job runs: bounded only by the number of keys`;
+  }
+  const lateness = node.allowedLatenessMs > 0 ? ` + ${durationText(node.allowedLatenessMs)}` : '';
+  return `${entry} and open slice, dropped when the watermark passes the window's end${lateness}`;
+}
+
+function keyNames(rel: Rel, count: number): string {
+  return `(${rel.outputs[0]!.slice(0, count)
+    .map((leaf) => leaf.name)
+    .join(', ')})`;
+}
+
+function movedOrder(order: readonly SortKey[] | null, places: ReadonlyMap<number, number>): readonly SortKey[] | null {
+  if (order === null) return null;
+  const kept: SortKey[] = [];
+  for (const key of order) {
+    const place = places.get(key.column);
+    if (place === undefined) break;
+    kept.push({ ...key, column: place });
+  }
+  return kept.length > 0 ? kept : null;
+}
+
+function least(a: number | null, b: number | null): number | null {
+  if (a === null) return b;
+  return b === null ? a : Math.min(a, b);
+}
+
+/** One line for people: only what is not obvious. */
+export function traitsText(traits: Traits, rel: Rel): string {
+  const layout = rel.outputs[0]!;
+  const names = (leaves: readonly number[]): string =>
+    leaves.map((leaf) => layout[leaf]?.name ?? `#${leaf}`).join(', ');
+  const parts = [
+    traits.bounded ? 'bounded' : 'unbounded',
+    traits.changes[0] === 'all' ? 'changes +I −U +U −D' : 'inserts only',
+  ];
+  if (traits.upsertKey !== null)
+    parts.push(traits.upsertKey.length === 0 ? 'one row' : `key (${names(traits.upsertKey)})`);
+  if (traits.time !== null) parts.push('event time');
+  if (traits.order !== null)
+    parts.push(`order (${traits.order.map((k) => names([k.column]) + (k.descending ? ' desc' : '')).join(', ')})`);
+  if (traits.rowsMax !== null) parts.push(`at most ${traits.rowsMax.toLocaleString('en')} rows`);
+  return parts.join(' · ');
+}
+
+/** Who makes the changes that `rel` sees: the nearest operators above it that turn inserts into changes. */
+export function changeMakers(plan: RelPlan, traits: readonly Traits[], index: number): string[] {
+  const found = new Set<string>();
+  const visit = (at: number): void => {
+    const rel = plan.rels[at]!;
+    const above = rel.inputs.filter(({ rel: from, port }) => traits[from]!.changes[port] === 'all');
+    if (above.length === 0 && traits[at]!.changes[0] === 'all') found.add(nodeName(rel.from));
+    for (const ref of above) visit(ref.rel);
+  };
+  visit(index);
+  return [...found];
+}
