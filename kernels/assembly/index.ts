@@ -4,3 +4,6 @@ export * from './time';
 export * from './generate';
 export * from './hash';
 export * from './columns';
+export * from './state';
+export * from './string';
+export * from './calendar';
