@@ -139,18 +139,21 @@ interface Branch {
 }
 
 function caseOf<T>(branches: readonly Branch[]): Case<T> {
-  const place = 'when(…)';
   return Object.freeze({
     when: (condition: unknown, then: unknown) => caseOf([...branches, { condition, then }]),
     otherwise: (value: unknown) => {
       const tree: UnboundExpr = {
         kind: 'case',
-        branches: branches.map((b) => ({ when: conditionOf(b.condition), then: treeOf(b.then, place) })),
-        otherwise: treeOf(value, place),
+        branches: branches.map(branchTree),
+        otherwise: treeOf(value, 'when(…)'),
       };
       return expression(tree, ...branches.flatMap((b) => [b.condition, b.then]), value);
     },
   }) as unknown as Case<T>;
+}
+
+function branchTree({ condition, then }: Branch): { readonly when: UnboundExpr; readonly then: UnboundExpr } {
+  return { when: conditionOf(condition), then: treeOf(then, 'when(…)') };
 }
 
 function conditionOf(value: unknown): UnboundExpr {

@@ -1,0 +1,369 @@
+/**
+ * Streams as values: each method checks what can be known without looking at a place, notes where it was called, and
+ * returns a frozen stream with one step more. Types are stream.ts's. Opens nothing, starts nothing, and never knows what
+ * a plan becomes.
+ */
+import { durationMs } from '../base/duration.ts';
+import { MillraceError, withWhere } from '../base/errors.ts';
+import type { UnboundExpr } from '../expr/tree.ts';
+import type { WindowSpec } from '../plan/nodes.ts';
+import { callerOf, callSiteText } from './call-site.ts';
+import { rowColumns, treeOf } from './expression.ts';
+import { loosest, type Mode, type StreamOf, updatingOf } from './modes.ts';
+import { madeOf, underNotes } from './notes.ts';
+import { type Sink, type Source, sinkOf, sourceOf } from './place.ts';
+import { checkColumnName, fieldsOf, type Schema } from './schema.ts';
+import {
+  isWindowColumn,
+  type KnownColumn,
+  knownColumns,
+  type Step,
+  type StepContent,
+  type Tip,
+  tipOf,
+  withTip,
+} from './step.ts';
+import type { AggregateOptions, Stream, TopN } from './stream.ts';
+import { orderKeys, windowSpecOf } from './windows.ts';
+
+/** A source becomes a stream; the same source twice is one scan. Errors: `option/invalid`. */
+export function from<R, M extends Mode>(source: Source<R, M>): Stream<R, M> {
+  const { connector, schema, mode, resource } = sourceOf(source);
+  const step: Step = {
+    content: { kind: 'source', connector, schema, bounded: mode === 'bounded' },
+    inputs: [],
+    name: null,
+    callSite: callSiteText(callerOf(from as Callee)),
+    attached: resource,
+  };
+  return asStream(flowOf({ step, port: 0, mode, columns: schema && knownColumns(schema) }));
+}
+
+type Callee = (...args: never[]) => unknown;
+type NamedTree = { readonly name: string; readonly expr: UnboundExpr };
+
+/** The one place where a flow gets the types of the rows it carries. */
+function asStream<R, M extends Mode>(flow: Flow): Stream<R, M> {
+  return flow as unknown as Stream<R, M>;
+}
+
+function flowOf(tip: Tip, side?: Readonly<Record<string, Flow>>): Flow {
+  const flow = new Flow();
+  withTip(flow, tip);
+  if (side) Object.assign(flow, { side: Object.freeze(side) });
+  Object.freeze(flow);
+  return flow;
+}
+
+class Flow {
+  eventTime(column: string, options: { outOfOrderness?: string; idleAfter?: string } = {}): Flow {
+    return this.#step(this.eventTime, () => ({
+      kind: 'eventTime',
+      column,
+      outOfOrdernessMs: notNegative('outOfOrderness', options.outOfOrderness ?? '0 ms'),
+      idleAfterMs: options.idleAfter === undefined ? null : notNegative('idleAfter', options.idleAfter),
+    }));
+  }
+
+  named(name: string): Flow {
+    if (typeof name !== 'string' || name === '') throw new MillraceError('option/invalid', '.named() takes a name');
+    const tip = this.#tip;
+    const renamed = { ...tip, step: Object.freeze({ ...tip.step, name }) };
+    const { side } = this as { side?: Readonly<Record<string, Flow>> };
+    return flowOf(
+      renamed,
+      side && Object.fromEntries(Object.entries(side).map(([key, flow]) => [key, flow.named(name)])),
+    );
+  }
+
+  filter(condition: Callback): Flow {
+    return this.#step(this.filter, () => {
+      const answer = underNotes(
+        () => condition(this.#row()),
+        (made) => [made],
+        'filter',
+      );
+      if (!madeOf(answer))
+        throw new MillraceError(
+          'plan/type',
+          `filter's condition is ${shown(answer)}, not an expression such as row.delay.gt(15)`,
+        );
+      return { kind: 'filter', condition: treeOf(answer, 'filter') };
+    });
+  }
+
+  select(columns: Callback): Flow {
+    return this.#project(this.select, () => this.#columns(columns, 'select'), false);
+  }
+
+  with(columns: Callback): Flow {
+    return this.#project(this.with, () => this.#columns(columns, 'with'), true);
+  }
+
+  pick(...names: string[]): Flow {
+    return this.#project(
+      this.pick,
+      () => once('pick', names).map((name) => ({ name, expr: { kind: 'column', path: [name] } })),
+      false,
+    );
+  }
+
+  drop(...names: string[]): Flow {
+    const kept = this.#tip.columns?.filter(({ name }) => !names.includes(name)) ?? null;
+    return this.#step(
+      this.drop,
+      () => ({ kind: 'project', columns: [], keepOthers: true, dropped: once('drop', names) }),
+      { columns: kept },
+    );
+  }
+
+  distinct(): Flow {
+    return this.#step(this.distinct, () => ({ kind: 'distinct' }));
+  }
+
+  limit(rows: number): Flow {
+    const mode = this.#tip.mode === 'append' ? 'bounded' : this.#tip.mode;
+    return this.#step(this.limit, () => ({ kind: 'limit', rows: whole('limit', rows, 0) }), { mode });
+  }
+
+  orderBy(...by: unknown[]): Flow {
+    return this.#step(this.orderBy, () => ({ kind: 'sort', by: orderKeys(by) }));
+  }
+
+  topN(n: number, options: TopN<never, string>): Flow {
+    return this.#topN(this.topN, [], n, options, updatingOf(this.#tip.mode));
+  }
+
+  union(...others: StreamOf<unknown, Mode>[]): Flow {
+    const tips = others.map((other) => tipOf(other) ?? notAStream('union', other));
+    const mode = loosest([this.#tip, ...tips].map((tip) => tip.mode));
+    return this.#step(this.union, () => ({ kind: 'union' }), { mode }, tips);
+  }
+
+  groupBy(...keys: unknown[]): object {
+    const columns: (string | null)[] = [];
+    let window: WindowSpec | null = null;
+    for (const key of keys) {
+      const spec = windowSpecOf(key);
+      if (!spec && typeof key !== 'string')
+        throw new MillraceError('option/invalid', `a key is a column name or a window, not ${shown(key)}`);
+      if (spec && window)
+        throw new MillraceError(
+          'plan/window',
+          'a row is grouped by one window at most; the result of the first can be grouped by another',
+        );
+      if (spec) window = spec;
+      columns.push(spec ? null : (key as string));
+    }
+    const names = columns.map((key) => key ?? 'window');
+    if (names.length === 0)
+      throw new MillraceError(
+        'option/invalid',
+        'groupBy takes one key at least; all rows are one group in .aggregate()',
+      );
+    once('groupBy', names);
+    const windowed = window !== null || names.some((name) => isWindowColumn(this.#tip.columns, name));
+    const grouped = {
+      aggregate: (callback: Callback, options: AggregateOptions = {}): Flow =>
+        this.#aggregate(grouped.aggregate, columns, window, windowed, callback, options),
+      topN: (n: number, options: TopN<never, string>): Flow => {
+        if (window)
+          throw new MillraceError(
+            'plan/unsupported',
+            'topN of a window that nothing was aggregated over; aggregate first, then group by the column window',
+          );
+        return this.#topN(grouped.topN, names, n, options, windowed ? this.#tip.mode : updatingOf(this.#tip.mode));
+      },
+    };
+    return Object.freeze(grouped);
+  }
+
+  aggregate(columns: Callback): Flow {
+    return this.#aggregate(this.aggregate, [], null, false, columns, {});
+  }
+
+  map(output: Schema<unknown>, fn: unknown): Flow {
+    return this.#map(this.map, 'map', output, fn);
+  }
+
+  flatMap(output: Schema<unknown>, fn: unknown): Flow {
+    return this.#map(this.flatMap, 'flatMap', output, fn);
+  }
+
+  mapBatch(output: Schema<unknown>, fn: unknown): Flow {
+    return this.#map(this.mapBatch, 'mapBatch', output, fn);
+  }
+
+  to(sink: Sink<never, Mode>): object {
+    const { connector, schema, resource } = sinkOf(sink);
+    const changes = resource ? { changes: this.#tip.mode === 'updating' } : {};
+    const spec = { ...connector, options: { ...connector.options, ...changes } };
+    const flow = this.#step(this.to, () => ({ kind: 'sink', connector: spec, schema }), {}, [], resource);
+    return Object.freeze(withTip({ sink: true }, flow.#tip));
+  }
+
+  get #tip(): Tip {
+    return tipOf(this) as Tip;
+  }
+
+  #row(): unknown {
+    return rowColumns(this.#tip.columns?.map(({ name }) => name) ?? null);
+  }
+
+  /** One step more. Errors of `content` get the place where `callee` was called. */
+  #step(
+    callee: Callee,
+    content: () => StepContent,
+    change: { readonly mode?: Mode; readonly columns?: Tip['columns'] } = {},
+    others: readonly Tip[] = [],
+    attached: Step['attached'] = null,
+  ): Flow {
+    const callSite = callSiteText(callerOf(callee));
+    const made = located(callee.name, callSite, content);
+    const step: Step = Object.freeze({ content: made, inputs: [this.#tip, ...others], name: null, callSite, attached });
+    const { mode, columns } = this.#tip;
+    return flowOf({ step, port: 0, mode, columns, ...change });
+  }
+
+  #project(callee: Callee, columnsOf: () => readonly NamedTree[], keepOthers: boolean): Flow {
+    let made: readonly NamedTree[] = [];
+    const flow = this.#step(callee, () => {
+      made = columnsOf();
+      return { kind: 'project', columns: made, keepOthers, dropped: [] };
+    });
+    const { columns } = this.#tip;
+    const known = made.map(
+      ({ name, expr }): KnownColumn => ({
+        name,
+        isWindow: expr.kind === 'column' && expr.path.length === 1 && isWindowColumn(columns, expr.path[0] as string),
+      }),
+    );
+    return flowOf({ ...flow.#tip, columns: keepOthers ? columns && placed(columns, known) : known });
+  }
+
+  #topN(callee: Callee, partitionBy: readonly string[], n: number, options: TopN<never, string>, mode: Mode): Flow {
+    const { rankAs = null, using = 'ROW_NUMBER', orderBy } = options ?? {};
+    const columns = this.#tip.columns;
+    const ranked = rankAs === null ? columns : columns && [...columns, { name: rankAs, isWindow: false }];
+    return this.#step(
+      callee,
+      () => {
+        if (rankAs !== null) checkColumnName(rankAs);
+        if (columns?.some(({ name }) => name === rankAs))
+          throw new MillraceError('plan/duplicate', `rankAs: '${rankAs}' is a column already`);
+        return { kind: 'topN', partitionBy, by: orderKeys(orderBy), n: whole('topN', n, 1), using, rankAs };
+      },
+      { mode, columns: ranked },
+    );
+  }
+
+  #aggregate(
+    callee: Callee,
+    keys: readonly (string | null)[],
+    window: WindowSpec | null,
+    windowed: boolean,
+    callback: Callback,
+    options: AggregateOptions,
+  ): Flow {
+    const input = this.#tip;
+    const names = keys.map((key) => key ?? 'window');
+    const corrected = options.allowedLateness !== undefined;
+    let made: readonly NamedTree[] = [];
+    const flow = this.#step(callee, () => {
+      made = this.#columns(callback, 'aggregate');
+      once('aggregate', [...names, ...made.map(({ name }) => name)]);
+      if (corrected && !window)
+        throw new MillraceError('plan/window', 'allowedLateness is for a window key; nothing here is late');
+      const allowedLatenessMs = corrected ? notNegative('allowedLateness', options.allowedLateness as string) : 0;
+      return { kind: 'aggregate', keys, window, columns: made, allowedLatenessMs };
+    });
+    const columns = [
+      ...keys.map(
+        (key): KnownColumn => ({ name: key ?? 'window', isWindow: key === null || isWindowColumn(input.columns, key) }),
+      ),
+      ...made.map(({ name }): KnownColumn => ({ name, isWindow: false })),
+    ];
+    const tip: Tip = { ...flow.#tip, columns, mode: windowed && !corrected ? input.mode : updatingOf(input.mode) };
+    return flowOf(tip, windowed ? { late: flowOf({ ...input, step: tip.step, port: 1 }) } : undefined);
+  }
+
+  #map(callee: Callee, style: 'map' | 'flatMap' | 'mapBatch', output: Schema<unknown>, fn: unknown): Flow {
+    if (typeof fn !== 'function') {
+      throw new MillraceError('option/invalid', `${style} takes a schema and a function, not ${shown(fn)}`);
+    }
+    const schema = fieldsOf(output);
+    const content: StepContent = { kind: 'map', style, functionId: '', schema };
+    return this.#step(callee, () => content, { columns: knownColumns(schema) }, [], { value: fn });
+  }
+
+  /** The named expressions that a callback answers. */
+  #columns(callback: Callback, method: string): readonly NamedTree[] {
+    const entries = underNotes(
+      () => {
+        const answer = callback(this.#row());
+        if (typeof answer !== 'object' || answer === null || madeOf(answer)) {
+          throw new MillraceError(
+            'plan/type',
+            `${method} takes named columns, as in ({ total: … }), not ${shown(answer)}`,
+          );
+        }
+        return Object.entries(answer);
+      },
+      (columns) => columns.map(([, value]) => value),
+      method,
+    );
+    if (entries.length === 0) throw new MillraceError('plan/type', `${method} takes one column at least`);
+    return entries.map(([name, value]) => {
+      checkColumnName(name);
+      return { name, expr: treeOf(value, `column '${name}'`) };
+    });
+  }
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a callback gets a proxy for whatever row type it was written for
+type Callback = (row: any) => unknown;
+
+function located<T>(method: string, callSite: string | null, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof MillraceError)) throw error;
+    throw withWhere(error, { operator: method, ...(callSite === null ? {} : { callSite }) }, error.code);
+  }
+}
+
+/** New columns go to the end, those of a name that is there in its place. */
+function placed(columns: readonly KnownColumn[], added: readonly KnownColumn[]): readonly KnownColumn[] {
+  const byName = new Map([...columns, ...added].map((column) => [column.name, column]));
+  return [...byName.values()];
+}
+
+/** Errors: `plan/duplicate`. */
+function once(method: string, names: readonly string[]): readonly string[] {
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) throw new MillraceError('plan/duplicate', `${method}: the column '${twice}' is there twice`);
+  return names;
+}
+
+function whole(what: string, given: number, least: number): number {
+  if (Number.isSafeInteger(given) && given >= least) return given;
+  throw new MillraceError('option/invalid', `${what} takes a whole number of rows from ${least}, not ${given}`);
+}
+
+function notNegative(what: string, duration: string): number {
+  const ms = durationMs(duration);
+  if (ms >= 0) return ms;
+  throw new MillraceError('option/invalid', `${what} cannot be negative: '${duration}'`);
+}
+
+function notAStream(method: string, value: unknown): never {
+  throw new MillraceError('option/invalid', `${method} takes streams, not ${shown(value)}`);
+}
+
+function shown(value: unknown): string {
+  if (madeOf(value)) return 'one expression';
+  if (value instanceof Promise) return 'a promise (the callback must not be async)';
+  return value === null || typeof value === 'boolean' || typeof value === 'number'
+    ? `the value ${value}`
+    : `a value of type ${typeof value}`;
+}

@@ -1,0 +1,58 @@
+// biome-ignore-all lint/suspicious/noExplicitAny: conditional types infer through rows of any type
+/** What running a job takes and answers, as types. engine/ does the work; nothing here knows how. */
+import type { Size } from '../base/duration.ts';
+import type { Job } from './job.ts';
+import type { Name, Received, StreamOf } from './modes.ts';
+import type { Ends } from './stream.ts';
+
+/** What `for await` over a handle, or over one of its outputs, gives: nothing where the end has a sink. */
+export type RowsOf<E> = E extends { sink: true }
+  ? never
+  : E extends StreamOf<infer R, infer M>
+    ? Received<R, M>
+    : never;
+
+export interface RunOptions {
+  /** Slots: threads that each run a part of every chain. The number of cores, unless said. */
+  readonly parallelism?: number;
+  /** What the slots share. */
+  readonly memory?: Size;
+  /** Aborting stops the job in order. */
+  readonly signal?: AbortSignal;
+  /** Values for the job's `params`. */
+  readonly params?: Readonly<Record<string, unknown>>;
+  /** `stream` runs bounded sources as if they did not end by themselves: windows close on watermarks. */
+  readonly mode?: 'bounded' | 'stream';
+}
+
+export interface JobResult {
+  readonly rowsIn: number;
+  readonly rowsOut: number;
+  readonly elapsedMs: number;
+}
+export interface JobMetrics {
+  readonly rowsIn: number;
+  readonly rowsOut: number;
+  readonly lateRows: number;
+  readonly watermark: Date | null;
+  /** All of it in Prometheus' text format. */
+  prometheus(): string;
+}
+
+/** A running job. */
+export interface JobHandle<O> extends AsyncIterable<RowsOf<O>>, AsyncDisposable {
+  /** The rows of one of several ends. */
+  output<N extends Name<O>>(name: N): AsyncIterable<RowsOf<O[N]>>;
+  /** Resolves when every input has ended and every sink has finished; rejects with the job's error. */
+  result(): Promise<JobResult>;
+  metrics(): JobMetrics;
+  /** Ends the sources; `drain` also closes the windows that are open. */
+  stop(options?: { readonly drain?: boolean }): Promise<void>;
+  /** Ends the job where it is; sinks leave nothing unfinished behind. */
+  cancel(): Promise<void>;
+}
+
+/** The type of `run`. */
+export type Run = <O extends Ends>(what: Job<O> | O, options?: RunOptions) => JobHandle<O>;
+/** The type of `collect`: all rows of a bounded stream. */
+export type Collect = <R>(stream: StreamOf<R, 'bounded'>, options?: RunOptions) => Promise<R[]>;

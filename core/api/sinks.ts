@@ -1,0 +1,77 @@
+// biome-ignore-all lint/suspicious/noExplicitAny: print and blackhole take rows of any type
+/**
+ * Sinks as values (files are in sources.ts: they are both). What a plan holds of them, by `connector.kind`:
+ *
+ * | kind | options | the resource |
+ * |---|---|---|
+ * | `parquet`, `jsonl` | `path`; `changelog: true`: a first column `row_kind`, and every change is taken | |
+ * | `arrow` | `resource`, `changes` | a function of one apache-arrow RecordBatch |
+ * | `callback` | `resource`, `changes` | a function of one row, or of one `Change` where `changes` is true |
+ * | `print` | `limit` (number or null), `format` | |
+ * | `blackhole` | | |
+ * | `handle` | `output`, `changes` | rows of an end without a sink go to the job's handle under that name |
+ *
+ * `changes`: the stream was built as an updating one, so its receiver expects `{ kind, row }` and takes every change;
+ * otherwise it reads rows, and corrections must not reach it.
+ */
+import { MillraceError } from '../base/errors.ts';
+import type { Json } from '../ports/connector.ts';
+import type { Mode, Received } from './modes.ts';
+import { type Place, placeValue, type Sink } from './place.ts';
+import type { ArrowBatch } from './sources.ts';
+
+export interface PrintOptions {
+  /** Rows at most; the rest is counted. */
+  readonly limit?: number;
+  /** `table` draws an ended result at its end and redraws an updating one; `changelog` and `jsonl` print as rows come. */
+  readonly format?: 'table' | 'changelog' | 'jsonl';
+}
+
+/** Standard output of the process. Takes every change. */
+export function print(options: PrintOptions = {}): Sink<any, Mode> {
+  const { limit = null, format = 'table' } = options;
+  if (limit !== null && !(Number.isSafeInteger(limit) && limit >= 0)) {
+    throw new MillraceError('option/invalid', `the limit of print() is a whole number from 0, not ${limit}`);
+  }
+  return sink('print', '', { limit, format });
+}
+
+/** Nothing: rows are counted and forgotten. Takes every change. */
+export function blackhole(): Sink<any, Mode> {
+  return sink('blackhole', '', {});
+}
+
+/**
+ * Calls a function with every row, or, of an updating stream, with every change; on the thread that runs the job, in
+ * batches. A promise that it returns is not waited for.
+ */
+export function callback<R, M extends Mode>(receive: (received: Received<R, M>) => void): Sink<R, M> {
+  return receiver('callback', receive);
+}
+
+/** Calls a function with apache-arrow RecordBatches of the rows, on the thread that runs the job. */
+export function arrowBatches(receive: (batch: ArrowBatch) => void): Sink<any, 'bounded' | 'append'> {
+  return receiver('arrow', receive);
+}
+
+function receiver<V>(kind: string, receive: unknown): V {
+  if (typeof receive !== 'function')
+    throw new MillraceError('option/invalid', `${kind === 'arrow' ? 'arrowBatches' : kind}() takes a function`);
+  return sink(kind, (receive as { name: string }).name, {}, { value: receive });
+}
+
+function sink<V>(
+  kind: string,
+  label: string,
+  options: Readonly<Record<string, Json>>,
+  resource: Place['resource'] = null,
+): V {
+  return placeValue({
+    connector: { kind, label, options },
+    schema: null,
+    reads: false,
+    writes: true,
+    mode: 'append',
+    resource,
+  });
+}

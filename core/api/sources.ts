@@ -1,0 +1,134 @@
+// biome-ignore-all lint/suspicious/noExplicitAny: a source without a schema reads rows of type `any`
+/**
+ * Sources as values. What a plan holds of them, by `connector.kind` (`options.resource` names a value that is no JSON):
+ *
+ * | kind | options | the resource |
+ * |---|---|---|
+ * | `parquet`, `jsonl` | `path` | |
+ * | `arrow` | `resource` | an apache-arrow Table or RecordBatch, or an array of either |
+ * | `collection` | `resource` | a readonly array of row objects |
+ * | `iterable` | `resource`, `bounded` | an AsyncIterable or Iterable of row objects, or a function that makes one |
+ * | `channel` | `resource`, `capacity` | a `RowQueue` (channel.ts) |
+ * | `generator` | `columns`, `rows`, `seed`, `rowsPerSecond` (generator.ts) | |
+ *
+ * Places know ports, not streams; constructing one opens nothing.
+ */
+import { MillraceError } from '../base/errors.ts';
+import type { Json } from '../ports/connector.ts';
+import type { Mode } from './modes.ts';
+import { type Files, type Place, placeValue, type Sink, type Source } from './place.ts';
+import { fieldsOf, type Schema } from './schema.ts';
+
+export interface FileOptions<R, C extends boolean = false> {
+  /** Read: a checked cast of the file's columns. Written: what the rows must fit. Without it, the file's own columns. */
+  readonly schema?: Schema<R>;
+  /** Written rows carry their kind in a first column `row_kind`, and so may be corrections of earlier ones. */
+  readonly changelog?: C;
+}
+/** A changelog is written, not read back as one. */
+export type FilesOrChangelog<R, C extends boolean> = C extends true ? Sink<R, Mode> : Files<R>;
+
+/** A Parquet file, a directory of them or a pattern (`history/*.parquet`); written, a directory or one file. */
+export function parquet<R = any, const C extends boolean = false>(
+  path: string,
+  options: FileOptions<R, C> = {},
+): FilesOrChangelog<R, C> {
+  return file('parquet', path, options);
+}
+
+/** A file of one JSON object a line, a directory of them or a pattern; written, a directory or one file. */
+export function jsonl<R = any, const C extends boolean = false>(
+  path: string,
+  options: FileOptions<R, C> = {},
+): FilesOrChangelog<R, C> {
+  return file('jsonl', path, options);
+}
+
+/** Rows of this program. Without a schema, the columns are those of the rows. They are read from this array when the job runs. */
+export function collection<R>(rows: readonly R[], options: { readonly schema?: Schema<R> } = {}): Source<R, 'bounded'> {
+  if (!Array.isArray(rows))
+    throw new MillraceError('option/invalid', `collection() takes an array of rows, not a ${typeof rows}`);
+  return source('collection', `collection of ${rows.length}`, {}, 'bounded', options.schema, { value: rows });
+}
+
+/** The part of apache-arrow's Table and RecordBatch that names them; `arrowTable` takes the real ones. */
+export interface ArrowBatch {
+  readonly numRows: number;
+  readonly schema: { readonly fields: readonly { readonly name: string }[] };
+  getChild(name: string): ArrowVector | null;
+}
+export interface ArrowVector {
+  readonly length: number;
+  get(index: number): any;
+}
+
+/** An apache-arrow Table, RecordBatch or array of batches. Buffers that are shared memory cross into the slots without a copy. */
+export function arrowTable<R = any>(
+  table: ArrowBatch | readonly ArrowBatch[],
+  options: { readonly schema?: Schema<R> } = {},
+): Source<R, 'bounded'> {
+  const batches: readonly Partial<ArrowBatch>[] = Array.isArray(table) ? table : [table];
+  if (!batches.every((batch) => typeof batch?.getChild === 'function' && typeof batch.numRows === 'number')) {
+    throw new MillraceError(
+      'option/invalid',
+      'arrowTable() takes a Table or RecordBatch of apache-arrow, or an array of them',
+    );
+  }
+  const rows = batches.reduce((all, batch) => all + (batch.numRows ?? 0), 0);
+  return source('arrow', `Arrow table of ${rows}`, {}, 'bounded', options.schema, { value: table });
+}
+
+export interface IterableOptions<R, B extends boolean = false> {
+  readonly schema: Schema<R>;
+  /** The iterable ends by itself and everything before the end is history, as in a file. */
+  readonly bounded?: B;
+}
+/** Rows of an iterable or an asynchronous one, pulled as the job takes them, on the thread that runs the job. */
+export function iterable<R, const B extends boolean = false>(
+  rows: AsyncIterable<NoInfer<R>> | Iterable<NoInfer<R>> | (() => AsyncIterable<NoInfer<R>> | Iterable<NoInfer<R>>),
+  options: IterableOptions<R, B>,
+): Source<R, B extends true ? 'bounded' : 'append'> {
+  const given = rows as { [Symbol.asyncIterator]?: unknown; [Symbol.iterator]?: unknown } | null | undefined;
+  if (typeof given !== 'function' && !given?.[Symbol.asyncIterator] && !given?.[Symbol.iterator]) {
+    throw new MillraceError(
+      'option/invalid',
+      'iterable() takes an iterable, an asynchronous one, or a function that makes one',
+    );
+  }
+  const bounded = options.bounded === true;
+  return source('iterable', 'iterable', { bounded }, bounded ? 'bounded' : 'append', options.schema, { value: rows });
+}
+
+/** A place that is only read. */
+export function source<V>(
+  kind: string,
+  label: string,
+  options: Readonly<Record<string, Json>>,
+  mode: Mode,
+  schema: Schema<any> | undefined,
+  resource: Place['resource'] = null,
+  more: object = {},
+): V {
+  const fields = schema === undefined ? null : fieldsOf(schema);
+  return placeValue(
+    { connector: { kind, label, options }, schema: fields, reads: true, writes: false, mode, resource },
+    more,
+  );
+}
+
+function file<V>(kind: string, path: string, { schema, changelog }: FileOptions<any, boolean>): V {
+  if (typeof path !== 'string' || path === '') {
+    throw new MillraceError('option/invalid', `${kind}() takes the path of a file, not ${JSON.stringify(path)}`);
+  }
+  const options = changelog ? { path, changelog: true } : { path };
+  const label = path.slice(path.replace(/[\\/]+$/, '').search(/[^\\/]+$/));
+  const fields = schema === undefined ? null : fieldsOf(schema);
+  return placeValue({
+    connector: { kind, label, options },
+    schema: fields,
+    reads: !changelog,
+    writes: true,
+    mode: 'bounded',
+    resource: null,
+  });
+}

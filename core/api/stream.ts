@@ -1,0 +1,110 @@
+// biome-ignore-all lint/suspicious/noExplicitAny: conditional types infer through rows of any type
+// biome-ignore-all lint/complexity/noBannedTypes: `{}` stands for no options and no side outputs
+/**
+ * The types of streams: rows on their way, as a value that describes work and does none. Types only; flow.ts makes the
+ * values. Every method returns a new stream.
+ */
+import type { Duration } from '../base/duration.ts';
+import type { Columns, Condition, Overall, Selected, Selection } from './columns.ts';
+import type { mode, value } from './marks.ts';
+import type { Any, Both, Flat, Mode, NamesOf, StreamOf, Updating } from './modes.ts';
+import type { Sink } from './place.ts';
+import type { Schema, Window } from './schema.ts';
+import type { ArrowBatch } from './sources.ts';
+import type { Order, OrderBy, WindowKey } from './windows.ts';
+
+export interface AggregateOptions {
+  /** How long a closed window still takes late rows, correcting its result. */
+  readonly allowedLateness?: Duration;
+}
+
+type KeyRow<R, K> = { [P in Extract<K, string>]: R[P & keyof R] } & ([Extract<K, WindowKey>] extends [never]
+  ? unknown
+  : { window: Window });
+type IsWindow<T, P> = Any<T> extends true ? (P extends 'window' ? true : false) : [T] extends [Window] ? true : false;
+type Windowed<K> = true extends { [P in keyof K]: IsWindow<K[P], P> }[keyof K] ? true : false;
+type Grouping<K, M extends Mode> = Windowed<K> extends true ? M : Updating<M>;
+type Emitting<O, M extends Mode> = O extends { allowedLateness: unknown } ? Updating<M> : M;
+type Aggregated<R, K, E, O, M extends Mode> =
+  Windowed<K> extends true
+    ? WithSide<Flat<K & Selected<E>>, Emitting<O, M>, { late: Stream<R, M> }>
+    : Stream<Flat<K & Selected<E>>, Updating<M>>;
+
+/** Rows of type `R` on their way: a value that describes work and does none. Every method returns a new one. */
+export interface Stream<R, out M extends Mode = Mode> extends StreamOf<R, M> {
+  /**
+   * The column that says when a row happened. No row comes later than `outOfOrderness` (none, unless said) behind the
+   * latest before it; one that does is late. A source that is silent for `idleAfter` no longer holds up the others.
+   */
+  eventTime(column: NamesOf<R, Date>, options?: { outOfOrderness?: Duration; idleAfter?: Duration }): Stream<R, M>;
+  /** Names the last step: in `explain`, in metrics, and as the stable id of its state. */
+  named(name: string): Stream<R, M>;
+
+  /** Keeps rows where the condition is true. */
+  filter(condition: (row: Columns<R>) => Condition): Stream<R, M>;
+  /** These columns instead. */
+  select<E extends Selection<'row'>>(columns: (row: Columns<R>) => E): Stream<Flat<Selected<E>>, M>;
+  /** These columns besides; one of a name that is there takes its place. */
+  with<E extends Selection<'row'>>(columns: (row: Columns<R>) => E): Stream<Flat<Omit<R, keyof E> & Selected<E>>, M>;
+  /** Only these columns, in this order. */
+  pick<K extends keyof R & string>(...columns: K[]): Stream<Flat<Pick<R, K>>, M>;
+  /** All columns but these. */
+  drop<K extends keyof R & string>(...columns: K[]): Stream<Flat<Omit<R, K>>, M>;
+  /** Each row once. */
+  distinct(): Stream<R, M>;
+  limit(rows: number): Stream<R, M extends 'append' ? 'bounded' : M>;
+  /** Of ended input. Nulls order as the least value. */
+  orderBy(...by: ((keyof R & string) | Order<keyof R & string>)[]): Stream<R, M>;
+  /** The first n rows by an order. */
+  topN<N extends string = never>(n: number, options: TopN<R, N>): Stream<Flat<R & { [K in N]: number }>, Updating<M>>;
+  /** UNION ALL: columns by position and type. */
+  union<M2 extends Mode>(...others: StreamOf<R, M2>[]): Stream<R, Both<M, M2>>;
+
+  /** Relational grouping. A window is a key like a column is. */
+  groupBy<const K extends readonly ((keyof R & string) | WindowKey)[]>(
+    ...keys: K
+  ): Grouped<R, Flat<KeyRow<R, K[number]>>, M>;
+  /** One group of all rows; over no row at all a count is 0 and the rest is null. */
+  aggregate<E extends Selection<'group'>>(columns: (row: Columns<R>) => E): Stream<Overall<E>, Updating<M>>;
+
+  // JavaScript per row: first the shape of what comes out, then the function.
+  /** The row is a view that ends with the call: copy what is to be kept. */
+  map<Out>(output: Schema<Out>, fn: (row: R) => NoInfer<Out>): Stream<Out, M>;
+  /** Any number of rows for each; where they are many, a generator, so that it can stop where room ends. */
+  flatMap<Out>(output: Schema<Out>, fn: (row: R) => Iterable<NoInfer<Out>>): Stream<Out, M>;
+  /** JavaScript per apache-arrow RecordBatch; it returns a RecordBatch or Table with the columns of `output`. */
+  mapBatch<Out, B extends ArrowBatch = ArrowBatch>(output: Schema<Out>, fn: (batch: B) => ArrowBatch): Stream<Out, M>;
+
+  to(sink: Sink<R, M>): Output<R, M>;
+}
+
+export interface TopN<R, N extends string = never> {
+  readonly orderBy: OrderBy<R>;
+  /** Which ties are kept: none (ROW_NUMBER, unless said), or all of a rank. */
+  readonly using?: 'ROW_NUMBER' | 'RANK' | 'DENSE_RANK';
+  /** The name of a column that gets the rank, from 1. */
+  readonly rankAs?: N;
+}
+export interface Grouped<R, K, M extends Mode> {
+  /** The keys, then what is computed here. */
+  aggregate<E extends Selection<'group'>, const O extends AggregateOptions = {}>(
+    columns: (row: Columns<R>) => E,
+    options?: O,
+  ): Aggregated<R, K, E, O, M>;
+  /** The first n rows of each group by an order. */
+  topN<N extends string = never>(
+    n: number,
+    options: TopN<R, N>,
+  ): Stream<Flat<R & { [P in N]: number }>, Grouping<K, M>>;
+}
+/** A stream with side outputs. */
+export type WithSide<R, M extends Mode, S> = Stream<R, M> & { readonly side: S };
+
+/** A stream with a place to go. */
+export interface Output<R, out M extends Mode> {
+  readonly [value]: R;
+  readonly [mode]: M;
+  readonly sink: true;
+}
+export type End = StreamOf<any, any> | Output<any, any>;
+export type Ends = End | Readonly<Record<string, End>>;

@@ -1,0 +1,51 @@
+/** The public names of Millrace. Scalar functions are in `millrace/functions`. */
+export { avg, count, max, min, sum } from './core/api/aggregates.ts';
+export { type Channel, channel } from './core/api/channel.ts';
+export type {
+  Aggregate,
+  BooleanExpr,
+  Col,
+  Columns,
+  Condition,
+  Count,
+  Expr,
+  Level,
+  NumberExpr,
+  Operand,
+  RowExpr,
+  StringExpr,
+  TimeExpr,
+} from './core/api/columns.ts';
+export { from } from './core/api/flow.ts';
+export { type Case, coalesce, when } from './core/api/functions.ts';
+export { type ColumnGenerators, type Generated, type GeneratorOptions, generator } from './core/api/generator.ts';
+export { type Job, type JobOptions, job } from './core/api/job.ts';
+export type { Change, Mode, Received, RowKind, StreamOf } from './core/api/modes.ts';
+export type { Files, Sink, Source } from './core/api/place.ts';
+export type { JobHandle, JobMetrics, JobResult, RunOptions } from './core/api/run.ts';
+export {
+  type Decimal,
+  decimal,
+  type Numeric,
+  type RowOf,
+  type Schema,
+  schema,
+  type Type,
+  t,
+  type Window,
+} from './core/api/schema.ts';
+export { arrowBatches, blackhole, callback, type PrintOptions, print } from './core/api/sinks.ts';
+export {
+  type ArrowBatch,
+  type ArrowVector,
+  arrowTable,
+  collection,
+  type FileOptions,
+  iterable,
+  jsonl,
+  parquet,
+} from './core/api/sources.ts';
+export type { AggregateOptions, End, Ends, Grouped, Output, Stream, TopN, WithSide } from './core/api/stream.ts';
+export { desc, hop, type Order, tumble, type WindowKey, type WindowOptions } from './core/api/windows.ts';
+export type { Duration, Size } from './core/base/duration.ts';
+export { describeError, type ErrorCode, type ErrorWhere, MillraceError } from './core/base/errors.ts';
