@@ -16,6 +16,7 @@ export const sinkConnectors: Readonly<Record<string, () => Promise<SinkConnector
   blackhole: async () => (await import('./blackhole/blackhole.ts')).blackholeSink,
   callback: async () => (await import('./rows/callback.ts')).callbackSink,
   handle: async () => (await import('./rows/callback.ts')).handleSink,
+  print: async () => (await import('./print/print.ts')).printSink,
 };
 
 /** Errors: `source/unsupported` for a kind that cannot be read. */

@@ -44,6 +44,8 @@ export function rowReaderOf(
   let feed: RowFeed | null = null;
   /** A row that found the batch full. */
   let held: { readonly row: unknown } | null = null;
+  /** What went wrong behind rows that are still to be emitted. */
+  let failure: { readonly error: unknown } | null = null;
   let taken = 0;
   let batch: Batch | null = null;
   return {
@@ -57,30 +59,35 @@ export function rowReaderOf(
       feed = feedAt(taken);
     },
     poll() {
+      if (failure) throw failure.error;
       const rows = writer!;
       rows.reset();
       const first = taken;
       const endMs = context.monotonicMs() + pollMs;
       let status: PollStatus = PollStatus.moved;
       while (rows.rows < context.batchRows) {
-        const row = held ? held.row : feed!.next();
-        held = null;
-        if (row === waiting || row === ended) {
-          status = row === waiting ? PollStatus.starved : PollStatus.ended;
-          break;
-        }
         try {
+          const row = held ? held.row : feed!.next();
+          held = null;
+          if (row === waiting || row === ended) {
+            status = row === waiting ? PollStatus.starved : PollStatus.ended;
+            break;
+          }
           if (!rows.append(row)) {
             held = { row };
             break;
           }
         } catch (error) {
-          throw withWhere(error, { position: `row ${taken}` }, 'source/bad-record');
+          failure = { error: withWhere(error, { position: `row ${taken}` }, 'source/failed') };
+          break;
         }
         taken++;
         if ((rows.rows & 63) === 0 && context.monotonicMs() > endMs) break;
       }
-      if (rows.rows === 0) return status;
+      if (rows.rows === 0) {
+        if (failure) throw failure.error;
+        return status;
+      }
       // The end, or the wait, is found again by the next poll.
       batch = rows.batch({ source: spec.label, firstRow: first });
       return PollStatus.moved;

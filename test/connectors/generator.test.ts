@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { prng } from '../../core/base/prng.ts';
-import { PollStatus } from '../../core/ports/connector.ts';
-import { layoutOf } from '../../core/record/layout.ts';
 import { bitThreshold, columnSeed } from '../../connectors/generator/columns.ts';
 import { generatorSource } from '../../connectors/generator/generator.ts';
 import { type GeneratorColumn, generatorFields, generatorOptions } from '../../connectors/generator/options.ts';
+import { prng } from '../../core/base/prng.ts';
+import { PollStatus } from '../../core/ports/connector.ts';
+import { layoutOf } from '../../core/record/layout.ts';
 import { testSlot } from '../support/slot.ts';
 import { readAll, readerContext, rowsOf, specOf, type Value } from './support.ts';
 
@@ -104,7 +104,8 @@ for (const [batchRows, parallelism, rows] of [
 test('another seed gives other rows, the same seed the same', async () => {
   const key: GeneratorColumn = { name: 'key', kind: 'int', type: 'BIGINT', min: 0, max: 1_000_000 };
   const read = async (seed: number): Promise<Value[][]> =>
-    (await readAll(generatorSource, specOf('generator', { columns: [key], rows: 100, seed, rowsPerSecond: null }))).rows;
+    (await readAll(generatorSource, specOf('generator', { columns: [key], rows: 100, seed, rowsPerSecond: null })))
+      .rows;
   expect(await read(1)).toEqual(await read(1));
   expect(await read(1)).not.toEqual(await read(2));
 });

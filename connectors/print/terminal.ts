@@ -1,0 +1,60 @@
+/** Standard output as the print sink sees it: where text goes, whether a person watches, and that it may be closed. */
+import type { WriteStream } from 'node:tty';
+
+export interface Terminal {
+  readonly isTty: boolean;
+  /** Lines of the screen. */
+  readonly rows: number;
+  /** Who read it has gone. */
+  readonly closed: boolean;
+  write(text: string): void;
+  /** Calls `tell` once when it is closed from outside. */
+  onClosed(tell: () => void): void;
+  /** Stops telling; the stream itself stays open. */
+  close(): void;
+}
+
+export function terminalOf(stream: NodeJS.WriteStream): Terminal {
+  let closed = stream.destroyed || stream.writableEnded;
+  let tell = (): void => {};
+  const failed = (): void => {
+    closed = true;
+    tell();
+  };
+  const watchers = watch(stream);
+  watchers.add(failed);
+  return {
+    isTty: stream.isTTY === true,
+    get rows() {
+      return (stream as WriteStream).rows ?? 40;
+    },
+    get closed() {
+      return closed;
+    },
+    write(text) {
+      if (!closed && text !== '') stream.write(text);
+    },
+    onClosed(listener) {
+      tell = listener;
+    },
+    close() {
+      watchers.delete(failed);
+    },
+  };
+}
+
+const watched = new WeakMap<NodeJS.WriteStream, Set<() => void>>();
+
+/** One listener per stream, for good: the EPIPE of the last write may come when the job is over, and must not end the process. */
+function watch(stream: NodeJS.WriteStream): Set<() => void> {
+  const known = watched.get(stream);
+  if (known) return known;
+  const watchers = new Set<() => void>();
+  const failed = (): void => {
+    for (const tell of watchers) tell();
+  };
+  stream.on('error', failed);
+  stream.on('close', failed);
+  watched.set(stream, watchers);
+  return watchers;
+}
