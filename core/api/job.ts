@@ -72,7 +72,7 @@ export function definitionOf(what: unknown): JobDefinition | null {
 }
 
 /** A job's plan and what it names. */
-export interface Built extends BuiltPlan {
+export interface BuiltJob extends BuiltPlan {
   /** See `JobDefinition.module`; null also for ends that no job was made of. */
   readonly module: string | null;
 }
@@ -81,7 +81,7 @@ export interface Built extends BuiltPlan {
  * The plan of a job, or of ends without one. The same job and params give the same plan and function ids in every
  * process. Errors: `option/invalid` for params and ends, and what `build` itself throws.
  */
-export function buildPlan(what: Job<Ends> | Ends, params: Readonly<Record<string, unknown>> = {}): Built {
+export function buildPlan(what: Job<Ends> | Ends, params: Readonly<Record<string, unknown>> = {}): BuiltJob {
   const definition = definitionOf(what);
   if (!definition) {
     if (Object.keys(params).length > 0)
