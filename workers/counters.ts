@@ -52,6 +52,9 @@ export class TaskCounters {
   addWritten(rows: number): void {
     this.#block[Counter.rowsWritten]! += rows;
   }
+  setBytesWritten(bytes: number): void {
+    this.#block[Counter.bytesWritten] = bytes;
+  }
   addLate(rows: number): void {
     this.#block[Counter.lateRows]! += rows;
   }

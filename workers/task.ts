@@ -3,7 +3,7 @@
  * routers, passes watermarks, barriers and the end between batches, and stops wherever output room ends, to be resumed
  * there. It knows neither threads nor clocks beyond a deadline; nothing in it blocks or awaits.
  */
-import { assert } from '../core/base/assert.ts';
+import { assert, unreachable } from '../core/base/assert.ts';
 import { withWhere } from '../core/base/errors.ts';
 import { type Operator, type Output, Progress, watermarkMax, watermarkMin } from '../core/operators/operator.ts';
 import { positionOf, type SourceDriver, type SourcePosition } from '../core/operators/source.ts';
@@ -33,7 +33,11 @@ export interface TaskParts {
   readonly routers: ReadonlyMap<number, Router>;
   readonly counters: TaskCounters;
   /** Freezes the task's state; called between batches, with nothing in flight. */
-  readonly snapshot: (checkpointId: number, position: SourcePosition | null) => void;
+  readonly snapshot: (checkpointId: number, position: SourcePosition | null, watermarkMs: number) => void;
+  /** Event time that a snapshot remembers; null for a fresh start. */
+  readonly watermarkMs: number | null;
+  /** Brings the counters up to date; called when the task parks or ends. */
+  readonly publish: () => void;
 }
 
 /** What can be resumed: an operator that answered `more`, or a router whose ring is full. */
@@ -46,6 +50,8 @@ interface Resumable {
 export class Task {
   readonly chain: Chain;
   readonly counters: TaskCounters;
+  /** What the last step answered: the loop accounts the time until the next by it. */
+  lastStatus: TaskStatus = TaskStatus.moved;
   readonly #parts: TaskParts;
   readonly #nodes: ChainNode[];
   /** Deepest first: the head must be `done` before what follows it may go on. */
@@ -64,6 +70,7 @@ export class Task {
     this.chain = parts.chain;
     this.counters = parts.counters;
     this.#parts = parts;
+    if (parts.watermarkMs !== null) this.#sentWatermarkMs = parts.watermarkMs;
     this.#nodes = parts.chain.operators.map((operator, index) => {
       const work = parts.operators[index] ?? null;
       const node: ChainNode = {
@@ -94,6 +101,12 @@ export class Task {
 
   /** Runs until something stops it or `overdue` says that the step was long enough. */
   step(overdue: () => boolean): TaskStatus {
+    const status = this.#step(overdue);
+    this.#parts.publish();
+    return status;
+  }
+
+  #step(overdue: () => boolean): TaskStatus {
     if (this.#ended) return TaskStatus.ended;
     do {
       const settled = this.#settle(overdue);
@@ -212,7 +225,8 @@ export class Task {
   }
 
   #receive(gate: Gate): TaskStatus {
-    switch (gate.poll()) {
+    const event = gate.poll();
+    switch (event) {
       case GateEvent.batch: {
         this.#holdsGateBatch = true;
         this.counters.addReceived(gate.batch.size);
@@ -230,6 +244,8 @@ export class Task {
         return TaskStatus.moved;
       case GateEvent.empty:
         return this.#park();
+      default:
+        return unreachable(event);
     }
   }
 
@@ -260,15 +276,15 @@ export class Task {
         yield* this.#call(node, (work) => work.onWatermark?.(timeMs, node.output));
         node.watermarkMs = timeMs;
       }
-      for (const port of node.routers) yield* this.#push2(port, () => port.router.watermark(timeMs, idle));
+      for (const port of node.routers) yield* this.#send(port, () => port.router.watermark(timeMs, idle));
     }
   }
 
   *#barrier(checkpointId: number): Generator<void> {
     for (const node of this.#nodes) yield* this.#call(node, (work) => work.flush?.(node.output));
-    for (const node of this.#nodes) for (const port of node.routers) yield* this.#push2(port, () => port.router.flush());
-    this.#parts.snapshot(checkpointId, this.#parts.source?.position() ?? null);
-    for (const node of this.#nodes) for (const port of node.routers) port.router.barrier(checkpointId);
+    for (const node of this.#nodes) for (const port of node.routers) yield* this.#send(port, () => port.router.flush());
+    this.#parts.snapshot(checkpointId, this.#parts.source?.position() ?? null, this.#sentWatermarkMs);
+    for (const node of this.#nodes) for (const port of node.routers) yield* this.#send(port, () => port.router.barrier(checkpointId));
   }
 
   *#finish(complete: boolean): Generator<void> {
@@ -276,7 +292,7 @@ export class Task {
     for (const node of this.#nodes) {
       yield* this.#call(node, (work) => work.flush?.(node.output));
       yield* this.#call(node, (work) => work.onEnd?.(node.output));
-      for (const port of node.routers) yield* this.#push2(port, () => port.router.end());
+      for (const port of node.routers) yield* this.#send(port, () => port.router.end());
     }
     this.#ended = true;
   }
@@ -293,13 +309,13 @@ export class Task {
     }
   }
 
-  *#push2(port: RouterPort, action: () => Progress): Generator<void> {
+  *#send(port: RouterPort, action: () => Progress): Generator<void> {
     this.#pushRouter(port, action());
     if (this.#pending.length > 0) yield;
   }
 
   *#watermarkBelow(assigner: ChainNode, timeMs: number): Generator<void> {
-    for (const port of assigner.routers) yield* this.#push2(port, () => port.router.watermark(timeMs, false));
+    for (const port of assigner.routers) yield* this.#send(port, () => port.router.watermark(timeMs, false));
     for (const child of assigner.children) yield* this.#watermark(child, timeMs, false);
   }
 

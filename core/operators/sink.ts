@@ -3,10 +3,17 @@ import type { SinkWriter } from '../ports/connector.ts';
 import type { Batch } from '../record/batch.ts';
 import { type Operator, Progress } from './operator.ts';
 
-export function sinkOperator(writer: SinkWriter): Operator {
+/** What a sink counts. */
+export interface SinkCounters {
+  addWritten(rows: number): void;
+  setBytesWritten(bytes: number): void;
+}
+
+export function sinkOperator(writer: SinkWriter, counters: SinkCounters): Operator {
   let waiting: Batch | null = null;
   const write = (batch: Batch): Progress => {
     waiting = writer.write(batch) ? null : batch;
+    if (!waiting) counters.addWritten(batch.size);
     return waiting ? Progress.more : Progress.done;
   };
   return {
@@ -14,10 +21,12 @@ export function sinkOperator(writer: SinkWriter): Operator {
     resume: () => (waiting ? write(waiting) : Progress.done),
     flush() {
       writer.flush();
+      counters.setBytesWritten(writer.bytes);
       return Progress.done;
     },
     onEnd() {
       writer.finish();
+      counters.setBytesWritten(writer.bytes);
       return Progress.done;
     },
     get blocked() {

@@ -1,0 +1,53 @@
+#!/usr/bin/env node
+/** The command line. Knows the public engine only; every command is a file beside this one. */
+import { readFileSync } from 'node:fs';
+import { Command, InvalidArgumentError } from 'commander';
+import { describeError } from '../core/base/errors.ts';
+
+const version = (
+  JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+).version;
+
+const count = (text: string): number => {
+  const value = Number(text);
+  if (!Number.isInteger(value)) throw new InvalidArgumentError('It is a whole number.');
+  return value;
+};
+const param = (text: string, before: Record<string, string>): Record<string, string> => {
+  const at = text.indexOf('=');
+  if (at < 1) throw new InvalidArgumentError('Write it as name=value.');
+  return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
+};
+
+const program = new Command('millrace')
+  .description('Parallel batch and stream analytics inside a Node.js process.')
+  .version(version)
+  .showHelpAfterError('(millrace --help shows the commands)');
+
+program
+  .command('run')
+  .description('run a job file, JavaScript or TypeScript')
+  .argument('<job>', 'file whose default export is a job')
+  .option('-p, --parallelism <n>', 'slots: threads that each run a part of every chain', count)
+  .option('-m, --memory <size>', "what the slots share, as in '2gb'")
+  .option('--stream', 'as an unbounded stream: sources do not end by themselves, windows close on watermarks')
+  .option('--param <name=value>', 'a value for the job; may be given often', param, {})
+  .option('-q, --quiet', 'no progress, no summary')
+  .action(async (file: string, options) => (await import('./run.ts')).runCommand(file, options));
+
+program
+  .command('explain')
+  .description('show the plan: logical, rewritten, chains, edges, traits, what is compiled and what is not')
+  .argument('<job>', 'file whose default export is a job')
+  .option('-p, --parallelism <n>', 'slots', count)
+  .option('--stream', 'as an unbounded stream')
+  .option('--param <name=value>', 'a value for the job; may be given often', param, {})
+  .action(async (file: string, options) => (await import('./explain.ts')).explainCommand(file, options));
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.stderr.write(`millrace: ${describeError(error)}\n`);
+  if (process.env.MILLRACE_DEBUG) process.stderr.write(`${error instanceof Error ? error.stack : ''}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,46 @@
+/** Numbers of a job as people read them. */
+import type { JobNumbers } from '../engine/numbers.ts';
+import type { JobResult } from '../engine/running-job.ts';
+
+const grouped = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
+
+export function progressLine(numbers: JobNumbers, elapsedMs: number): string {
+  const { rowsIn, estimatedRows, watermarkMs, lateRows } = numbers;
+  const parts = [`${grouped.format(rowsIn)} rows`, `${rate(rowsIn, elapsedMs)} rows/s`];
+  if (estimatedRows) parts.push(`${Math.min(100, Math.floor((100 * rowsIn) / estimatedRows))} %`);
+  if (watermarkMs !== null) parts.push(`event time ${new Date(watermarkMs).toISOString()}`);
+  if (lateRows > 0) parts.push(`${grouped.format(lateRows)} late`);
+  return parts.join('   ');
+}
+
+export function summary(result: JobResult, numbers: JobNumbers): string {
+  const lines = [
+    `${grouped.format(result.rowsIn)} rows in, ${grouped.format(result.rowsOut)} rows out in ${seconds(result.elapsedMs)}: ${rate(result.rowsIn, result.elapsedMs)} rows/s`,
+  ];
+  if (result.lateRows > 0) lines.push(`${grouped.format(result.lateRows)} rows came too late for their window`);
+  const slots = new Set(numbers.tasks.map((task) => task.slot));
+  for (const slot of slots) {
+    const tasks = numbers.tasks.filter((task) => task.slot === slot);
+    const sum = (of: (task: (typeof tasks)[number]) => number): number => tasks.reduce((all, task) => all + of(task), 0);
+    const cpuMs = slot === 'caller' ? result.callerCpuMs : (result.slots.find((report) => report.slot === slot)?.cpuMs ?? 0);
+    lines.push(
+      `  ${slot === 'caller' ? 'caller' : `slot ${slot}`}: ${grouped.format(sum((task) => task.rowsRead + task.rowsReceived))} rows in, ` +
+        `${bytes(sum((task) => task.bytesSent))} sent, ${seconds(cpuMs)} CPU`,
+    );
+  }
+  if (!slots.has('caller')) lines.push(`  caller: ${seconds(result.callerCpuMs)} CPU`);
+  return `${lines.join('\n')}\n`;
+}
+
+export function rate(rows: number, ms: number): string {
+  const perSecond = ms > 0 ? (rows / ms) * 1000 : 0;
+  if (perSecond >= 1e6) return `${(perSecond / 1e6).toFixed(1)} M`;
+  return perSecond >= 1e3 ? `${(perSecond / 1e3).toFixed(1)} K` : perSecond.toFixed(0);
+}
+
+export const seconds = (ms: number): string => (ms < 1000 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(2)} s`);
+
+function bytes(of: number): string {
+  if (of >= 2 ** 30) return `${(of / 2 ** 30).toFixed(1)} GB`;
+  return of >= 2 ** 20 ? `${(of / 2 ** 20).toFixed(1)} MB` : `${(of / 1024).toFixed(0)} KB`;
+}

@@ -1,0 +1,255 @@
+/**
+ * Runs jobs: prepares them, lays out memories, deploys participants, and does what the pure machine of core/schedule
+ * decides. It holds no rows and never waits for one. Its thread is its own; threads for slots come from a pool.
+ */
+import { MillraceError, serialiseError } from '../core/base/errors.ts';
+import type { PhysicalPlan } from '../core/plan/physical.ts';
+import { type JobCommand, type JobEvent, type JobOutcome, type JobState, startJob, stepJob } from '../core/schedule/job.ts';
+import { counterBytes } from '../workers/counters.ts';
+import { planInboxes } from '../workers/exchange/inbox.ts';
+import type { SlotPool, SlotThread } from '../workers/pool.ts';
+import { MemoryPool } from './memories.ts';
+import { inboxBytes, inboxFrom, memoryMap } from './memory-map.ts';
+import type { Deployment, FromCoordinator, FromParticipant, SlotReport, SnapshotPart, ToCoordinator, ToParticipant } from './messages.ts';
+import { slotBytes } from './options.ts';
+import { plan, prepare } from './prepare.ts';
+
+type Submit = Extract<ToCoordinator, { kind: 'submit' }>;
+
+/** One attempt of one job, as the coordinator holds it. */
+interface Attempt {
+  readonly submit: Submit;
+  state: JobState | null;
+  /** A cancel or stop that came before there was anything to stop. */
+  cancelledEarly: boolean;
+  threads: SlotThread[];
+  memories: (WebAssembly.Memory | null)[];
+  participants: number;
+  reports: SlotReport[];
+  /** Participants whose thread is not to be trusted or is gone. */
+  readonly dead: Set<number>;
+}
+
+/** How long a participant may take to acknowledge a cancel before its thread is ended. */
+const releaseMs = 1000;
+
+export class Coordinator {
+  readonly #pool: SlotPool;
+  readonly #memories = new MemoryPool();
+  readonly #send: (message: FromCoordinator) => void;
+  readonly #jobs = new Map<string, Attempt>();
+
+  constructor(pool: SlotPool, send: (message: FromCoordinator) => void) {
+    this.#pool = pool;
+    this.#send = send;
+  }
+
+  receive(message: ToCoordinator): void {
+    switch (message.kind) {
+      case 'submit':
+        void this.#submit(message);
+        return;
+      case 'explain':
+        void this.#explain(message);
+        return;
+      case 'participant': {
+        const job = this.#jobs.get(message.jobId);
+        if (job) this.#heard(job, job.submit.options.parallelism, message.message);
+        return;
+      }
+      case 'cancel':
+      case 'stop':
+      case 'snapshot': {
+        const job = this.#jobs.get(message.jobId);
+        if (!job) return;
+        if (!job.state) job.cancelledEarly = true;
+        else this.#event(job, message.kind === 'stop' ? { kind: 'stopAsked', drain: message.drain } : { kind: `${message.kind}Asked` });
+        return;
+      }
+    }
+  }
+
+  async #explain(message: Extract<ToCoordinator, { kind: 'explain' }>): Promise<void> {
+    const { requestId } = message;
+    try {
+      const planned = await plan(message.plan, message.options, message.resources);
+      this.#send({ kind: 'explained', requestId, text: planned.explain.text, error: null });
+    } catch (error) {
+      this.#send({ kind: 'explained', requestId, text: null, error: serialiseError(error) });
+    }
+  }
+
+  async #submit(submit: Submit): Promise<void> {
+    const job: Attempt = {
+      submit,
+      state: null,
+      cancelledEarly: false,
+      threads: [],
+      memories: [],
+      participants: 0,
+      reports: [],
+      dead: new Set(),
+    };
+    this.#jobs.set(submit.jobId, job);
+    try {
+      await this.#deploy(job);
+    } catch (error) {
+      this.#ended(job, { kind: 'failed', error: serialiseError(error) });
+    }
+  }
+
+  async #deploy(job: Attempt): Promise<void> {
+    const { submit } = job;
+    const { options, jobId } = submit;
+    const starting = this.#pool.acquire(options.parallelism, () => this.#send({ kind: 'waiting', jobId }));
+    // Threads start while the plan is made; if that fails they must still be given back.
+    starting.catch(() => {});
+    let prepared: Awaited<ReturnType<typeof prepare>>;
+    try {
+      prepared = await prepare(submit.plan, options, submit.resources);
+    } catch (error) {
+      job.threads = await starting;
+      throw error;
+    }
+    const { physical } = prepared.planned;
+    const { parallelism } = options;
+    const hasCaller = physical.chains.some((chain) => chain.place === 'caller');
+    const bytes = slotBytes(options);
+    const inboxes = planInboxes(physical, parallelism, {
+      from: inboxFrom,
+      slotBytes: inboxBytes(bytes),
+      callerBytes: inboxBytes(callerBytes),
+    });
+    const maps = inboxes.inboxes.map((inbox, p) => memoryMap(p < parallelism ? bytes : callerBytes, inbox.bytes));
+    job.memories = maps.map((map, p) => (p < parallelism || hasCaller ? this.#memories.take(map.bytes) : null));
+    job.participants = parallelism + (hasCaller ? 1 : 0);
+    const counters = new SharedArrayBuffer(counterBytes(parallelism + 1, physical.chains.length));
+    job.threads = await starting;
+    if (job.cancelledEarly) {
+      this.#ended(job, { kind: 'cancelled' });
+      return;
+    }
+    const splits = submit.restore ? new Map([...prepared.splits].map(([key, all]) => [key, submit.restore!.unread.get(key) ?? all] as const)) : prepared.splits;
+    job.state = startJob({ participants: job.participants, splits, sourcesEnd: physical.bounded });
+    this.#send({ kind: 'running', jobId, plan: physical, counters, estimatedRows: prepared.estimatedRows });
+    for (const [slot, thread] of job.threads.entries()) {
+      thread.onMessage = (message) => this.#heard(job, slot, message as FromParticipant);
+      thread.onDeath = (error) => this.#died(job, slot, error);
+    }
+    for (let participant = 0; participant < job.participants; participant++) {
+      this.#say(job, participant, { kind: 'deploy', deployment: this.#deployment(job, participant, physical, inboxes, maps, counters) });
+    }
+  }
+
+  #deployment(
+    job: Attempt,
+    participant: number,
+    physical: PhysicalPlan,
+    inboxes: Deployment['inboxes'],
+    maps: Deployment['maps'],
+    counters: SharedArrayBuffer,
+  ): Deployment {
+    const { submit } = job;
+    return {
+      jobId: submit.jobId,
+      attempt: 1,
+      participant,
+      parallelism: submit.options.parallelism,
+      plan: physical,
+      inboxes,
+      maps,
+      memories: job.memories,
+      counters,
+      batchRows: submit.options.batchRows,
+      hashSeed: submit.options.hashSeed,
+      module: submit.module,
+      resources: submit.resources,
+      restore: submit.restore?.parts ?? null,
+    };
+  }
+
+  #say(job: Attempt, participant: number, message: ToParticipant): void {
+    const thread = job.threads[participant];
+    if (thread) thread.post(message);
+    else this.#send({ kind: 'participant', jobId: job.submit.jobId, message });
+  }
+
+  #heard(job: Attempt, participant: number, message: FromParticipant): void {
+    if (message.kind === 'finished') job.reports.push({ slot: participant, cpuMs: message.cpuMs });
+    if (message.kind === 'snapshotTaken') {
+      this.#event(job, { kind: 'snapshotTaken', participant, id: message.id, part: message.part });
+      return;
+    }
+    this.#event(job, { ...message, participant });
+  }
+
+  #died(job: Attempt, slot: number, cause: unknown): void {
+    job.dead.add(slot);
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const error = new MillraceError('slot/died', `the thread of slot ${slot} died: ${reason}`, { where: { slot }, cause });
+    this.#event(job, { kind: 'failed', participant: slot, error: serialiseError(error) });
+    this.#event(job, { kind: 'released', participant: slot });
+  }
+
+  #event(job: Attempt, event: JobEvent): void {
+    if (!job.state) return;
+    const [next, commands] = stepJob(job.state, event);
+    job.state = next;
+    for (const command of commands) this.#do(job, command);
+  }
+
+  #do(job: Attempt, command: JobCommand): void {
+    const { jobId } = job.submit;
+    switch (command.kind) {
+      case 'cancel':
+        this.#cancel(job, command.participant);
+        return;
+      case 'snapshotComplete': {
+        const parts = [...command.parts.values()] as SnapshotPart[];
+        this.#send({ kind: 'snapshot', jobId, snapshot: { id: command.id, parts, unread: command.unread } });
+        return;
+      }
+      case 'snapshotAborted':
+        this.#send({ kind: 'snapshot', jobId, snapshot: null });
+        return;
+      case 'ended':
+        this.#ended(job, command.outcome);
+        return;
+      default: {
+        const { participant, ...message } = command;
+        this.#say(job, participant, message);
+      }
+    }
+  }
+
+  /** Asks, and after a grace period ends the thread: an endless user function answers nobody. */
+  #cancel(job: Attempt, participant: number): void {
+    if (job.dead.has(participant)) {
+      this.#event(job, { kind: 'released', participant });
+      return;
+    }
+    this.#say(job, participant, { kind: 'cancel' });
+    const thread = job.threads[participant];
+    if (!thread) return;
+    setTimeout(() => {
+      if (!this.#jobs.has(job.submit.jobId) || job.state?.released.has(participant)) return;
+      job.dead.add(participant);
+      thread.onDeath = () => {};
+      void this.#pool.release(thread, true);
+      this.#event(job, { kind: 'released', participant });
+    }, releaseMs).unref();
+  }
+
+  #ended(job: Attempt, outcome: JobOutcome): void {
+    const { jobId, module } = job.submit;
+    this.#jobs.delete(jobId);
+    for (const [slot, thread] of job.threads.entries()) {
+      if (!job.dead.has(slot)) void this.#pool.release(thread, module !== null || outcome.kind === 'failed');
+    }
+    for (const memory of job.memories) if (memory) this.#memories.give(memory, job.dead.size === 0);
+    this.#send({ kind: 'ended', jobId, outcome, slots: job.reports });
+  }
+}
+
+/** The caller's share: in-process sources and sinks only, so rings and a little scratch. */
+const callerBytes = 64 * 2 ** 20;

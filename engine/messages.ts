@@ -1,0 +1,138 @@
+/**
+ * What threads say to one another. Three parties: the caller (the thread that called `run`), the coordinator (a thread
+ * of its own) and the slots (Piscina threads). Rows never travel here: they cross by rings. Messages to one party arrive
+ * in the order in which they were sent.
+ */
+import type { SerialisedError } from '../core/base/errors.ts';
+import type { UnreadMinimum } from '../core/operators/source.ts';
+import type { PhysicalPlan } from '../core/plan/physical.ts';
+import type { Plan } from '../core/plan/nodes.ts';
+import type { Split } from '../core/ports/connector.ts';
+import type { JobOutcome, SourceKey } from '../core/schedule/job.ts';
+import type { InboxPlan } from '../workers/exchange/inbox.ts';
+import type { MemoryMap } from './memory-map.ts';
+
+/** Where user functions come from, and what they must look like there. */
+export interface JobModule {
+  readonly url: string;
+  readonly params: Readonly<Record<string, unknown>>;
+  /** Function id → digest of its source. */
+  readonly functions: Readonly<Record<string, string>>;
+}
+
+/** How a job is to be run, after checking. */
+export interface JobOptions {
+  readonly parallelism: number;
+  readonly memoryBytes: number;
+  /** null: as the sources are. */
+  readonly mode: 'bounded' | 'stream' | null;
+  readonly batchRows: number;
+  readonly hashSeed: string;
+}
+
+/** Everything a participant needs to build its tasks. */
+export interface Deployment {
+  readonly jobId: string;
+  readonly attempt: number;
+  /** 0 … parallelism − 1: slots; parallelism: the caller. */
+  readonly participant: number;
+  readonly parallelism: number;
+  readonly plan: PhysicalPlan;
+  readonly inboxes: InboxPlan;
+  /** By participant; null where it has no tasks. */
+  readonly memories: readonly (WebAssembly.Memory | null)[];
+  /** Where things lie in each participant's memory. */
+  readonly maps: readonly MemoryMap[];
+  readonly counters: SharedArrayBuffer;
+  readonly batchRows: number;
+  readonly hashSeed: string;
+  readonly module: JobModule | null;
+  /** Values that are no JSON, by id: clones of those that may be read in a slot. */
+  readonly resources: ReadonlyMap<string, unknown>;
+  /** Parts of a snapshot to start from, one per participant of the attempt that made it. */
+  readonly restore: readonly SnapshotPart[] | null;
+}
+
+/** One participant's part of a snapshot, by chain. */
+export interface SnapshotPart {
+  readonly tasks: readonly TaskSnapshot[];
+}
+export interface TaskSnapshot {
+  readonly chain: number;
+  readonly subtask: number;
+  readonly watermarkMs: number;
+  readonly source: { readonly operator: string; readonly splits: readonly Split[]; readonly watermarkMs: number } | null;
+  /** By operator id: what the state room exported. */
+  readonly state: ReadonlyMap<string, unknown>;
+}
+
+export type ToParticipant =
+  | { readonly kind: 'deploy'; readonly deployment: Deployment }
+  | { readonly kind: 'start' }
+  | {
+      readonly kind: 'assign';
+      readonly source: SourceKey;
+      readonly split: Split | null;
+      readonly ends: boolean;
+      readonly unreadMinimum: UnreadMinimum;
+    }
+  | { readonly kind: 'unread'; readonly source: SourceKey; readonly unreadMinimum: UnreadMinimum }
+  | { readonly kind: 'barrier'; readonly id: number }
+  | { readonly kind: 'stop'; readonly drain: boolean }
+  | { readonly kind: 'cancel' };
+
+export type FromParticipant =
+  | { readonly kind: 'deployed' }
+  | { readonly kind: 'splitWanted'; readonly source: SourceKey }
+  | { readonly kind: 'finished'; readonly cpuMs: number }
+  | { readonly kind: 'failed'; readonly error: SerialisedError }
+  | { readonly kind: 'released' }
+  | { readonly kind: 'snapshotTaken'; readonly id: number; readonly part: SnapshotPart };
+
+/** From the caller to the coordinator. */
+export type ToCoordinator =
+  | {
+      readonly kind: 'submit';
+      readonly jobId: string;
+      readonly plan: Plan;
+      readonly options: JobOptions;
+      readonly module: JobModule | null;
+      readonly resources: ReadonlyMap<string, unknown>;
+      readonly restore: { readonly parts: readonly SnapshotPart[]; readonly unread: ReadonlyMap<SourceKey, readonly Split[]> } | null;
+    }
+  | { readonly kind: 'explain'; readonly requestId: number; readonly plan: Plan; readonly options: JobOptions; readonly resources: ReadonlyMap<string, unknown> }
+  | { readonly kind: 'cancel'; readonly jobId: string }
+  | { readonly kind: 'stop'; readonly jobId: string; readonly drain: boolean }
+  | { readonly kind: 'snapshot'; readonly jobId: string }
+  /** The caller is a participant too where the plan has tasks for it. */
+  | { readonly kind: 'participant'; readonly jobId: string; readonly message: FromParticipant };
+
+/** From the coordinator to the caller. */
+export type FromCoordinator =
+  /** All threads of the process are taken; the job starts when enough are free. */
+  | { readonly kind: 'waiting'; readonly jobId: string }
+  | {
+      readonly kind: 'running';
+      readonly jobId: string;
+      readonly plan: PhysicalPlan;
+      readonly counters: SharedArrayBuffer;
+      readonly estimatedRows: number | null;
+    }
+  | { readonly kind: 'participant'; readonly jobId: string; readonly message: ToParticipant }
+  | { readonly kind: 'ended'; readonly jobId: string; readonly outcome: JobOutcome; readonly slots: readonly SlotReport[] }
+  | {
+      readonly kind: 'snapshot';
+      readonly jobId: string;
+      readonly snapshot: {
+        readonly id: number;
+        readonly parts: readonly SnapshotPart[];
+        readonly unread: ReadonlyMap<SourceKey, readonly Split[]>;
+      } | null;
+    }
+  | { readonly kind: 'explained'; readonly requestId: number; readonly text: string | null; readonly error: SerialisedError | null };
+
+/** What a slot used over the job's life. */
+export interface SlotReport {
+  readonly slot: number;
+  readonly cpuMs: number;
+}

@@ -1,0 +1,105 @@
+/** What a running job's counters say, summed over its tasks. Read from shared memory; asks nobody. */
+import { watermarkMax, watermarkMin } from '../core/operators/operator.ts';
+import type { Chain, PhysicalPlan } from '../core/plan/physical.ts';
+import { Counter, taskBlock } from '../workers/counters.ts';
+
+export interface TaskNumbers {
+  readonly chain: number;
+  readonly name: string;
+  readonly slot: number | 'caller';
+  readonly rowsRead: number;
+  readonly rowsReceived: number;
+  readonly rowsSent: number;
+  readonly rowsWritten: number;
+  readonly bytesSent: number;
+  readonly bytesWritten: number;
+  readonly busyMs: number;
+  readonly blockedMs: number;
+  readonly starvedMs: number;
+  readonly lateRows: number;
+  readonly stateBytes: number;
+  readonly watermarkMs: number;
+}
+
+export interface JobNumbers {
+  readonly rowsIn: number;
+  readonly rowsOut: number;
+  readonly lateRows: number;
+  readonly bytesExchanged: number;
+  readonly bytesWritten: number;
+  /** The least event time of all tasks that have one; null before the first watermark. */
+  readonly watermarkMs: number | null;
+  readonly estimatedRows: number | null;
+  readonly tasks: readonly TaskNumbers[];
+}
+
+interface Source {
+  readonly plan: PhysicalPlan;
+  readonly counters: SharedArrayBuffer;
+  readonly estimatedRows: number | null;
+}
+
+export function readNumbers(from: Source | null, parallelism: number): JobNumbers {
+  const tasks = from ? from.plan.chains.flatMap((chain) => ofChain(from, chain, parallelism)) : [];
+  const sum = (of: (task: TaskNumbers) => number): number => tasks.reduce((total, task) => total + of(task), 0);
+  const times = tasks.map((task) => task.watermarkMs).filter((ms) => ms !== watermarkMin && ms !== watermarkMax);
+  return {
+    rowsIn: sum((task) => task.rowsRead),
+    rowsOut: sum((task) => task.rowsWritten),
+    lateRows: sum((task) => task.lateRows),
+    bytesExchanged: sum((task) => task.bytesSent),
+    bytesWritten: sum((task) => task.bytesWritten),
+    watermarkMs: times.length === 0 ? null : Math.min(...times),
+    estimatedRows: from?.estimatedRows ?? null,
+    tasks,
+  };
+}
+
+function ofChain(from: Source, chain: Chain, parallelism: number): TaskNumbers[] {
+  const participants = chain.place === 'caller' ? [parallelism] : Array.from({ length: chain.parallelism }, (_, i) => i);
+  return participants.map((participant) => {
+    const block = taskBlock(from.counters, from.plan.chains.length, participant, chain.id);
+    return {
+      chain: chain.id,
+      name: chain.operators.map((operator) => operator.name).join(' → '),
+      slot: participant === parallelism ? 'caller' : participant,
+      rowsRead: block[Counter.rowsRead]!,
+      rowsReceived: block[Counter.rowsReceived]!,
+      rowsSent: block[Counter.rowsSent]!,
+      rowsWritten: block[Counter.rowsWritten]!,
+      bytesSent: block[Counter.bytesSent]!,
+      bytesWritten: block[Counter.bytesWritten]!,
+      busyMs: block[Counter.busyMs]!,
+      blockedMs: block[Counter.blockedMs]!,
+      starvedMs: block[Counter.starvedMs]!,
+      lateRows: block[Counter.lateRows]!,
+      stateBytes: block[Counter.stateBytes]!,
+      watermarkMs: block[Counter.watermarkMs]!,
+    };
+  });
+}
+
+/** The counters in Prometheus' text format. */
+export function prometheusText(job: string, numbers: JobNumbers): string {
+  const lines: string[] = [];
+  const label = (text: string): string => text.replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n');
+  const metric = (name: string, help: string, type: string, value: (task: TaskNumbers) => number): void => {
+    lines.push(`# HELP millrace_${name} ${help}`, `# TYPE millrace_${name} ${type}`);
+    for (const task of numbers.tasks) {
+      lines.push(
+        `millrace_${name}{job="${label(job)}",chain="${task.chain}",operator="${label(task.name)}",slot="${task.slot}"} ${value(task)}`,
+      );
+    }
+  };
+  metric('rows_read_total', 'Rows read from sources.', 'counter', (task) => task.rowsRead);
+  metric('rows_received_total', 'Rows received over edges.', 'counter', (task) => task.rowsReceived);
+  metric('rows_sent_total', 'Rows sent over edges.', 'counter', (task) => task.rowsSent);
+  metric('rows_written_total', 'Rows handed to sinks.', 'counter', (task) => task.rowsWritten);
+  metric('exchange_bytes_total', 'Bytes sent over edges.', 'counter', (task) => task.bytesSent);
+  metric('late_rows_total', 'Rows that came after their window closed.', 'counter', (task) => task.lateRows);
+  metric('busy_seconds_total', 'Time spent in steps.', 'counter', (task) => task.busyMs / 1000);
+  metric('blocked_seconds_total', 'Time spent waiting for room downstream.', 'counter', (task) => task.blockedMs / 1000);
+  metric('starved_seconds_total', 'Time spent waiting for input.', 'counter', (task) => task.starvedMs / 1000);
+  metric('state_bytes', 'Bytes of keyed state of the slot.', 'gauge', (task) => task.stateBytes);
+  return `${lines.join('\n')}\n`;
+}

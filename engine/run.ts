@@ -1,0 +1,102 @@
+/**
+ * `run`, `collect` and `explain`: a job becomes a plan here, on the caller's thread, and is handed to the coordinator.
+ * What is no JSON (rows, iterables, callbacks) stays on this thread, which is a participant of the job where the plan
+ * needs it.
+ */
+import { pathToFileURL } from 'node:url';
+import { type BuiltJob, buildPlan, type Ends, type Job } from '../core/api/job.ts';
+import type { StreamOf } from '../core/api/modes.ts';
+import type { JobHandle, RunOptions } from '../core/api/run.ts';
+import { MillraceError, reviveError } from '../core/base/errors.ts';
+import type { UserFunction } from '../core/operators/operator.ts';
+import type { Plan } from '../core/plan/nodes.ts';
+import { coordinator } from './caller.ts';
+import { jobHandle } from './handle.ts';
+import type { JobModule } from './messages.ts';
+import { checkOptions } from './options.ts';
+import { settleResources } from './resources.ts';
+import { endQueue, RunningJob, type Snapshot, type Submission } from './running-job.ts';
+
+/**
+ * Starts a job, or a pipeline that needs no module. Errors in the plan and while it runs come by the handle: `result()`
+ * rejects and iteration throws. Errors at once: `option/invalid`, `job/needs-module`, and what building the job throws.
+ */
+export function run<const O extends Ends>(what: Job<O> | O, options: RunOptions = {}): JobHandle<O> {
+  return jobHandle<O>(startJob(what as Job<Ends> | Ends, options), options.signal ?? null);
+}
+
+/** All rows of a bounded stream. */
+export async function collect<R>(stream: StreamOf<R, 'bounded'>, options: RunOptions = {}): Promise<R[]> {
+  const rows: R[] = [];
+  const handle = run(stream as unknown as Ends, options);
+  for await (const row of handle as unknown as AsyncIterable<R>) rows.push(row);
+  await handle.result();
+  return rows;
+}
+
+/** The plan as text: logical, rewritten, chains, edges, traits, what is compiled. Reads metadata of sources, starts no job. */
+export async function explain(what: Job<Ends> | Ends, options: RunOptions = {}): Promise<string> {
+  const submission = submit(what, options, null);
+  const answer = await coordinator().explain({
+    plan: submission.plan,
+    options: submission.options,
+    resources: submission.shared,
+  });
+  if (answer.error) throw reviveError(answer.error);
+  return answer.text ?? '';
+}
+
+/** A started job behind its handle. `restore`: state to begin from. */
+export function startJob(what: Job<Ends> | Ends, options: RunOptions, restore: Snapshot | null = null): RunningJob {
+  return new RunningJob(submit(what, options, restore));
+}
+
+export function submit(what: Job<Ends> | Ends, options: RunOptions, restore: Snapshot | null): Submission {
+  const checked = checkOptions(options);
+  const built = buildPlan(what, options.params ?? {});
+  const { plan, ends } = openEnds(built.plan);
+  const { settled, shared, own } = settleResources(plan, built.resources);
+  const queues = new Map(ends.map((name) => [endId(name), endQueue()] as const));
+  return {
+    plan: settled,
+    options: checked,
+    module: moduleOf(built, options),
+    functions: new Map([...built.functions].map(([id, entry]): [string, UserFunction] => [id, entry.call as UserFunction])),
+    shared,
+    own: new Map<string, unknown>([...own, ...queues]),
+    ends: new Map([...queues].map(([id, queue]) => [id.slice(endPrefix.length), queue])),
+    restore,
+  };
+}
+
+const endPrefix = 'end:';
+const endId = (name: string): string => endPrefix + name;
+
+/** Ends without a sink go to the handle: their queue is named in the plan. */
+function openEnds(plan: Plan): { plan: Plan; ends: string[] } {
+  const ends: string[] = [];
+  const nodes = plan.nodes.map((node) => {
+    if (node.kind !== 'sink' || node.connector.kind !== 'handle') return node;
+    const name = String(node.connector.options.output);
+    ends.push(name);
+    const options = { ...node.connector.options, resource: endId(name) };
+    return { ...node, connector: { ...node.connector, options } };
+  });
+  return { plan: { ...plan, nodes }, ends };
+}
+
+/** Slots must import the module only when there are functions to collect from it. */
+function moduleOf(built: BuiltJob, options: RunOptions): JobModule | null {
+  if (built.functions.size === 0) return null;
+  if (built.module === null) {
+    throw new MillraceError(
+      'job/needs-module',
+      'the pipeline has JavaScript functions (map, flatMap, mapBatch), which every slot imports from a job module: put it in a file that ends with `export default job(name, () => …)` and run that job',
+    );
+  }
+  return {
+    url: built.module.includes('://') ? built.module : pathToFileURL(built.module).href,
+    params: options.params ?? {},
+    functions: Object.fromEntries([...built.functions].map(([id, entry]) => [id, entry.digest])),
+  };
+}

@@ -1,0 +1,228 @@
+/**
+ * A job that runs, as the program that started it holds it: rows of its ends, its numbers, its end. Also this thread's
+ * participant, where the plan has tasks for the caller (in-process sources and sinks).
+ */
+import { type BoundedQueue, boundedQueue } from '../core/base/queue.ts';
+import { MillraceError, reviveError } from '../core/base/errors.ts';
+import type { UserFunction } from '../core/operators/operator.ts';
+import type { PhysicalPlan } from '../core/plan/physical.ts';
+import type { JobOutcome } from '../core/schedule/job.ts';
+import { threadCpuMs } from '../workers/cpu.ts';
+import { type Connection, coordinator, nextJobId } from './caller.ts';
+import { systemClock } from './clock.ts';
+import type { Deployment, FromCoordinator, JobModule, JobOptions, SlotReport, SnapshotPart, ToCoordinator, ToParticipant } from './messages.ts';
+import { type JobNumbers, readNumbers } from './numbers.ts';
+import type { Participant } from './participant.ts';
+import type { Plan } from '../core/plan/nodes.ts';
+import type { SourceKey } from '../core/schedule/job.ts';
+import type { Split } from '../core/ports/connector.ts';
+
+/** All that a job consists of when it is started. */
+export interface Submission {
+  readonly plan: Plan;
+  readonly options: JobOptions;
+  readonly module: JobModule | null;
+  readonly functions: ReadonlyMap<string, UserFunction>;
+  /** Values that are no JSON and may be cloned into slots. */
+  readonly shared: ReadonlyMap<string, unknown>;
+  /** Values that stay on this thread. */
+  readonly own: ReadonlyMap<string, unknown>;
+  /** Queues of the ends without a sink, by output name. */
+  readonly ends: ReadonlyMap<string, BoundedQueue<unknown>>;
+  readonly restore: Snapshot | null;
+}
+
+/** State of a whole job at one barrier, in memory. */
+export interface Snapshot {
+  readonly parts: readonly SnapshotPart[];
+  readonly unread: ReadonlyMap<SourceKey, readonly Split[]>;
+}
+
+export interface JobResult {
+  readonly rowsIn: number;
+  readonly rowsOut: number;
+  readonly elapsedMs: number;
+  readonly lateRows: number;
+  /** CPU time by slot, and of the calling thread; 0 where the system does not tell. */
+  readonly slots: readonly SlotReport[];
+  readonly callerCpuMs: number;
+}
+
+type Running = Extract<FromCoordinator, { kind: 'running' }>;
+
+export class RunningJob {
+  readonly jobId = nextJobId();
+  readonly #submission: Submission;
+  readonly #connection: Connection;
+  readonly #startedMs = systemClock.monotonicMs();
+  readonly #cpuAtStartMs = threadCpuMs();
+  readonly #done: Promise<JobResult>;
+  #settle!: { resolve: (result: JobResult) => void; reject: (error: unknown) => void };
+  #running: Running | null = null;
+  #participant: Promise<Participant> | null = null;
+  #ended = false;
+  readonly #snapshots: ((snapshot: Snapshot | null) => void)[] = [];
+  readonly #lost = (error: unknown): void => this.#fail(error);
+  onWait: () => void = () => {};
+
+  constructor(submission: Submission) {
+    this.#submission = submission;
+    this.#connection = coordinator();
+    this.#done = new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject };
+    });
+    // A result nobody asks for must not end the process; whoever asks gets the error.
+    this.#done.catch(() => {});
+    this.#connection.listen(this.jobId, (message) => this.#heard(message), this.#lost);
+    this.#connection.send({
+      kind: 'submit',
+      jobId: this.jobId,
+      plan: submission.plan,
+      options: submission.options,
+      module: submission.module,
+      resources: submission.shared,
+      restore: submission.restore,
+    });
+  }
+
+  result(): Promise<JobResult> {
+    return this.#done;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** The plan it runs by, once it runs. */
+  get plan(): PhysicalPlan | null {
+    return this.#running?.plan ?? null;
+  }
+
+  get name(): string {
+    return this.#submission.plan.name;
+  }
+
+  get endNames(): readonly string[] {
+    return [...this.#submission.ends.keys()];
+  }
+
+  /** The queue of an end without a sink. */
+  end(name: string): BoundedQueue<unknown> | null {
+    return this.#submission.ends.get(name) ?? null;
+  }
+
+  numbers(): JobNumbers {
+    return readNumbers(this.#running, this.#submission.options.parallelism);
+  }
+
+  cancel(): void {
+    this.#say({ kind: 'cancel', jobId: this.jobId });
+  }
+
+  stop(drain: boolean): void {
+    this.#say({ kind: 'stop', jobId: this.jobId, drain });
+  }
+
+  /** All state at one barrier, while the job goes on; null when the job was too near its end. */
+  snapshot(): Promise<Snapshot | null> {
+    if (this.#ended) return Promise.resolve(null);
+    return new Promise((resolve) => {
+      this.#snapshots.push(resolve);
+      this.#say({ kind: 'snapshot', jobId: this.jobId });
+    });
+  }
+
+  #say(message: ToCoordinator): void {
+    if (!this.#ended) this.#connection.send(message);
+  }
+
+  #heard(message: FromCoordinator): void {
+    switch (message.kind) {
+      case 'waiting':
+        this.onWait();
+        return;
+      case 'running':
+        this.#running = message;
+        return;
+      case 'participant':
+        void this.#participate(message.message);
+        return;
+      case 'snapshot':
+        this.#snapshots.shift()?.(message.snapshot);
+        return;
+      case 'ended':
+        this.#finish(message.outcome, message.slots);
+        return;
+    }
+  }
+
+  async #participate(message: ToParticipant): Promise<void> {
+    try {
+      if (message.kind === 'deploy') {
+        this.#participant = this.#join(message.deployment);
+        await this.#participant;
+        return;
+      }
+      (await this.#participant)?.receive(message);
+    } catch (error) {
+      this.#fail(error);
+      this.cancel();
+    }
+  }
+
+  async #join(deployment: Deployment): Promise<Participant> {
+    const { Participant } = await import('./participant.ts');
+    const { own, shared, functions } = this.#submission;
+    const participant = new Participant(
+      deployment,
+      { clock: systemClock, functions, resource: (id) => own.get(id) ?? shared.get(id) },
+      (answer) => this.#say({ kind: 'participant', jobId: this.jobId, message: answer }),
+    );
+    await participant.deploy();
+    return participant;
+  }
+
+  #finish(outcome: JobOutcome, slots: readonly SlotReport[]): void {
+    const numbers = this.numbers();
+    const now = threadCpuMs();
+    if (outcome.kind === 'failed') {
+      this.#fail(reviveError(outcome.error));
+      return;
+    }
+    this.#end(null);
+    if (outcome.kind === 'cancelled') {
+      this.#settle.reject(new MillraceError('job/cancelled', 'the job was cancelled'));
+      return;
+    }
+    this.#settle.resolve({
+      rowsIn: numbers.rowsIn,
+      rowsOut: numbers.rowsOut,
+      lateRows: numbers.lateRows,
+      elapsedMs: systemClock.monotonicMs() - this.#startedMs,
+      slots: slots.filter((report) => report.slot < this.#submission.options.parallelism),
+      callerCpuMs: now === null || this.#cpuAtStartMs === null ? 0 : now - this.#cpuAtStartMs,
+    });
+  }
+
+  #fail(error: unknown): void {
+    if (this.#ended) return;
+    this.#end(error);
+    this.#settle.reject(error);
+  }
+
+  #end(error: unknown): void {
+    this.#ended = true;
+    this.#connection.forget(this.jobId, this.#lost);
+    this.#participant = null;
+    for (const resolve of this.#snapshots.splice(0)) resolve(null);
+    for (const queue of this.#submission.ends.values()) {
+      if (error === null) queue.end();
+      else queue.fail(error);
+    }
+  }
+}
+
+/** Rows a program may be behind its job by. */
+export const handleRowsMax = 4096;
+
+export const endQueue = (): BoundedQueue<unknown> => boundedQueue(handleRowsMax);
