@@ -3,7 +3,7 @@
  * (apache-arrow alone costs 100 ms).
  */
 import { MillraceError } from '../core/base/errors.ts';
-import type { SinkConnector, SourceConnector } from '../core/ports/connector.ts';
+import type { ConnectorSpec, SinkConnector, SourceConnector } from '../core/ports/connector.ts';
 
 export const sourceConnectors: Readonly<Record<string, () => Promise<SourceConnector>>> = {
   collection: async () => (await import('./rows/collection.ts')).collectionSource,
@@ -31,6 +31,29 @@ export function sinkConnector(kind: string): Promise<SinkConnector> {
   const load = Object.hasOwn(sinkConnectors, kind) ? sinkConnectors[kind] : undefined;
   if (load) return load();
   throw new MillraceError('sink/failed', unknown('write', kind, sinkConnectors));
+}
+
+/** A place's resource made ready to leave the thread that called `run`. */
+export interface PreparedResource {
+  /** The spec with what only the resource could tell (its columns, its row count). */
+  readonly spec: ConnectorSpec;
+  /** What goes to the coordinator and the slots under the resource's id; undefined: it stays in this thread. */
+  readonly shared: unknown;
+}
+
+/**
+ * Called on the caller's thread for every source and sink that has a resource, before the plan is submitted.
+ * Errors: `schema/mismatch`, `source/unsupported` for values that are no rows or no Arrow.
+ */
+export async function prepareResource(spec: ConnectorSpec, value: unknown): Promise<PreparedResource> {
+  switch (spec.kind) {
+    case 'collection':
+      return { spec: (await import('./rows/collection.ts')).describedCollection(spec, value), shared: undefined };
+    case 'blackhole':
+      return { spec, shared: value };
+    default:
+      return { spec, shared: undefined };
+  }
 }
 
 function unknown(verb: string, kind: string, among: object): string {

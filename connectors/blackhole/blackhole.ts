@@ -1,5 +1,5 @@
 /**
- * The `blackhole` sink: rows end here, in the slots. Options: `checksum` (id of a `SharedArrayBuffer` of 24 bytes: three
+ * The `blackhole` sink: rows end here, in the slots. Options: `resource` (id of a `SharedArrayBuffer` of 24 bytes: three
  * i64, added to atomically when a writer finishes): [0] wrapping sum of a 64-bit hash of every row's every byte, [1] rows
  * added less rows taken away, [2] rows in all. Rows taken away (-U, -D) count negative in the sum, so it tells the final
  * multiset of rows, whatever order, slot or correction they came in.
@@ -18,7 +18,7 @@ export const blackholeSink: SinkConnector = {
   kind: 'blackhole',
   describe: () => ({ accepts: 'all', parallelismMax: Number.MAX_SAFE_INTEGER, place: 'slot' }),
   writer(spec, _fields, context) {
-    const id = spec.options.checksum;
+    const id = spec.options.resource;
     if (id === undefined || id === null) return counting();
     const cell = context.resource(String(id));
     if (!(cell instanceof SharedArrayBuffer) || cell.byteLength < checksumBytes) {

@@ -1,16 +1,15 @@
 /**
- * The `print` sink: rows for people, on the caller's standard output. Options: `format` ('table', 'changelog' or
- * 'jsonl'; absent: a table, but changelog lines for an updating result that does not go to a terminal), `limit` (rows
+ * The `print` sink: rows for people, on the caller's standard output. Options: `format` ('table', the
+ * default, 'changelog' or 'jsonl'), `limit` (rows
  * shown at most in a table, default 100), `sort` ([{ column, descending }]: order in which an updating table is shown).
  *
  * A table of final rows is drawn when the input ends; of rows without end, each is a line as it comes. A table of
- * updating rows is redrawn in place on a terminal, a few times a second, and drawn once at the end elsewhere. When
+ * updating rows is redrawn in place on a terminal, a few times a second; elsewhere their changes are lines. When
  * standard output is closed (`| head`) the job ends with `sink/closed`.
  */
 import { MillraceError } from '../../core/base/errors.ts';
 import type { ConnectorSpec, SinkConnector, SinkWriter, WriterContext } from '../../core/ports/connector.ts';
 import { type Batch, RowKindByte, rowKindNames } from '../../core/record/batch.ts';
-import type { Layout } from '../../core/record/layout.ts';
 import { batchBytes } from '../rows/bytes.ts';
 import { alignsRight, rowCells } from './cells.ts';
 import { currentRows, type SortBy } from './current.ts';
@@ -61,7 +60,7 @@ export function printWriter(spec: ConnectorSpec, context: WriterContext, termina
   return {
     write(batch) {
       guard();
-      printer.rows(shownRows(batch, layout, cellsOf, memory.u8, memory.u32));
+      printer.rows(shownRows(batch, cellsOf, memory.u8, memory.u32));
       bytes += batchBytes(batch);
       guard();
       return true;
@@ -84,7 +83,6 @@ export function printWriter(spec: ConnectorSpec, context: WriterContext, termina
 
 function shownRows(
   batch: Batch,
-  _layout: Layout,
   cellsOf: (batch: Batch, row: number) => string[],
   u8: Uint8Array,
   u32: Uint32Array,
@@ -98,7 +96,9 @@ function shownRows(
 function printerOf(spec: ConnectorSpec, context: WriterContext, head: TableHead, terminal: Terminal): Printer {
   const { options } = spec;
   const updating = context.updating === true;
-  const format = (options.format as Format | null | undefined) ?? (updating && !terminal.isTty ? 'changelog' : 'table');
+  const asked = (options.format as Format | null | undefined) ?? 'table';
+  // Without a terminal a table cannot be redrawn: its changes are shown as they come.
+  const format = asked === 'table' && updating && !terminal.isTty ? 'changelog' : asked;
   const limit = typeof options.limit === 'number' ? options.limit : 100;
   if (format === 'changelog') return changelog(head, terminal);
   if (format === 'jsonl') return jsonLines(head, context, terminal, updating);

@@ -1,7 +1,7 @@
 /**
  * Rows out to the program: `callback` calls a function for each row, `handle` fills the queue that `for await` over a
  * job's handle drains. Both run on the thread that called `run`, hold back the job when the program is behind, and give
- * each row at most once per attempt. Options: `resource` (id of the function, or of a `BoundedQueue`), `changes`
+ * each row at most once per attempt. Options: `resource` (id of the function) or `output` (name of the end), `changes`
  * (items are `{ kind, row }`; a callback has to ask for them where the result is updating).
  */
 import { describeValue, isPromise } from '../../core/base/describe.ts';
@@ -23,12 +23,15 @@ export const callbackSink: SinkConnector = {
   },
 };
 
+/** Id of the resource that is the `BoundedQueue` of an end's rows. */
+export const handleResource = (output: string): string => `output:${output}`;
+
 export const handleSink: SinkConnector = {
   kind: 'handle',
   /** Whether rows or changes come out follows the plan: a handle takes either. */
   describe: () => ({ accepts: 'all', ...caller }),
   writer(spec, fields, context) {
-    const queue = context.resource(String(spec.options.resource)) as BoundedQueue<unknown> | undefined;
+    const queue = context.resource(handleResource(String(spec.options.output))) as BoundedQueue<unknown> | undefined;
     if (queue === undefined)
       throw new MillraceError('sink/failed', `${spec.label}: its receiver is not in this thread`);
     return deliver(fields, context, wantsChanges(spec, context), queueing(queue, context));

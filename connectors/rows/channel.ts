@@ -1,9 +1,9 @@
 /**
- * The `channel` source: rows that the program pushes from the caller's thread. Options: `resource` (id of a
- * `BoundedQueue`, core/base/queue.ts, of rows), `schema` (Fields). A full queue is back pressure: `push` waits, `tryPush`
- * answers false. Not replayable. Unbounded until `end` is called.
+ * The `channel` source: rows that the program pushes from the caller's thread. Options: `resource` (id of a `RowQueue`,
+ * core/api/channel.ts), `schema` (Fields). A full channel is back pressure on who pushes. Not replayable. Unbounded until
+ * `end` is called.
  */
-import type { BoundedQueue } from '../../core/base/queue.ts';
+import type { RowQueue } from '../../core/api/channel.ts';
 import type { SourceConnector } from '../../core/ports/connector.ts';
 import { declaredFields } from './fields.ts';
 import { ended, needFields, oneSplit, resourceOf, rowReaderOf, waiting } from './row-source.ts';
@@ -26,24 +26,24 @@ export const channelSource: SourceConnector = {
   reader(spec, request, context) {
     const fields = needFields(declaredFields(spec), spec);
     return rowReaderOf(spec, fields, request, context, () => {
-      const queue = resourceOf(spec, context.resource) as BoundedQueue<unknown>;
-      let asked = false;
-      const wake = (): void => {
-        asked = false;
-        context.wake();
-      };
+      const queue = resourceOf(spec, context.resource) as RowQueue;
+      let taken: readonly unknown[] = [];
+      let next = 0;
+      queue.onNews(() => context.wake());
       return {
         next() {
-          if (queue.size > 0) return queue.shift();
-          if (queue.drained) return queue.shift() ?? ended;
-          if (!asked) {
-            asked = true;
-            queue.whenItems(wake);
+          if (next === taken.length) {
+            // Taking frees room, so little is taken at once: what is in the channel is what `capacity` says.
+            taken = queue.take(rowsAtOnce);
+            next = 0;
           }
-          return waiting;
+          if (next < taken.length) return taken[next++];
+          return queue.ended ? ended : waiting;
         },
-        close() {},
+        close: () => queue.onNews(null),
       };
     });
   },
 };
+
+const rowsAtOnce = 256;

@@ -4,7 +4,7 @@
  * the array is not changed; a position is a row number.
  */
 import { MillraceError } from '../../core/base/errors.ts';
-import type { ConnectorSpec, SourceConnector } from '../../core/ports/connector.ts';
+import type { ConnectorSpec, Json, SourceConnector } from '../../core/ports/connector.ts';
 import { declaredFields, inferFields } from './fields.ts';
 import { ended, oneSplit, resourceOf, rowReaderOf } from './row-source.ts';
 
@@ -33,8 +33,18 @@ export const collectionSource: SourceConnector = {
   },
 };
 
+/** The spec of a collection with its columns and its number of rows. Errors: `schema/mismatch`. */
+export function describedCollection(spec: ConnectorSpec, rows: unknown): ConnectorSpec {
+  const array = arrayOf(spec, rows);
+  const schema = declaredFields(spec) ?? inferFields(array);
+  return { ...spec, options: { ...spec.options, rows: array.length, schema: schema as unknown as Json } };
+}
+
 function rowsOf(spec: ConnectorSpec, resource: (id: string) => unknown): readonly unknown[] {
-  const rows = resourceOf(spec, resource);
+  return arrayOf(spec, resourceOf(spec, resource));
+}
+
+function arrayOf(spec: ConnectorSpec, rows: unknown): readonly unknown[] {
   if (!Array.isArray(rows))
     throw new MillraceError('option/invalid', `${spec.label}: a collection is an array of rows`);
   return rows;

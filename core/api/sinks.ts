@@ -8,7 +8,7 @@
  * | `arrow` | `resource`, `changes` | a function of one apache-arrow RecordBatch |
  * | `callback` | `resource`, `changes` | a function of one row, or of one `Change` where `changes` is true |
  * | `print` | `limit` (number or null), `format` | |
- * | `blackhole` | | |
+ * | `blackhole` | `resource`, if any | a SharedArrayBuffer of 24 bytes for its checksum |
  * | `handle` | `output`, `changes` | rows of an end without a sink go to the job's handle under that name |
  *
  * `changes`: the stream was built as an updating one, so its receiver expects `{ kind, row }` and takes every change;
@@ -36,16 +36,26 @@ export function print(options: PrintOptions = {}): Sink<any, Mode> {
   return sink('print', '', { limit, format });
 }
 
+export interface BlackholeOptions {
+  /**
+   * 24 bytes that are added to when a slot finishes: three i64, a sum over a hash of every row's bytes (rows that
+   * changes take away count negative), rows added less rows taken away, rows in all. Tells the final multiset of rows.
+   */
+  readonly checksum?: SharedArrayBuffer;
+}
+
 /** Nothing: rows are counted and forgotten. Takes every change. */
-export function blackhole(): Sink<any, Mode> {
-  return sink('blackhole', '', {});
+export function blackhole({ checksum }: BlackholeOptions = {}): Sink<any, Mode> {
+  return sink('blackhole', '', {}, checksum === undefined ? null : { value: checksum });
 }
 
 /**
  * Calls a function with every row, or, of an updating stream, with every change; on the thread that runs the job, in
- * batches. A promise that it returns is not waited for.
+ * batches. A promise that it returns holds back the next call until it settles; if it rejects, the job fails.
  */
-export function callback<R, M extends Mode>(receive: (received: Received<R, M>) => void): Sink<R, M> {
+export function callback<R, M extends Mode>(
+  receive: (received: Received<R, M>) => void | PromiseLike<void>,
+): Sink<R, M> {
   return receiver('callback', receive);
 }
 

@@ -4,17 +4,18 @@
  *
  * | kind | options | the resource |
  * |---|---|---|
- * | `parquet`, `jsonl` | `path` | |
+ * | `parquet`, `jsonl` | `path`; jsonl: `schema`, if declared | |
  * | `arrow` | `resource` | an apache-arrow Table or RecordBatch, or an array of either |
- * | `collection` | `resource` | a readonly array of row objects |
- * | `iterable` | `resource`, `bounded` | an AsyncIterable or Iterable of row objects, or a function that makes one |
- * | `channel` | `resource`, `capacity` | a `RowQueue` (channel.ts) |
+ * | `collection` | `resource`; `schema`, if declared | a readonly array of row objects |
+ * | `iterable` | `resource`, `bounded`, `schema` | an AsyncIterable or Iterable of row objects, or a function that makes one |
+ * | `channel` | `resource`, `capacity`, `schema` | a `RowQueue` (channel.ts) |
  * | `generator` | `columns`, `rows`, `seed`, `rowsPerSecond` (generator.ts) | |
  *
  * Places know ports, not streams; constructing one opens nothing.
  */
 import { MillraceError } from '../base/errors.ts';
 import type { Json } from '../ports/connector.ts';
+import type { Fields as PlainFields } from '../record/types.ts';
 import type { Mode } from './modes.ts';
 import { type Files, type Place, placeValue, type Sink, type Source } from './place.ts';
 import { fieldsOf, type Schema } from './schema.ts';
@@ -111,9 +112,26 @@ export function source<V>(
 ): V {
   const fields = schema === undefined ? null : fieldsOf(schema);
   return placeValue(
-    { connector: { kind, label, options }, schema: fields, reads: true, writes: false, mode, resource },
+    {
+      connector: { kind, label, options: withSchema(kind, options, fields) },
+      schema: fields,
+      reads: true,
+      writes: false,
+      mode,
+      resource,
+    },
     more,
   );
+}
+
+/** Places that have no columns of their own are told the declared ones. */
+function withSchema(
+  kind: string,
+  options: Readonly<Record<string, Json>>,
+  fields: PlainFields | null,
+): Readonly<Record<string, Json>> {
+  const told = kind === 'jsonl' || kind === 'collection' || kind === 'iterable' || kind === 'channel';
+  return told && fields !== null ? { ...options, schema: fields as unknown as Json } : options;
 }
 
 function file<V>(kind: string, path: string, { schema, changelog }: FileOptions<any, boolean>): V {
@@ -124,7 +142,7 @@ function file<V>(kind: string, path: string, { schema, changelog }: FileOptions<
   const label = path.slice(path.replace(/[\\/]+$/, '').search(/[^\\/]+$/));
   const fields = schema === undefined ? null : fieldsOf(schema);
   return placeValue({
-    connector: { kind, label, options },
+    connector: { kind, label, options: withSchema(kind, options, fields) },
     schema: fields,
     reads: !changelog,
     writes: true,
