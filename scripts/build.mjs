@@ -33,7 +33,7 @@ const modules = { index: 'kernels.wasm', parquet: 'parquet.wasm' };
 for (const [entry, file] of Object.entries(modules)) {
   const from = join('kernels', 'assembly', `${entry}.ts`);
   if (!existsSync(from)) continue;
-  step(`asc-${entry}`, ['kernels/assembly', 'kernels/layout', 'scripts/build.mjs'], [join('dist', 'kernels', file)], () => {
+  step(`asc-${entry}`, ['kernels/assembly', 'core/ports/page-layout.ts', 'core/record/frame-layout.ts', 'scripts/build.mjs'], [join('dist', 'kernels', file)], () => {
     mkdirSync(join('dist', 'kernels'), { recursive: true });
     execFileSync(
       bin('asc'),

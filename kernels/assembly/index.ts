@@ -7,3 +7,5 @@ export * from './columns';
 export * from './state';
 export * from './string';
 export * from './calendar';
+export * from './exchange';
+export * from './sort';
