@@ -49,3 +49,4 @@ export type { AggregateOptions, End, Ends, Grouped, Output, Stream, TopN, WithSi
 export { desc, hop, type Order, tumble, type WindowKey, type WindowOptions } from './core/api/windows.ts';
 export type { Duration, Size } from './core/base/duration.ts';
 export { describeError, type ErrorCode, type ErrorWhere, MillraceError } from './core/base/errors.ts';
+export { collect, explain, run } from './engine/run.ts';

@@ -21,8 +21,10 @@ export function summary(result: JobResult, numbers: JobNumbers): string {
   const slots = new Set(numbers.tasks.map((task) => task.slot));
   for (const slot of slots) {
     const tasks = numbers.tasks.filter((task) => task.slot === slot);
-    const sum = (of: (task: (typeof tasks)[number]) => number): number => tasks.reduce((all, task) => all + of(task), 0);
-    const cpuMs = slot === 'caller' ? result.callerCpuMs : (result.slots.find((report) => report.slot === slot)?.cpuMs ?? 0);
+    const sum = (of: (task: (typeof tasks)[number]) => number): number =>
+      tasks.reduce((all, task) => all + of(task), 0);
+    const cpuMs =
+      slot === 'caller' ? result.callerCpuMs : (result.slots.find((report) => report.slot === slot)?.cpuMs ?? 0);
     lines.push(
       `  ${slot === 'caller' ? 'caller' : `slot ${slot}`}: ${grouped.format(sum((task) => task.rowsRead + task.rowsReceived))} rows in, ` +
         `${bytes(sum((task) => task.bytesSent))} sent, ${seconds(cpuMs)} CPU`,

@@ -2,8 +2,9 @@
  * `millrace run`: progress while it works (on a terminal), rows of ends without a sink as JSON lines, a summary at the
  * end. Ctrl-C once ends the job in order (exit code 130), twice at once.
  */
-import { MillraceError } from '../core/base/errors.ts';
+
 import type { Size } from '../core/base/duration.ts';
+import { MillraceError } from '../core/base/errors.ts';
 import { startJob } from '../engine/run.ts';
 import type { RunningJob } from '../engine/running-job.ts';
 import { importJob, type JobFileOptions } from './job-file.ts';

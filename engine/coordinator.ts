@@ -4,13 +4,28 @@
  */
 import { MillraceError, serialiseError } from '../core/base/errors.ts';
 import type { PhysicalPlan } from '../core/plan/physical.ts';
-import { type JobCommand, type JobEvent, type JobOutcome, type JobState, startJob, stepJob } from '../core/schedule/job.ts';
+import {
+  type JobCommand,
+  type JobEvent,
+  type JobOutcome,
+  type JobState,
+  startJob,
+  stepJob,
+} from '../core/schedule/job.ts';
 import { counterBytes } from '../workers/counters.ts';
 import { planInboxes } from '../workers/exchange/inbox.ts';
 import type { SlotPool, SlotThread } from '../workers/pool.ts';
 import { MemoryPool } from './memories.ts';
 import { inboxBytes, inboxFrom, memoryMap } from './memory-map.ts';
-import type { Deployment, FromCoordinator, FromParticipant, SlotReport, SnapshotPart, ToCoordinator, ToParticipant } from './messages.ts';
+import type {
+  Deployment,
+  FromCoordinator,
+  FromParticipant,
+  SlotReport,
+  SnapshotPart,
+  ToCoordinator,
+  ToParticipant,
+} from './messages.ts';
 import { slotBytes } from './options.ts';
 import { plan, prepare } from './prepare.ts';
 
@@ -63,7 +78,11 @@ export class Coordinator {
         const job = this.#jobs.get(message.jobId);
         if (!job) return;
         if (!job.state) job.cancelledEarly = true;
-        else this.#event(job, message.kind === 'stop' ? { kind: 'stopAsked', drain: message.drain } : { kind: `${message.kind}Asked` });
+        else
+          this.#event(
+            job,
+            message.kind === 'stop' ? { kind: 'stopAsked', drain: message.drain } : { kind: `${message.kind}Asked` },
+          );
         return;
       }
     }
@@ -129,7 +148,9 @@ export class Coordinator {
       this.#ended(job, { kind: 'cancelled' });
       return;
     }
-    const splits = submit.restore ? new Map([...prepared.splits].map(([key, all]) => [key, submit.restore!.unread.get(key) ?? all] as const)) : prepared.splits;
+    const splits = submit.restore
+      ? new Map([...prepared.splits].map(([key, all]) => [key, submit.restore!.unread.get(key) ?? all] as const))
+      : prepared.splits;
     job.state = startJob({ participants: job.participants, splits, sourcesEnd: physical.bounded });
     this.#send({ kind: 'running', jobId, plan: physical, counters, estimatedRows: prepared.estimatedRows });
     for (const [slot, thread] of job.threads.entries()) {
@@ -137,7 +158,10 @@ export class Coordinator {
       thread.onDeath = (error) => this.#died(job, slot, error);
     }
     for (let participant = 0; participant < job.participants; participant++) {
-      this.#say(job, participant, { kind: 'deploy', deployment: this.#deployment(job, participant, physical, inboxes, maps, counters) });
+      this.#say(job, participant, {
+        kind: 'deploy',
+        deployment: this.#deployment(job, participant, physical, inboxes, maps, counters),
+      });
     }
   }
 
@@ -186,7 +210,10 @@ export class Coordinator {
   #died(job: Attempt, slot: number, cause: unknown): void {
     job.dead.add(slot);
     const reason = cause instanceof Error ? cause.message : String(cause);
-    const error = new MillraceError('slot/died', `the thread of slot ${slot} died: ${reason}`, { where: { slot }, cause });
+    const error = new MillraceError('slot/died', `the thread of slot ${slot} died: ${reason}`, {
+      where: { slot },
+      cause,
+    });
     this.#event(job, { kind: 'failed', participant: slot, error: serialiseError(error) });
     this.#event(job, { kind: 'released', participant: slot });
   }

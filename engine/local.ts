@@ -6,7 +6,14 @@
 import type { Clock } from '../core/base/clock.ts';
 import { reviveError, serialiseError } from '../core/base/errors.ts';
 import { type Prng, prng } from '../core/base/prng.ts';
-import { type JobCommand, type JobEvent, type JobOutcome, type JobState, startJob, stepJob } from '../core/schedule/job.ts';
+import {
+  type JobCommand,
+  type JobEvent,
+  type JobOutcome,
+  type JobState,
+  startJob,
+  stepJob,
+} from '../core/schedule/job.ts';
 import { counterBytes } from '../workers/counters.ts';
 import { planInboxes } from '../workers/exchange/inbox.ts';
 import { TaskStatus } from '../workers/task.ts';
@@ -43,7 +50,13 @@ export interface VirtualClock extends Clock {
 
 export function virtualClock(startMs = 0): VirtualClock {
   let ms = 0;
-  return { nowMs: () => startMs + ms, monotonicMs: () => ms, advance: (by) => void (ms += by) };
+  return {
+    nowMs: () => startMs + ms,
+    monotonicMs: () => ms,
+    advance: (by) => {
+      ms += by;
+    },
+  };
 }
 
 /** Bytes of a slot: small, since all of them live in one thread's process and tests run many. */
@@ -157,8 +170,10 @@ class LocalJob {
       this.#steps++;
       if (this.#steps === this.#local.snapshotAtStep) this.#event({ kind: 'snapshotAsked' });
     }
+    for (const participant of this.#participants) if (participant.readFrozen()) moved = true;
     for (const [p, participant] of this.#participants.entries()) {
-      if (this.#finished.has(p) || this.#state.phase !== 'running' || !participant.tasks.every((task) => task.ended)) continue;
+      if (this.#finished.has(p) || this.#state.phase !== 'running' || !participant.tasks.every((task) => task.ended))
+        continue;
       this.#finished.add(p);
       participant.finish();
       moved = true;

@@ -5,8 +5,8 @@
  */
 import type { SerialisedError } from '../core/base/errors.ts';
 import type { UnreadMinimum } from '../core/operators/source.ts';
-import type { PhysicalPlan } from '../core/plan/physical.ts';
 import type { Plan } from '../core/plan/nodes.ts';
+import type { PhysicalPlan } from '../core/plan/physical.ts';
 import type { Split } from '../core/ports/connector.ts';
 import type { JobOutcome, SourceKey } from '../core/schedule/job.ts';
 import type { InboxPlan } from '../workers/exchange/inbox.ts';
@@ -61,7 +61,11 @@ export interface TaskSnapshot {
   readonly chain: number;
   readonly subtask: number;
   readonly watermarkMs: number;
-  readonly source: { readonly operator: string; readonly splits: readonly Split[]; readonly watermarkMs: number } | null;
+  readonly source: {
+    readonly operator: string;
+    readonly splits: readonly Split[];
+    readonly watermarkMs: number;
+  } | null;
   /** By operator id: what the state room exported. */
   readonly state: ReadonlyMap<string, unknown>;
 }
@@ -98,9 +102,18 @@ export type ToCoordinator =
       readonly options: JobOptions;
       readonly module: JobModule | null;
       readonly resources: ReadonlyMap<string, unknown>;
-      readonly restore: { readonly parts: readonly SnapshotPart[]; readonly unread: ReadonlyMap<SourceKey, readonly Split[]> } | null;
+      readonly restore: {
+        readonly parts: readonly SnapshotPart[];
+        readonly unread: ReadonlyMap<SourceKey, readonly Split[]>;
+      } | null;
     }
-  | { readonly kind: 'explain'; readonly requestId: number; readonly plan: Plan; readonly options: JobOptions; readonly resources: ReadonlyMap<string, unknown> }
+  | {
+      readonly kind: 'explain';
+      readonly requestId: number;
+      readonly plan: Plan;
+      readonly options: JobOptions;
+      readonly resources: ReadonlyMap<string, unknown>;
+    }
   | { readonly kind: 'cancel'; readonly jobId: string }
   | { readonly kind: 'stop'; readonly jobId: string; readonly drain: boolean }
   | { readonly kind: 'snapshot'; readonly jobId: string }
@@ -119,7 +132,12 @@ export type FromCoordinator =
       readonly estimatedRows: number | null;
     }
   | { readonly kind: 'participant'; readonly jobId: string; readonly message: ToParticipant }
-  | { readonly kind: 'ended'; readonly jobId: string; readonly outcome: JobOutcome; readonly slots: readonly SlotReport[] }
+  | {
+      readonly kind: 'ended';
+      readonly jobId: string;
+      readonly outcome: JobOutcome;
+      readonly slots: readonly SlotReport[];
+    }
   | {
       readonly kind: 'snapshot';
       readonly jobId: string;
@@ -129,7 +147,12 @@ export type FromCoordinator =
         readonly unread: ReadonlyMap<SourceKey, readonly Split[]>;
       } | null;
     }
-  | { readonly kind: 'explained'; readonly requestId: number; readonly text: string | null; readonly error: SerialisedError | null };
+  | {
+      readonly kind: 'explained';
+      readonly requestId: number;
+      readonly text: string | null;
+      readonly error: SerialisedError | null;
+    };
 
 /** What a slot used over the job's life. */
 export interface SlotReport {

@@ -56,7 +56,8 @@ export function readNumbers(from: Source | null, parallelism: number): JobNumber
 }
 
 function ofChain(from: Source, chain: Chain, parallelism: number): TaskNumbers[] {
-  const participants = chain.place === 'caller' ? [parallelism] : Array.from({ length: chain.parallelism }, (_, i) => i);
+  const participants =
+    chain.place === 'caller' ? [parallelism] : Array.from({ length: chain.parallelism }, (_, i) => i);
   return participants.map((participant) => {
     const block = taskBlock(from.counters, from.plan.chains.length, participant, chain.id);
     return {
@@ -98,7 +99,12 @@ export function prometheusText(job: string, numbers: JobNumbers): string {
   metric('exchange_bytes_total', 'Bytes sent over edges.', 'counter', (task) => task.bytesSent);
   metric('late_rows_total', 'Rows that came after their window closed.', 'counter', (task) => task.lateRows);
   metric('busy_seconds_total', 'Time spent in steps.', 'counter', (task) => task.busyMs / 1000);
-  metric('blocked_seconds_total', 'Time spent waiting for room downstream.', 'counter', (task) => task.blockedMs / 1000);
+  metric(
+    'blocked_seconds_total',
+    'Time spent waiting for room downstream.',
+    'counter',
+    (task) => task.blockedMs / 1000,
+  );
   metric('starved_seconds_total', 'Time spent waiting for input.', 'counter', (task) => task.starvedMs / 1000);
   metric('state_bytes', 'Bytes of keyed state of the slot.', 'gauge', (task) => task.stateBytes);
   return `${lines.join('\n')}\n`;

@@ -7,17 +7,21 @@ import { arrowBoundary } from '../connectors/arrow/boundary.ts';
 import { sinkConnector, sourceConnector } from '../connectors/registry.ts';
 import type { Clock } from '../core/base/clock.ts';
 import { MillraceError, serialiseError } from '../core/base/errors.ts';
+import { keyGroupRange } from '../core/base/key-groups.ts';
 import type { Operator, OperatorContext, UserFunction } from '../core/operators/operator.ts';
 import { createOperator } from '../core/operators/registry.ts';
 import { sinkOperator } from '../core/operators/sink.ts';
 import { SourceDriver, type SourcePosition } from '../core/operators/source.ts';
 import type { Chain, ChainOperator, Edge } from '../core/plan/physical.ts';
+import type { BlockPool } from '../core/ports/blocks.ts';
 import type { SinkConnector, SourceConnector } from '../core/ports/connector.ts';
 import type { Kernels } from '../core/ports/kernels.ts';
 import type { Layout } from '../core/record/layout.ts';
 import { type SlotMemory, slotMemory } from '../core/record/memory.ts';
 import { loadKernels } from '../kernels/load.ts';
-import { SlotState } from '../state/slot-state.ts';
+import { pagePool } from '../state/page-pool.ts';
+import { type SlotState, type StoredState, slotState } from '../state/slot-state.ts';
+import type { SnapshotPart as StatePart, StateSnapshot } from '../state/snapshot.ts';
 import { Counter, TaskCounters, taskBlock } from '../workers/counters.ts';
 import { threadCpuMs } from '../workers/cpu.ts';
 import { type ExchangeContext, exchangeContext, resetInbox } from '../workers/exchange/context.ts';
@@ -27,8 +31,9 @@ import { participantOf } from '../workers/exchange/inbox.ts';
 import { createRouter } from '../workers/exchange/router.ts';
 import { runLoop } from '../workers/loop.ts';
 import { Task } from '../workers/task.ts';
+import { blocksOver } from './blocks.ts';
 import { usedScratchWord } from './memory-map.ts';
-import type { Deployment, FromParticipant, SnapshotPart, TaskSnapshot, ToParticipant } from './messages.ts';
+import type { Deployment, FromParticipant, TaskSnapshot, ToParticipant } from './messages.ts';
 import { sourceKey } from './prepare.ts';
 import { loadFunctions } from './user-functions.ts';
 
@@ -54,7 +59,10 @@ export class Participant {
   #stopped = false;
   #loop: Promise<void> = Promise.resolve();
   #dictionaryIds = 0;
-  readonly #snapshots = new Map<number, TaskSnapshot[]>();
+  readonly #blocks: BlockPool;
+  /** By operator id: an operator runs once in a slot. */
+  readonly #stored = new Map<string, StoredState>();
+  #open: OpenSnapshot | null = null;
 
   /** Null when the memory could not be laid out: `failed` was posted, and the cancel that follows is answered. */
   static create(
@@ -83,14 +91,9 @@ export class Participant {
     if (used > map.inboxTo) this.#memory.u8.fill(0, map.inboxTo, Math.min(used, map.scratchTo));
     resetInbox(memory.buffer, inboxes.inboxes[participant]!);
     this.#kernels = loadKernels(this.#memory);
-    this.#state = new SlotState({
-      memory: this.#memory,
-      kernels: this.#kernels,
-      from: map.scratchTo,
-      to: map.bytes,
-      parallelism: deployment.parallelism,
-      subtask: participant,
-    });
+    const pool = pagePool(this.#memory, map.scratchTo, map.bytes);
+    this.#state = slotState({ memory: this.#memory, kernels: this.#kernels, pool });
+    this.#blocks = blocksOver(pool);
     this.#exchange = exchangeContext({
       plan: deployment.plan,
       inboxes,
@@ -121,7 +124,8 @@ export class Participant {
           this.#tasks.push(await this.#buildTask(chain, subtask, functions));
         }
       }
-      this.#memory.u32[usedScratchWord >>> 2] = this.#deployment.maps[participant]!.inboxTo + this.#memory.arena.usedBytes;
+      this.#memory.u32[usedScratchWord >>> 2] =
+        this.#deployment.maps[participant]!.inboxTo + this.#memory.arena.usedBytes;
       this.#post({ kind: 'deployed' });
     } catch (error) {
       this.#fail(error);
@@ -163,6 +167,7 @@ export class Participant {
         doorbell: this.#exchange.doorbell,
         clock: this.#setup.clock,
         stopped: () => this.#stopped,
+        background: () => this.readFrozen(),
       });
       if (!this.#stopped) this.finish();
     } catch (error) {
@@ -238,10 +243,13 @@ export class Participant {
       routers,
       counters,
       watermarkMs: watermarkMs ?? null,
-      snapshot: (id, position, timeMs) => this.#snapshot(id, chain, subtask, position, timeMs),
+      snapshot: (id, position, timeMs) => this.#freeze(id, chain, subtask, position, timeMs),
       publish: () => {
         counters.set(Counter.stateBytes, this.#state.usedBytes);
-        counters.set(Counter.bytesSent, [...routers.values()].reduce((bytes, router) => bytes + router.bytes, 0));
+        counters.set(
+          Counter.bytesSent,
+          [...routers.values()].reduce((bytes, router) => bytes + router.bytes, 0),
+        );
       },
     });
   }
@@ -311,11 +319,14 @@ export class Participant {
       });
       return sinkOperator(writer, counters);
     }
+    const parts = restored.flatMap((task) => (task.state.get(operator.id) as StatePart | undefined) ?? []);
+    const stored = this.#state.operator(operator.id, keyGroupRange(subtask, chain.parallelism), parts);
+    this.#stored.set(operator.id, stored);
     const context: OperatorContext = {
       memory: this.#memory,
       kernels: this.#kernels,
-      blocks: this.#state.blocks,
-      state: this.#state.operator(operator.id, chain, restored.map((task) => task.state.get(operator.id))),
+      blocks: this.#blocks,
+      state: stored,
       counters,
       arrow: arrowBoundary,
       batchRows: this.#deployment.batchRows,
@@ -329,9 +340,13 @@ export class Participant {
       userFunction(id) {
         const found = functions.get(id);
         if (found) return found;
-        throw new MillraceError('job/needs-module', `no function '${id}' here; run the job from a module with a default export`, {
-          where: { operator: operator.name },
-        });
+        throw new MillraceError(
+          'job/needs-module',
+          `no function '${id}' here; run the job from a module with a default export`,
+          {
+            where: { operator: operator.name },
+          },
+        );
       },
     };
     return createOperator(node, context);
@@ -359,22 +374,46 @@ export class Participant {
 
   // ── snapshots ──────────────────────────────────────────────────────────────────────────────────────────────
 
-  #snapshot(id: number, chain: Chain, subtask: number, position: SourcePosition | null, watermarkMs: number): void {
-    const state = new Map<string, unknown>();
+  /** A task reached barrier `id`: its state freezes at once and is read later, a few pages at a time. */
+  #freeze(id: number, chain: Chain, subtask: number, position: SourcePosition | null, watermarkMs: number): void {
+    if (!this.#open || this.#open.id !== id) this.#open = { id, tasks: [] };
+    const states = new Map<string, StateSnapshot>();
     for (const operator of chain.operators) {
-      const exported = this.#state.export(operator.id);
-      if (exported !== null) state.set(operator.id, exported);
+      const stored = this.#stored.get(operator.id);
+      if (stored) states.set(operator.id, stored.snapshot());
     }
     const source = position ? { operator: chain.operators[0]!.id, ...position } : null;
-    const tasks = this.#snapshots.get(id) ?? [];
-    tasks.push({ chain: chain.id, subtask, watermarkMs, source, state });
-    this.#snapshots.set(id, tasks);
-    if (tasks.length < this.#tasks.length) return;
-    this.#snapshots.delete(id);
-    const part: SnapshotPart = { tasks };
-    this.#post({ kind: 'snapshotTaken', id, part });
+    this.#open.tasks.push({ chain: chain.id, subtask, watermarkMs, source, states });
+  }
+
+  /** Reads some of what is frozen; true while there is more. */
+  readFrozen(): boolean {
+    const open = this.#open;
+    if (!open) return false;
+    for (const task of open.tasks) {
+      for (const state of task.states.values()) if (!state.read(pagesPerTurn)) return true;
+    }
+    if (open.tasks.length < this.#tasks.length) return false;
+    this.#open = null;
+    const tasks = open.tasks.map(
+      ({ states, ...task }): TaskSnapshot => ({
+        ...task,
+        state: new Map([...states].map(([operator, state]) => [operator, state.part] as const)),
+      }),
+    );
+    this.#post({ kind: 'snapshotTaken', id: open.id, part: { tasks } });
+    return false;
   }
 }
+
+/** A snapshot that not all tasks have reached, or that is still being read. */
+interface OpenSnapshot {
+  readonly id: number;
+  readonly tasks: (Omit<TaskSnapshot, 'state'> & { readonly states: ReadonlyMap<string, StateSnapshot> })[];
+}
+
+/** Pages read between two turns: about a millisecond. */
+const pagesPerTurn = 64;
 
 /** Open splits of a snapshot are dealt round the subtasks of the new attempt. */
 function positionFor(subtask: number, parallelism: number, restored: readonly TaskSnapshot[]): SourcePosition | null {

@@ -5,8 +5,8 @@
 import { sinkConnector, sourceConnector } from '../connectors/registry.ts';
 import { withWhere } from '../core/base/errors.ts';
 import type { Plan } from '../core/plan/nodes.ts';
-import { type Planned, planPhysical } from '../core/plan/plan.ts';
 import type { PhysicalPlan } from '../core/plan/physical.ts';
+import { type Planned, planPhysical } from '../core/plan/plan.ts';
 import type { SinkConnector, SourceInfo, Split } from '../core/ports/connector.ts';
 import type { SourceKey } from '../core/schedule/job.ts';
 import type { JobOptions } from './messages.ts';
@@ -55,7 +55,8 @@ export async function prepare(logical: Plan, options: JobOptions, resources: Res
     const found = await connector.enumerate(node.connector, node.request, parallelism, (id) => resources.get(id));
     splits.set(key, found);
     for (const split of found) {
-      if (estimatedRows !== null) estimatedRows = split.estimatedRows === null ? null : estimatedRows + split.estimatedRows;
+      if (estimatedRows !== null)
+        estimatedRows = split.estimatedRows === null ? null : estimatedRows + split.estimatedRows;
     }
   }
   return { planned, splits, estimatedRows };

@@ -61,7 +61,9 @@ export function submit(what: Job<Ends> | Ends, options: RunOptions, restore: Sna
     plan: settled,
     options: checked,
     module: moduleOf(built, options),
-    functions: new Map([...built.functions].map(([id, entry]): [string, UserFunction] => [id, entry.call as UserFunction])),
+    functions: new Map(
+      [...built.functions].map(([id, entry]): [string, UserFunction] => [id, entry.call as UserFunction]),
+    ),
     shared,
     own: new Map<string, unknown>([...own, ...queues]),
     ends: new Map([...queues].map(([id, queue]) => [id.slice(endPrefix.length), queue])),

@@ -2,20 +2,29 @@
  * A job that runs, as the program that started it holds it: rows of its ends, its numbers, its end. Also this thread's
  * participant, where the plan has tasks for the caller (in-process sources and sinks).
  */
-import { type BoundedQueue, boundedQueue } from '../core/base/queue.ts';
+
 import { MillraceError, reviveError } from '../core/base/errors.ts';
+import { type BoundedQueue, boundedQueue } from '../core/base/queue.ts';
 import type { UserFunction } from '../core/operators/operator.ts';
+import type { Plan } from '../core/plan/nodes.ts';
 import type { PhysicalPlan } from '../core/plan/physical.ts';
-import type { JobOutcome } from '../core/schedule/job.ts';
+import type { Split } from '../core/ports/connector.ts';
+import type { JobOutcome, SourceKey } from '../core/schedule/job.ts';
 import { threadCpuMs } from '../workers/cpu.ts';
 import { type Connection, coordinator, nextJobId } from './caller.ts';
 import { systemClock } from './clock.ts';
-import type { Deployment, FromCoordinator, JobModule, JobOptions, SlotReport, SnapshotPart, ToCoordinator, ToParticipant } from './messages.ts';
+import type {
+  Deployment,
+  FromCoordinator,
+  JobModule,
+  JobOptions,
+  SlotReport,
+  SnapshotPart,
+  ToCoordinator,
+  ToParticipant,
+} from './messages.ts';
 import { type JobNumbers, readNumbers } from './numbers.ts';
 import type { Participant } from './participant.ts';
-import type { Plan } from '../core/plan/nodes.ts';
-import type { SourceKey } from '../core/schedule/job.ts';
-import type { Split } from '../core/ports/connector.ts';
 
 /** All that a job consists of when it is started. */
 export interface Submission {

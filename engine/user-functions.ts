@@ -1,7 +1,8 @@
 /** User functions in a thread that did not build the job: the module is imported again, and must say the same. */
+
+import { buildPlan, isJob } from '../core/api/job.ts';
 import { MillraceError } from '../core/base/errors.ts';
 import type { UserFunction } from '../core/operators/operator.ts';
-import { buildPlan, isJob } from '../core/api/job.ts';
 import { importDefault } from './job-module.ts';
 import type { JobModule } from './messages.ts';
 

@@ -14,11 +14,13 @@ export interface LoopSetup {
   readonly clock: Clock;
   /** True ends the loop at the next turn. */
   readonly stopped: () => boolean;
+  /** Work between rounds (reading a snapshot); true while there is more. */
+  readonly background: () => boolean;
 }
 
 /** Resolves when every task has ended or `stopped` says so. Throws what a task throws. */
 export async function runLoop(setup: LoopSetup): Promise<void> {
-  const { tasks, doorbell, clock, stopped } = setup;
+  const { tasks, doorbell, clock, stopped, background } = setup;
   let first = 0;
   let deadline = 0;
   const overdue = (): boolean => clock.monotonicMs() >= deadline;
@@ -39,7 +41,8 @@ export async function runLoop(setup: LoopSetup): Promise<void> {
       if (status === TaskStatus.moved || status === TaskStatus.ended) moved = true;
       if (task.wakeAtMs !== null) wakeAtMs = Math.min(wakeAtMs, task.wakeAtMs);
     }
-    if (live === 0) return;
+    if (background()) moved = true;
+    else if (live === 0) return;
     first = (first + 1) % tasks.length;
     if (moved) {
       await turn();

@@ -284,7 +284,8 @@ export class Task {
     for (const node of this.#nodes) yield* this.#call(node, (work) => work.flush?.(node.output));
     for (const node of this.#nodes) for (const port of node.routers) yield* this.#send(port, () => port.router.flush());
     this.#parts.snapshot(checkpointId, this.#parts.source?.position() ?? null, this.#sentWatermarkMs);
-    for (const node of this.#nodes) for (const port of node.routers) yield* this.#send(port, () => port.router.barrier(checkpointId));
+    for (const node of this.#nodes)
+      for (const port of node.routers) yield* this.#send(port, () => port.router.barrier(checkpointId));
   }
 
   *#finish(complete: boolean): Generator<void> {
@@ -409,7 +410,11 @@ export class Task {
     try {
       return source.poll();
     } catch (error) {
-      throw withWhere(error, { operator: node.name, ...(node.callSite ? { callSite: node.callSite } : {}) }, 'source/failed');
+      throw withWhere(
+        error,
+        { operator: node.name, ...(node.callSite ? { callSite: node.callSite } : {}) },
+        'source/failed',
+      );
     }
   }
 

@@ -1,0 +1,157 @@
+/** The machine that runs a job, as tables of events and what it commands. */
+import { describe, expect, test } from 'vitest';
+import { prng } from '../../core/base/prng.ts';
+import type { Split } from '../../core/ports/connector.ts';
+import { type JobCommand, type JobEvent, type JobState, startJob, stepJob } from '../../core/schedule/job.ts';
+
+const split = (id: string, minimum: string | null): Split => ({
+  id,
+  options: {},
+  position: null,
+  estimatedRows: null,
+  minimum,
+});
+
+function drive(state: JobState, ...events: JobEvent[]): { state: JobState; commands: JobCommand[] } {
+  const commands: JobCommand[] = [];
+  for (const event of events) {
+    const [next, more] = stepJob(state, event);
+    state = next;
+    commands.push(...more);
+  }
+  return { state, commands };
+}
+const running = (participants: number, splits: Split[] = [], sourcesEnd = true): JobState =>
+  drive(
+    startJob({ participants, splits: new Map([['0/0', splits]]), sourcesEnd }),
+    ...Array.from({ length: participants }, (_, participant) => ({ kind: 'deployed', participant }) as const),
+  ).state;
+const kinds = (commands: readonly JobCommand[]): string[] => commands.map((command) => command.kind);
+const error = { name: 'Error', code: null, message: 'x', where: {}, retryable: false, stack: null, cause: null };
+
+describe('deployment', () => {
+  test('nobody starts before everybody is deployed', () => {
+    const first = drive(startJob({ participants: 2, splits: new Map(), sourcesEnd: true }), {
+      kind: 'deployed',
+      participant: 1,
+    });
+    expect(first.commands).toEqual([]);
+    const second = drive(first.state, { kind: 'deployed', participant: 0 });
+    expect(second.commands).toEqual([
+      { kind: 'start', participant: 0 },
+      { kind: 'start', participant: 1 },
+    ]);
+  });
+});
+
+describe('splits', () => {
+  test('are handed out in order, with the least event time of what is left, which everybody else hears too', () => {
+    const { state, commands } = drive(running(2, [split('a', '5'), split('b', '3'), split('c', '9')]), {
+      kind: 'splitWanted',
+      participant: 1,
+      source: '0/0',
+    });
+    expect(commands).toEqual([
+      { kind: 'assign', participant: 1, source: '0/0', split: split('a', '5'), ends: false, unreadMinimum: '3' },
+      { kind: 'unread', participant: 0, source: '0/0', unreadMinimum: '3' },
+    ]);
+    expect(state.unread.get('0/0')?.map((s) => s.id)).toEqual(['b', 'c']);
+  });
+
+  test('a split without statistics holds the watermark altogether', () => {
+    const { commands } = drive(running(1, [split('a', '5'), split('b', null)]), {
+      kind: 'splitWanted',
+      participant: 0,
+      source: '0/0',
+    });
+    expect(commands[0]).toMatchObject({ unreadMinimum: 'unknown' });
+  });
+
+  test('when none is left a bounded source ends and an unbounded one idles', () => {
+    const wanted = { kind: 'splitWanted', participant: 0, source: '0/0' } as const;
+    expect(drive(running(1), wanted).commands[0]).toMatchObject({ split: null, ends: true, unreadMinimum: null });
+    expect(drive(running(1, [], false), wanted).commands[0]).toMatchObject({ split: null, ends: false });
+  });
+});
+
+describe('ends', () => {
+  test('the job has finished when every participant has', () => {
+    const one = drive(running(2), { kind: 'finished', participant: 0 });
+    expect(one.commands).toEqual([]);
+    expect(drive(one.state, { kind: 'finished', participant: 1 }).commands).toEqual([
+      { kind: 'ended', outcome: { kind: 'finished' } },
+    ]);
+  });
+
+  test('a failure cancels everybody and ends when all have acknowledged, with the first error', () => {
+    const failed = drive(
+      running(2),
+      { kind: 'failed', participant: 1, error },
+      { kind: 'failed', participant: 0, error: { ...error, message: 'y' } },
+    );
+    expect(kinds(failed.commands)).toEqual(['cancel', 'cancel']);
+    const ended = drive(failed.state, { kind: 'released', participant: 0 }, { kind: 'released', participant: 1 });
+    expect(ended.commands).toEqual([{ kind: 'ended', outcome: { kind: 'failed', error } }]);
+  });
+
+  test('a stop ends sources, also those that have splits left', () => {
+    const stopped = drive(running(1, [split('a', null)], false), { kind: 'stopAsked', drain: true });
+    expect(stopped.commands).toEqual([{ kind: 'stop', participant: 0, drain: true }]);
+    expect(drive(stopped.state, { kind: 'splitWanted', participant: 0, source: '0/0' }).commands[0]).toMatchObject({
+      split: null,
+      ends: true,
+    });
+  });
+});
+
+describe('snapshots', () => {
+  test('are complete when every participant has given its part, with the splits nobody had taken', () => {
+    const asked = drive(running(2, [split('a', null)]), { kind: 'snapshotAsked' });
+    expect(kinds(asked.commands)).toEqual(['barrier', 'barrier']);
+    const done = drive(
+      asked.state,
+      { kind: 'snapshotTaken', participant: 0, id: 1, part: 'p0' },
+      { kind: 'snapshotTaken', participant: 1, id: 1, part: 'p1' },
+    );
+    expect(done.commands).toHaveLength(1);
+    expect(done.commands[0]).toMatchObject({ kind: 'snapshotComplete', id: 1 });
+  });
+
+  test('one is given up when a participant ends before its barrier', () => {
+    const asked = drive(running(2), { kind: 'snapshotAsked' }, { kind: 'finished', participant: 0 });
+    expect(asked.commands.at(-1)).toEqual({ kind: 'snapshotAborted', id: 1 });
+    expect(drive(asked.state, { kind: 'snapshotTaken', participant: 1, id: 1, part: null }).commands).toEqual([]);
+  });
+});
+
+test('whatever happens in whatever order, a job ends at most once and cancels nobody twice', () => {
+  for (let seed = 1; seed <= 500; seed++) {
+    const random = prng(seed);
+    let state = startJob({
+      participants: 3,
+      splits: new Map([['0/0', [split('a', '1'), split('b', null)]]]),
+      sourcesEnd: random.below(2) === 0,
+    });
+    const all: JobCommand[] = [];
+    for (let i = 0; i < 60; i++) {
+      const participant = random.below(3);
+      const events: JobEvent[] = [
+        { kind: 'deployed', participant },
+        { kind: 'splitWanted', participant, source: '0/0' },
+        { kind: 'finished', participant },
+        { kind: 'failed', participant, error },
+        { kind: 'released', participant },
+        { kind: 'cancelAsked' },
+        { kind: 'stopAsked', drain: false },
+        { kind: 'snapshotAsked' },
+        { kind: 'snapshotTaken', participant, id: 1, part: null },
+      ];
+      const [next, commands] = stepJob(state, events[random.below(events.length)]!);
+      state = next;
+      all.push(...commands);
+    }
+    expect(all.filter((command) => command.kind === 'ended').length, `seed ${seed}`).toBeLessThanOrEqual(1);
+    const cancelled = all.filter((command) => command.kind === 'cancel').map((command) => command.participant);
+    expect(new Set(cancelled).size, `seed ${seed}`).toBe(cancelled.length);
+  }
+});
