@@ -1,8 +1,8 @@
 // Builds the package into dist/: TypeScript by tsc, kernels by AssemblyScript. Both are skipped when nothing changed.
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { createHash } from 'node:crypto';
 
 const root = join(dirname(new URL(import.meta.url).pathname), '..');
 process.chdir(root);
@@ -33,19 +33,55 @@ const modules = { index: 'kernels.wasm', parquet: 'parquet.wasm' };
 for (const [entry, file] of Object.entries(modules)) {
   const from = join('kernels', 'assembly', `${entry}.ts`);
   if (!existsSync(from)) continue;
-  step(`asc-${entry}`, ['kernels/assembly', 'core/ports/page-layout.ts', 'core/record/frame-layout.ts', 'scripts/build.mjs'], [join('dist', 'kernels', file)], () => {
-    mkdirSync(join('dist', 'kernels'), { recursive: true });
-    execFileSync(
-      bin('asc'),
-      [from, '-o', join('dist', 'kernels', file), '--importMemory', '--noExportMemory', '--sharedMemory', '--initialMemory', '1',
-        '--maximumMemory', '65536', '--zeroFilledMemory', '--runtime', 'stub', '--enable', 'simd,threads,bulk-memory',
-        '-O3', '--converge', '--noAssert', ...(process.env.KERNELS_WAT ? ['-t', join('dist', 'kernels', `${entry}.wat`)] : [])],
-      { stdio: ['ignore', 'inherit', 'inherit'] },
-    );
-  });
+  step(
+    `asc-${entry}`,
+    ['kernels/assembly', 'core/ports/page-layout.ts', 'core/record/frame-layout.ts', 'scripts/build.mjs'],
+    [join('dist', 'kernels', file)],
+    () => {
+      mkdirSync(join('dist', 'kernels'), { recursive: true });
+      execFileSync(
+        bin('asc'),
+        [
+          from,
+          '-o',
+          join('dist', 'kernels', file),
+          '--importMemory',
+          '--noExportMemory',
+          '--sharedMemory',
+          '--initialMemory',
+          '1',
+          '--maximumMemory',
+          '65536',
+          '--zeroFilledMemory',
+          '--runtime',
+          'stub',
+          '--enable',
+          'simd,threads,bulk-memory',
+          '-O3',
+          '--converge',
+          '--noAssert',
+          ...(process.env.KERNELS_WAT ? ['-t', join('dist', 'kernels', `${entry}.wat`)] : []),
+        ],
+        { stdio: ['ignore', 'inherit', 'inherit'] },
+      );
+    },
+  );
 }
 
-const sources = ['index.ts', 'functions.ts', 'core', 'kernels', 'workers', 'state', 'connectors', 'engine', 'cli', 'bench', 'tsconfig.json', 'tsconfig.build.json'];
+const sources = [
+  'index.ts',
+  'functions.ts',
+  'core',
+  'kernels',
+  'workers',
+  'state',
+  'connectors',
+  'engine',
+  'cli',
+  'bench',
+  'tsconfig.json',
+  'tsconfig.build.json',
+];
 step('tsc', sources, [join('dist', 'index.js')], () => {
   try {
     execFileSync(bin('tsc'), ['-p', 'tsconfig.build.json'], { stdio: ['ignore', 'inherit', 'inherit'] });

@@ -12,6 +12,10 @@ export const keyGroupBits = 10;
 export const keyGroups = 1 << keyGroupBits;
 /** State pages. */
 export const pageBytes = 16 * 1024;
+/** Bytes of one entry in state: key, accumulators, and the strings of both. A page has room for four of them. */
+export const entryBytesMax = 4032;
+/** Frozen pages that one resolve copies at most, so that a batch stays short while a snapshot is being read. */
+export const pageCopiesMax = 128;
 /** Rings. A frame is at most a quarter of its ring; longer records are chunked. */
 export const ringBytesMin = 32 * 1024;
 export const ringBytesMax = 1024 * 1024;
@@ -32,5 +36,6 @@ export const flushMs = 5;
 /** A user function that runs longer in one call is ended (the thread with it). */
 export const userCallMsMax = 30_000;
 
+assert(4 * (entryBytesMax + 2) + 64 + 64 <= pageBytes, 'a page without room for four entries');
 assert(slotsMax <= keyGroups, 'a slot without a key group');
 assert(batchRowsMax % 64 === 0, 'bitmaps of a batch end on a word');

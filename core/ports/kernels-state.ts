@@ -1,3 +1,61 @@
-/** Kernels of kernels/assembly/state.ts. */
-// biome-ignore lint/suspicious/noEmptyInterface: filled by its owner
-export interface StateKernels {}
+/**
+ * Kernels of kernels/assembly/state.ts, over the pages of core/ports/page-layout.ts. `shape` and `table` are addresses of
+ * the blocks drawn there. Kernels that answer a row stopped before it when it is less than n: why stands in the shape
+ * block (`stop…`), and they are called again from that row once the cause is gone.
+ */
+type Resolve = (
+  shape: number,
+  table: number,
+  hashes: number,
+  rows: number,
+  from: number,
+  n: number,
+  entries: number,
+) => number;
+
+export interface StateKernels {
+  /** Find or insert, entries first: tables larger than the cache. `Any`: every key shape; the others: one leaf, no nulls. */
+  resolveEntriesI64: Resolve;
+  resolveEntriesI32: Resolve;
+  resolveEntriesView: Resolve;
+  resolveEntriesAny: Resolve;
+  /** Find or insert, tags first: tables that fit the cache. */
+  resolveTagsI64: Resolve;
+  resolveTagsI32: Resolve;
+  resolveTagsView: Resolve;
+  resolveTagsAny: Resolve;
+  /** One dictionary-coded key without nulls; `cache`: a zeroed u32 per code, zeroed again after a stop. */
+  resolveCodes(
+    shape: number,
+    table: number,
+    hashes: number,
+    rows: number,
+    from: number,
+    n: number,
+    entries: number,
+    cache: number,
+  ): number;
+  /** Finds rows again whose entry lay in the page at `moved`. */
+  resolveAgain(
+    shape: number,
+    table: number,
+    hashes: number,
+    rows: number,
+    n: number,
+    entries: number,
+    moved: number,
+  ): void;
+  /** Find or insert the keys of `n` entries of other tables of the same shape. */
+  absorbEntries(shape: number, table: number, sources: number, from: number, n: number, to: number): number;
+  absorbAgain(shape: number, table: number, sources: number, n: number, to: number, moved: number): void;
+  /** Entries of `source` go to fresh pages by hash bit `depth`; `one` 0: all to `zero`. */
+  distribute(shape: number, source: number, zero: number, one: number, depth: number): void;
+  /** Occupied entries of a page from place `from`; how many at `count`; answers the place to go on at. */
+  scanPage(shape: number, page: number, from: number, entries: number, max: number, count: number): number;
+  /** A key leaf of `n` entries as a column; answers 1 when one was null. */
+  readLeaf(shape: number, leaf: number, entries: number, n: number, values: number, validity: number): number;
+  /** A page's entries appended to a chunk; answers the place it stopped at. */
+  exportEntries(shape: number, page: number, from: number, chunk: number): number;
+  /** A chunk's entries of key groups [groupFrom, groupTo) inserted; answers where it stopped. */
+  importEntries(shape: number, table: number, chunk: number, from: number, groupFrom: number, groupTo: number): number;
+}

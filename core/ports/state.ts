@@ -14,6 +14,11 @@ export interface GroupTableDecl {
   readonly keys: Layout;
   /** Bytes of the accumulators behind each key, all zero when a key is new; a multiple of 8. */
   readonly accumulatorBytes: number;
+  /**
+   * Offsets, within the accumulators, of 16-byte views whose bytes the table keeps. A zeroed view is empty; a view of
+   * more than 12 bytes points into its page by offset (core/ports/page-layout.ts). Default none.
+   */
+  readonly strings?: readonly number[];
 }
 
 /** Why a resolve stopped before the end of its rows. */
@@ -21,6 +26,8 @@ export const ResolveStop = {
   /** All rows resolved. */ done: 0,
   /** The page pool is used up (or no spare page for copy-on-write): nothing past the stop row was touched. */
   needPage: 1,
+  /** The bound of page copies for one call is reached: go on from the stop row in a next step. */
+  copied: 2,
 } as const;
 export type ResolveStop = (typeof ResolveStop)[keyof typeof ResolveStop];
 
@@ -33,9 +40,16 @@ export interface GroupTable {
    * Finds or inserts the key of each row: for k in [0, n), row `rows[k]` (or k when `rows` is 0) of `batch`, whose key
    * leaves are `keyColumns`, whose hash is at `hashes` + 8k; writes the u32 entry address to `entries` + 4k. All
    * addresses stay valid, and writable without copying, until the next resolve, snapshot or drop. Answers how many rows
-   * were resolved; fewer than n only when memory is used up.
+   * were resolved; when fewer than n, `stop` says why. Errors: `record/too-large` for a key beyond `entryBytesMax`.
    */
-  resolve(batch: Batch, keyColumns: readonly number[], hashes: number, rows: number, n: number, entries: number): number;
+  resolve(
+    batch: Batch,
+    keyColumns: readonly number[],
+    hashes: number,
+    rows: number,
+    n: number,
+    entries: number,
+  ): number;
   /**
    * Walks all entries in page order: writes up to `max` entry addresses to `entries`, answers how many; 0 at the end.
    * `cursor` starts as `{ at: 0 }` and is the walker's. Writing through them needs `resolve`.
@@ -46,6 +60,20 @@ export interface GroupTable {
    * page), validity bits at `validity` when it is not 0.
    */
   readKey(key: number, entries: number, n: number, values: number, validity: number): void;
+  /** Why the last `resolve` or `absorb` answered fewer rows. */
+  readonly stop: ResolveStop;
+  /**
+   * As `resolve`, for the keys of `n` entries of another table with an equal declaration: writes this table's entry
+   * address for `sources`[k] to `entries`[k]. Accumulators are left as they are (zero when new).
+   */
+  absorb(sources: number, n: number, entries: number): number;
+  /**
+   * Takes entries out for good, in page order: writes up to `max` addresses to `entries`, answers how many; 0 when none
+   * is left. They are readable until the next call and are in no snapshot from now on. No `resolve` may follow.
+   */
+  drain(entries: number, max: number): number;
+  /** Pages it holds. */
+  readonly pages: number;
   /** Frees every page. */
   clear(): void;
 }
@@ -65,6 +93,12 @@ export interface SlicedTables {
 export interface OperatorState {
   groups(decl: GroupTableDecl): GroupTable;
   slices(decl: GroupTableDecl): SlicedTables;
-  /** A small JSON value of this subtask that a snapshot keeps (a watermark, a cursor). */
-  value<T>(name: string, initial: T): { get(): T; set(value: T): void };
+  /**
+   * A small JSON value of this subtask that a snapshot keeps (a watermark, a cursor). Restored into another parallelism,
+   * the values of all subtasks whose key groups come here are merged by `merge` (default: the first one's).
+   */
+  value<T>(name: string, initial: T, merge?: (a: T, b: T) => T): { get(): T; set(value: T): void };
+  /** Pages that can still be taken, and pages in all. */
+  readonly freePages: number;
+  readonly totalPages: number;
 }

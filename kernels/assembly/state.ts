@@ -1,0 +1,691 @@
+// State pages: find or insert keys, split, move and read entries. The layout is drawn in core/ports/page-layout.ts. A
+// kernel that cannot go on (page full, frozen, absent) stops at that row, says why in the shape block, and is called again.
+import { canonicalBits } from './canonical';
+import {
+  pageShift, pageSize, pageCountAt, pageCapacityAt, pageEntriesAt, pageCountMaxAt, pageHeapAt, pageGarbageAt, pageTagsAt,
+  pageDirty, pageFrozen, pageAbsent, pageFlags, tableDirectoryAt, tableShiftAt, shapePageTableAt, shapeCapacityAt, shapeStrideAt,
+  shapeEntriesAt, shapeCountMaxAt, shapeKeysAt, shapeNullsAt, shapeAccumulatorsAt, shapeReasonAt, shapeStopAt, shapeSinkAt,
+  shapeKeptAt, shapeNeedAt, shapeEntryMaxAt, shapeLeavesAt, leafBytes, leafStorageAt, leafOffsetAt, leafValuesAt, leafValidityAt, leafViewsAt,
+  storageBit, storageI32, storageI64, storageF64, storageView, stopDone, stopFull, stopHeap, stopFrozen, stopAbsent,
+} from '../../core/ports/page-layout';
+
+/** Rows whose cache lines are touched ahead of the probes that depend on them. */
+const ahead: usize = 256;
+const pageMask: usize = ~<usize>pageFlags;
+
+// ── find or insert ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Entries first, lines touched ahead: for tables larger than the cache. Answers the row it stopped at. */
+export function resolveEntriesI64(shape: usize, table: usize, hashes: usize, rows: usize, from: i32, n: i32, entries: usize): i32 {
+  return byEntries<i64>(shape, table, hashes, rows, from, n, entries);
+}
+export function resolveEntriesI32(shape: usize, table: usize, hashes: usize, rows: usize, from: i32, n: i32, entries: usize): i32 {
+  return byEntries<i32>(shape, table, hashes, rows, from, n, entries);
+}
+export function resolveEntriesView(shape: usize, table: usize, hashes: usize, rows: usize, from: i32, n: i32, entries: usize): i32 {
+  return byEntries<v128>(shape, table, hashes, rows, from, n, entries);
+}
+export function resolveEntriesAny(shape: usize, table: usize, hashes: usize, rows: usize, from: i32, n: i32, entries: usize): i32 {
+  return byEntries<bool>(shape, table, hashes, rows, from, n, entries);
+}
+
+/** Tags first, sixteen at a time: for tables that stay in the cache. */
+export function resolveTagsI64(shape: usize, table: usize, hashes: usize, rows: usize, from: i32, n: i32, entries: usize): i32 {
+  return byTags<i64>(shape, table, hashes, rows, from, n, entries);
+}
+export function resolveTagsI32(shape: usize, table: usize, hashes: usize, rows: usize, from: i32, n: i32, entries: usize): i32 {
+  return byTags<i32>(shape, table, hashes, rows, from, n, entries);
+}
+export function resolveTagsView(shape: usize, table: usize, hashes: usize, rows: usize, from: i32, n: i32, entries: usize): i32 {
+  return byTags<v128>(shape, table, hashes, rows, from, n, entries);
+}
+export function resolveTagsAny(shape: usize, table: usize, hashes: usize, rows: usize, from: i32, n: i32, entries: usize): i32 {
+  return byTags<bool>(shape, table, hashes, rows, from, n, entries);
+}
+
+/**
+ * One dictionary-coded key without nulls: `cache` (u32 per code, zeroed by the caller, also after a stop) remembers the
+ * entry of each code, so that every other row of a code is one load.
+ */
+export function resolveCodes(shape: usize, table: usize, hashes: usize, rows: usize, from: i32, n: i32, entries: usize, cache: usize): i32 {
+  const codes = <usize>load<u32>(shape, shapeLeavesAt + leafValuesAt);
+  for (let k = <usize>from; k < <usize>n; k++) {
+    const row = rows ? <usize>load<u32>(rows + (k << 2)) : k;
+    const at = cache + (<usize>load<u32>(codes + (row << 2)) << 2);
+    let entry = <usize>load<u32>(at);
+    if (entry == 0) {
+      if (byEntries<v128>(shape, table, hashes, rows, <i32>k, <i32>k + 1, entries) == <i32>k) return <i32>k;
+      entry = <usize>load<u32>(entries + (k << 2));
+      store<u32>(at, <u32>entry);
+    }
+    store<u32>(entries + (k << 2), <u32>entry);
+  }
+  store<u32>(shape, stopDone, shapeReasonAt);
+  return n;
+}
+
+/**
+ * Rows k < n whose entry lies in the page at `moved` (which split or was rebuilt) are found again. Their keys exist.
+ */
+export function resolveAgain(shape: usize, table: usize, hashes: usize, rows: usize, n: i32, entries: usize, moved: usize): void {
+  const stride = <usize>load<u32>(shape, shapeStrideAt);
+  for (let k: usize = 0; k < <usize>n; k++) {
+    if ((<usize>load<u32>(entries + (k << 2)) & pageMask) != moved) continue;
+    const row = rows ? <usize>load<u32>(rows + (k << 2)) : k;
+    const hash = stored(load<u64>(hashes + (k << 3)));
+    const page = <usize>load<u32>(pageEntry(shape, table, hash)) & pageMask;
+    const capacity = load<u32>(page, pageCapacityAt);
+    const first = page + <usize>load<u32>(page, pageEntriesAt);
+    const end = first + <usize>capacity * stride;
+    let at = first + placeOf(hash, capacity) * stride;
+    for (let i: u32 = 0; i <= capacity; i++) {
+      if (load<u64>(at) == hash && matches(shape, at, page, row)) break;
+      at += stride;
+      if (at == end) at = first;
+    }
+    store<u32>(entries + (k << 2), <u32>at);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function byEntries<K>(shape: usize, table: usize, hashes: usize, rows: usize, from: i32, n: i32, entries: usize): i32 {
+  const stride = <usize>load<u32>(shape, shapeStrideAt);
+  const values = <usize>load<u32>(shape, shapeLeavesAt + leafValuesAt);
+  const views = <usize>load<u32>(shape, shapeLeavesAt + leafViewsAt);
+  const keyAt = <usize>load<u32>(shape, shapeLeavesAt + leafOffsetAt);
+  const directory = <usize>load<u32>(table, tableDirectoryAt);
+  const shift = <u64>load<u32>(table, tableShiftAt);
+  const pages = <usize>load<u32>(shape, shapePageTableAt);
+  let capacity = load<u32>(shape, shapeCapacityAt);
+  let firstAt = <usize>load<u32>(shape, shapeEntriesAt);
+  let k = <usize>from;
+  let sum: u64 = 0;
+  while (k < <usize>n) {
+    const stop = min(k + ahead, <usize>n);
+    for (let j = k; j < stop; j++) {
+      const hash = load<u64>(hashes + (j << 3));
+      const entry = load<u32>(pages + (<usize>load<u32>(directory + (<usize>(((hash << 10) >> 1) >> shift) << 2)) << 2));
+      const page = <usize>entry & pageMask;
+      if (!isInteger<K>() || isBoolean<K>()) {
+        capacity = load<u32>(page, pageCapacityAt);
+        firstAt = <usize>load<u32>(page, pageEntriesAt);
+      }
+      const home = page + firstAt + placeOf(hash, capacity) * stride;
+      sum += load<u64>(home);
+      store<u32>(entries + (j << 2), (entry & (pageDirty | pageFrozen | pageAbsent)) == pageDirty ? <u32>home : 0);
+    }
+    for (; k < stop; k++) {
+      let at = <usize>load<u32>(entries + (k << 2));
+      const hash = stored(load<u64>(hashes + (k << 3)));
+      if (at == 0) return stopAtPage(shape, table, hash, k);
+      const row = rows ? <usize>load<u32>(rows + (k << 2)) : k;
+      const key = isVector<K>() ? (views ? views + (<usize>load<u32>(values + (row << 2)) << 4) : values + (row << 4)) : 0;
+      for (;;) {
+        const found = load<u64>(at);
+        if (found == hash) {
+          if (sameKey<K>(shape, at, keyAt, values, key, row)) break;
+        } else if (found == 0) {
+          const page = at & pageMask;
+          if (!hasRoom<K>(shape, page, key, row)) return stopFullAt(shape, page, k);
+          insert<K>(shape, page, at, hash, keyAt, values, key, row, stride);
+          break;
+        }
+        const page = at & pageMask;
+        at += stride;
+        if (!isInteger<K>() || isBoolean<K>()) {
+          capacity = load<u32>(page, pageCapacityAt);
+          firstAt = <usize>load<u32>(page, pageEntriesAt);
+        }
+        if (at == page + firstAt + <usize>capacity * stride) at = page + firstAt;
+      }
+      store<u32>(entries + (k << 2), <u32>at);
+    }
+  }
+  store<u64>(shape, sum, shapeSinkAt + 16);
+  store<u32>(shape, stopDone, shapeReasonAt);
+  return n;
+}
+
+// @ts-ignore: decorator
+@inline
+function byTags<K>(shape: usize, table: usize, hashes: usize, rows: usize, from: i32, n: i32, entries: usize): i32 {
+  const stride = <usize>load<u32>(shape, shapeStrideAt);
+  const values = <usize>load<u32>(shape, shapeLeavesAt + leafValuesAt);
+  const views = <usize>load<u32>(shape, shapeLeavesAt + leafViewsAt);
+  const keyAt = <usize>load<u32>(shape, shapeLeavesAt + leafOffsetAt);
+  const directory = <usize>load<u32>(table, tableDirectoryAt);
+  const shift = <u64>load<u32>(table, tableShiftAt);
+  const pages = <usize>load<u32>(shape, shapePageTableAt);
+  let capacity = load<u32>(shape, shapeCapacityAt);
+  let firstAt = <usize>load<u32>(shape, shapeEntriesAt);
+  const none = i8x16.splat(0);
+  for (let k = <usize>from; k < <usize>n; k++) {
+    const hash = stored(load<u64>(hashes + (k << 3)));
+    const entry = load<u32>(pages + (<usize>load<u32>(directory + (<usize>(((hash << 10) >> 1) >> shift) << 2)) << 2));
+    if ((entry & (pageDirty | pageFrozen | pageAbsent)) != pageDirty) return stopAtPage(shape, table, hash, k);
+    const page = <usize>entry & pageMask;
+    if (!isInteger<K>() || isBoolean<K>()) {
+      capacity = load<u32>(page, pageCapacityAt);
+      firstAt = <usize>load<u32>(page, pageEntriesAt);
+    }
+    const row = rows ? <usize>load<u32>(rows + (k << 2)) : k;
+    const key = isVector<K>() ? (views ? views + (<usize>load<u32>(values + (row << 2)) << 4) : values + (row << 4)) : 0;
+    const wanted = i8x16.splat(tagOf(hash));
+    let place = placeOf(hash, capacity);
+    let at: usize = 0;
+    for (;;) {
+      const group = v128.load(page + pageTagsAt + place);
+      let mask = i8x16.bitmask(i8x16.eq(group, wanted));
+      while (mask) {
+        let i = place + <usize>ctz(mask);
+        while (i >= <usize>capacity) i -= <usize>capacity;
+        at = page + firstAt + i * stride;
+        if (load<u64>(at) == hash && sameKey<K>(shape, at, keyAt, values, key, row)) break;
+        mask &= mask - 1;
+      }
+      if (mask) break;
+      const empty = i8x16.bitmask(i8x16.eq(group, none));
+      if (empty) {
+        let i = place + <usize>ctz(empty);
+        while (i >= <usize>capacity) i -= <usize>capacity;
+        if (!hasRoom<K>(shape, page, key, row)) return stopFullAt(shape, page, k);
+        at = page + firstAt + i * stride;
+        insert<K>(shape, page, at, hash, keyAt, values, key, row, stride);
+        break;
+      }
+      place += 16;
+      if (place >= <usize>capacity) place -= <usize>capacity;
+    }
+    store<u32>(entries + (k << 2), <u32>at);
+  }
+  store<u32>(shape, stopDone, shapeReasonAt);
+  return n;
+}
+
+// @ts-ignore: decorator
+@inline
+function stored(hash: u64): u64 {
+  return hash + u64(hash == 0);
+}
+// @ts-ignore: decorator
+@inline
+function placeOf(hash: u64, capacity: u32): usize {
+  return <usize>(((hash & 0xffffffff) * <u64>capacity) >> 32);
+}
+// @ts-ignore: decorator
+@inline
+function tagOf(hash: u64): i8 {
+  return <i8>((<u32>hash & 0x7f) | 0x80);
+}
+
+/** Address of the page table entry that a hash leads to. */
+// @ts-ignore: decorator
+@inline
+function pageEntry(shape: usize, table: usize, hash: u64): usize {
+  const index = <usize>(((hash << 10) >> 1) >> <u64>load<u32>(table, tableShiftAt));
+  const id = <usize>load<u32>(<usize>load<u32>(table, tableDirectoryAt) + (index << 2));
+  return <usize>load<u32>(shape, shapePageTableAt) + (id << 2);
+}
+
+function stopAtPage(shape: usize, table: usize, hash: u64, k: usize): i32 {
+  const entry = pageEntry(shape, table, hash);
+  store<u32>(shape, load<u32>(entry) & pageAbsent ? stopAbsent : stopFrozen, shapeReasonAt);
+  store<u32>(shape, <u32>((entry - <usize>load<u32>(shape, shapePageTableAt)) >> 2), shapeStopAt);
+  return <i32>k;
+}
+
+/** `hasRoom` has said which kind of full it is. */
+function stopFullAt(shape: usize, page: usize, k: usize): i32 {
+  store<u32>(shape, load<u32>(page), shapeStopAt);
+  return <i32>k;
+}
+
+// @ts-ignore: decorator
+@inline
+function hasRoom<K>(shape: usize, page: usize, key: usize, row: usize): bool {
+  if (load<u32>(page, pageCountAt) >= load<u32>(page, pageCountMaxAt)) {
+    store<u32>(shape, stopFull, shapeReasonAt);
+    return false;
+  }
+  if (isVector<K>()) {
+    const length = load<u32>(key);
+    return length <= 12 || heapHas(shape, page, <usize>length);
+  }
+  return isBoolean<K>() ? heapHas(shape, page, longBytes(shape, row)) : true;
+}
+
+function heapHas(shape: usize, page: usize, bytes: usize): bool {
+  const stride = <usize>load<u32>(shape, shapeStrideAt);
+  const end = <usize>load<u32>(page, pageEntriesAt) + <usize>load<u32>(page, pageCapacityAt) * stride;
+  if (end + bytes <= <usize>load<u32>(page, pageHeapAt) && bytes + stride <= <usize>load<u32>(shape, shapeEntryMaxAt)) return true;
+  store<u32>(shape, stopHeap, shapeReasonAt);
+  store<u32>(shape, <u32>bytes, shapeNeedAt);
+  return false;
+}
+
+// @ts-ignore: decorator
+@inline
+function sameKey<K>(shape: usize, at: usize, keyAt: usize, values: usize, key: usize, row: usize): bool {
+  if (isVector<K>()) return sameView(at + keyAt, at & pageMask, key);
+  if (isBoolean<K>()) return matches(shape, at, at & pageMask, row);
+  if (sizeof<K>() == 8) return load<u64>(at, 8) == load<u64>(values + (row << 3));
+  return load<u32>(at, 8) == load<u32>(values + (row << 2));
+}
+
+// @ts-ignore: decorator
+@inline
+function insert<K>(shape: usize, page: usize, at: usize, hash: u64, keyAt: usize, values: usize, key: usize, row: usize, stride: usize): void {
+  occupy(page, at, hash, stride);
+  if (isVector<K>()) keepView(page, at + keyAt, key);
+  else if (isBoolean<K>()) writeKey(shape, page, at, row);
+  else if (sizeof<K>() == 8) store<u64>(at, load<u64>(values + (row << 3)), 8);
+  else store<u32>(at, load<u32>(values + (row << 2)), 8);
+}
+
+/** Hash, tag and count of a new entry. */
+function occupy(page: usize, at: usize, hash: u64, stride: usize): void {
+  const capacity = <usize>load<u32>(page, pageCapacityAt);
+  const i = (at - page - <usize>load<u32>(page, pageEntriesAt)) / stride;
+  store<u64>(at, hash);
+  store<i8>(page + i, tagOf(hash), pageTagsAt);
+  // The first 16 tags once more behind the last (several times when there are fewer), so that a group never wraps.
+  for (let j = i + capacity; j < capacity + 16; j += capacity) store<i8>(page + j, tagOf(hash), pageTagsAt);
+  store<u32>(page, load<u32>(page, pageCountAt) + 1, pageCountAt);
+}
+
+/** Equality of a view in a page and a view of a batch. */
+// @ts-ignore: decorator
+@inline
+function sameView(mine: usize, page: usize, other: usize): bool {
+  if (load<u64>(mine) != load<u64>(other)) return false;
+  if (load<u32>(mine) <= 12) return load<u64>(mine, 8) == load<u64>(other, 8);
+  return sameBytes(page + <usize>load<u32>(mine, 12), <usize>load<u32>(other, 12), <usize>load<u32>(mine));
+}
+
+/** `length` is more than 12: eight bytes at a time, the last ones overlapping. */
+function sameBytes(a: usize, b: usize, length: usize): bool {
+  const end = a + length - 8;
+  const other = b + length - 8;
+  for (; a < end; a += 8, b += 8) if (load<u64>(a) != load<u64>(b)) return false;
+  return load<u64>(end) == load<u64>(other);
+}
+
+/** Copies a view of a batch into a page, long bytes to its heap (`hasRoom` was asked). */
+function keepView(page: usize, to: usize, view: usize): void {
+  const length = <usize>load<u32>(view);
+  store<u64>(to, load<u64>(view));
+  if (length <= 12) {
+    store<u64>(to, load<u64>(view, 8), 8);
+    return;
+  }
+  const heap = <usize>load<u32>(page, pageHeapAt) - length;
+  memory.copy(page + heap, <usize>load<u32>(view, 12), length);
+  store<u32>(page, <u32>heap, pageHeapAt);
+  store<u32>(to, 0, 8);
+  store<u32>(to, <u32>heap, 12);
+}
+
+// ── keys of any shape ───────────────────────────────────────────────────────────────────────────────────────────────
+
+// @ts-ignore: decorator
+@inline
+function isNull(validity: usize, row: usize): bool {
+  return validity != 0 && ((load<u8>(validity + (row >> 3)) >> <u8>(row & 7)) & 1) == 0;
+}
+// @ts-ignore: decorator
+@inline
+function bitOf(values: usize, row: usize): u8 {
+  return (load<u8>(values + (row >> 3)) >> <u8>(row & 7)) & 1;
+}
+// @ts-ignore: decorator
+@inline
+function viewOf(leaf: usize, values: usize, row: usize): usize {
+  const views = <usize>load<u32>(leaf, leafViewsAt);
+  return views ? views + (<usize>load<u32>(values + (row << 2)) << 4) : values + (row << 4);
+}
+
+function matches(shape: usize, at: usize, page: usize, row: usize): bool {
+  const keys = <usize>load<u32>(shape, shapeKeysAt);
+  const nulls = <usize>load<u32>(shape, shapeNullsAt);
+  let leaf = shape + shapeLeavesAt;
+  for (let i: usize = 0; i < keys; i++, leaf += leafBytes) {
+    const none = isNull(<usize>load<u32>(leaf, leafValidityAt), row);
+    if (nulls) {
+      const noneThere = ((load<u8>(at + nulls + (i >> 3)) >> <u8>(i & 7)) & 1) != 0;
+      if (none != noneThere) return false;
+      if (none) continue;
+    }
+    const values = <usize>load<u32>(leaf, leafValuesAt);
+    const mine = at + <usize>load<u32>(leaf, leafOffsetAt);
+    switch (load<u32>(leaf, leafStorageAt)) {
+      case storageI64:
+        if (load<u64>(mine) != load<u64>(values + (row << 3))) return false;
+        break;
+      case storageView:
+        if (!sameView(mine, page, viewOf(leaf, values, row))) return false;
+        break;
+      case storageI32:
+        if (load<u32>(mine) != load<u32>(values + (row << 2))) return false;
+        break;
+      case storageF64:
+        if (load<u64>(mine) != canonicalBits(load<f64>(values + (row << 3)))) return false;
+        break;
+      default:
+        if (load<u8>(mine) != bitOf(values, row)) return false;
+    }
+  }
+  return true;
+}
+
+/** Heap bytes that a row's key needs. */
+function longBytes(shape: usize, row: usize): usize {
+  const keys = <usize>load<u32>(shape, shapeKeysAt);
+  let leaf = shape + shapeLeavesAt;
+  let bytes: usize = 0;
+  for (let i: usize = 0; i < keys; i++, leaf += leafBytes) {
+    if (load<u32>(leaf, leafStorageAt) != storageView || isNull(<usize>load<u32>(leaf, leafValidityAt), row)) continue;
+    const length = load<u32>(viewOf(leaf, <usize>load<u32>(leaf, leafValuesAt), row));
+    if (length > 12) bytes += <usize>length;
+  }
+  return bytes;
+}
+
+function writeKey(shape: usize, page: usize, at: usize, row: usize): void {
+  const keys = <usize>load<u32>(shape, shapeKeysAt);
+  const nulls = <usize>load<u32>(shape, shapeNullsAt);
+  let leaf = shape + shapeLeavesAt;
+  for (let i: usize = 0; i < keys; i++, leaf += leafBytes) {
+    if (isNull(<usize>load<u32>(leaf, leafValidityAt), row)) {
+      const byte = at + nulls + (i >> 3);
+      if (nulls) store<u8>(byte, load<u8>(byte) | (1 << <u8>(i & 7)));
+      continue;
+    }
+    const values = <usize>load<u32>(leaf, leafValuesAt);
+    const mine = at + <usize>load<u32>(leaf, leafOffsetAt);
+    switch (load<u32>(leaf, leafStorageAt)) {
+      case storageI64:
+        store<u64>(mine, load<u64>(values + (row << 3)));
+        break;
+      case storageView:
+        keepView(page, mine, viewOf(leaf, values, row));
+        break;
+      case storageI32:
+        store<u32>(mine, load<u32>(values + (row << 2)));
+        break;
+      case storageF64:
+        store<u64>(mine, canonicalBits(load<f64>(values + (row << 3))));
+        break;
+      default:
+        store<u8>(mine, bitOf(values, row));
+    }
+  }
+}
+
+// ── whole pages ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/**
+ * Puts the entries of `source` (a copy of a page) into the fresh pages `zero` and `one` by bit `depth` of their hash
+ * (counted after the key group's); with `one` 0 all go to `zero`. Heap bytes that nothing refers to stay behind.
+ */
+export function distribute(shape: usize, source: usize, zero: usize, one: usize, depth: i32): void {
+  const stride = <usize>load<u32>(shape, shapeStrideAt);
+  const capacity = <usize>load<u32>(source, pageCapacityAt);
+  let at = source + <usize>load<u32>(source, pageEntriesAt);
+  for (let i: usize = 0; i < capacity; i++, at += stride) {
+    const hash = load<u64>(at);
+    if (hash == 0) continue;
+    const page = one != 0 && ((hash << (10 + <u64>depth)) >> 63) != 0 ? one : zero;
+    moveEntry(shape, source, at, page, freePlace(page, hash, stride), stride);
+  }
+}
+
+function freePlace(page: usize, hash: u64, stride: usize): usize {
+  const capacity = load<u32>(page, pageCapacityAt);
+  const first = page + <usize>load<u32>(page, pageEntriesAt);
+  const end = first + <usize>capacity * stride;
+  let at = first + placeOf(hash, capacity) * stride;
+  while (load<u64>(at) != 0) {
+    at += stride;
+    if (at == end) at = first;
+  }
+  return at;
+}
+
+function moveEntry(shape: usize, source: usize, from: usize, page: usize, to: usize, stride: usize): void {
+  occupy(page, to, load<u64>(from), stride);
+  memory.copy(to + 8, from + 8, stride - 8);
+  moveStrings(shape, source, from, page, to);
+}
+
+/** The long strings of an entry that was copied from `source` go to the heap of its new page. */
+function moveStrings(shape: usize, source: usize, from: usize, page: usize, to: usize): void {
+  const keys = <usize>load<u32>(shape, shapeKeysAt);
+  let leaf = shape + shapeLeavesAt;
+  for (let i: usize = 0; i < keys; i++, leaf += leafBytes) {
+    if (load<u32>(leaf, leafStorageAt) == storageView) moveString(source, from, page, to, <usize>load<u32>(leaf, leafOffsetAt));
+  }
+  const kept = <usize>load<u32>(shape, shapeKeptAt);
+  for (let i: usize = 0; i < kept; i++) moveString(source, from, page, to, <usize>load<u32>(leaf + (i << 2)));
+}
+
+// @ts-ignore: decorator
+@inline
+function moveString(source: usize, from: usize, page: usize, to: usize, offset: usize): void {
+  const length = <usize>load<u32>(from + offset);
+  if (length <= 12) return;
+  const heap = <usize>load<u32>(page, pageHeapAt) - length;
+  memory.copy(page + heap, source + <usize>load<u32>(from + offset, 12), length);
+  store<u32>(page, <u32>heap, pageHeapAt);
+  store<u32>(to + offset, <u32>heap, 12);
+}
+
+/** Heap bytes that the strings of an entry take. */
+function stringBytes(shape: usize, at: usize): usize {
+  const keys = <usize>load<u32>(shape, shapeKeysAt);
+  let leaf = shape + shapeLeavesAt;
+  let bytes: usize = 0;
+  for (let i: usize = 0; i < keys; i++, leaf += leafBytes) {
+    if (load<u32>(leaf, leafStorageAt) != storageView) continue;
+    const length = <usize>load<u32>(at + <usize>load<u32>(leaf, leafOffsetAt));
+    if (length > 12) bytes += length;
+  }
+  const kept = <usize>load<u32>(shape, shapeKeptAt);
+  for (let i: usize = 0; i < kept; i++) {
+    const length = <usize>load<u32>(at + <usize>load<u32>(leaf + (i << 2)));
+    if (length > 12) bytes += length;
+  }
+  return bytes;
+}
+
+/** Addresses of the occupied entries of a page from place `from` on, at most `max`; answers the place to go on at. */
+export function scanPage(shape: usize, page: usize, from: i32, entries: usize, max: i32, count: usize): i32 {
+  const stride = <usize>load<u32>(shape, shapeStrideAt);
+  const capacity = <usize>load<u32>(page, pageCapacityAt);
+  const first = page + <usize>load<u32>(page, pageEntriesAt);
+  let found: usize = 0;
+  let i = <usize>from;
+  for (; i < capacity && found < <usize>max; i++) {
+    // Branch-free: write always, advance when occupied.
+    store<u32>(entries + (found << 2), <u32>(first + i * stride));
+    found += <usize>(load<u8>(page + i, pageTagsAt) >> 7);
+  }
+  store<u32>(count, <u32>found);
+  return <i32>i;
+}
+
+/**
+ * For each of `n` entries of other tables of the same shape: finds or inserts its key in `table`, writes the entry's
+ * address to `to`. Answers where it stopped.
+ */
+export function absorbEntries(shape: usize, table: usize, sources: usize, from: i32, n: i32, to: usize): i32 {
+  const stride = <usize>load<u32>(shape, shapeStrideAt);
+  for (let k = <usize>from; k < <usize>n; k++) {
+    const source = <usize>load<u32>(sources + (k << 2));
+    const hash = load<u64>(source);
+    const entry = load<u32>(pageEntry(shape, table, hash));
+    if ((entry & (pageDirty | pageFrozen | pageAbsent)) != pageDirty) return stopAtPage(shape, table, hash, k);
+    const page = <usize>entry & pageMask;
+    const capacity = load<u32>(page, pageCapacityAt);
+    const first = page + <usize>load<u32>(page, pageEntriesAt);
+    const end = first + <usize>capacity * stride;
+    let at = first + placeOf(hash, capacity) * stride;
+    for (;;) {
+      const found = load<u64>(at);
+      if (found == hash && sameEntryKey(shape, at, source)) break;
+      if (found == 0) {
+        if (load<u32>(page, pageCountAt) >= load<u32>(page, pageCountMaxAt)) {
+          store<u32>(shape, stopFull, shapeReasonAt);
+          return stopFullAt(shape, page, k);
+        }
+        const kept = load<u32>(shape, shapeKeptAt);
+        store<u32>(shape, 0, shapeKeptAt);
+        const room = heapHas(shape, page, stringBytes(shape, source));
+        if (room) {
+          occupy(page, at, hash, stride);
+          memory.copy(at + 8, source + 8, <usize>load<u32>(shape, shapeAccumulatorsAt) - 8);
+          moveStrings(shape, source & pageMask, source, page, at);
+        }
+        store<u32>(shape, kept, shapeKeptAt);
+        if (!room) return stopFullAt(shape, page, k);
+        break;
+      }
+      at += stride;
+      if (at == end) at = first;
+    }
+    store<u32>(to + (k << 2), <u32>at);
+  }
+  store<u32>(shape, stopDone, shapeReasonAt);
+  return n;
+}
+
+/** As `resolveAgain`, for entries found by `absorbEntries`. */
+export function absorbAgain(shape: usize, table: usize, sources: usize, n: i32, to: usize, moved: usize): void {
+  for (let k: usize = 0; k < <usize>n; k++) {
+    if ((<usize>load<u32>(to + (k << 2)) & pageMask) == moved) absorbEntries(shape, table, sources, <i32>k, <i32>k + 1, to);
+  }
+}
+
+function sameEntryKey(shape: usize, a: usize, b: usize): bool {
+  const keys = <usize>load<u32>(shape, shapeKeysAt);
+  const nulls = <usize>load<u32>(shape, shapeNullsAt);
+  let leaf = shape + shapeLeavesAt;
+  for (let i: usize = 0; i < keys; i++, leaf += leafBytes) {
+    const offset = <usize>load<u32>(leaf, leafOffsetAt);
+    switch (load<u32>(leaf, leafStorageAt)) {
+      case storageView: {
+        const length = <usize>load<u32>(a + offset);
+        if (load<u64>(a + offset) != load<u64>(b + offset)) return false;
+        if (length <= 12) {
+          if (load<u64>(a + offset, 8) != load<u64>(b + offset, 8)) return false;
+        } else if (!sameBytes((a & pageMask) + <usize>load<u32>(a + offset, 12), (b & pageMask) + <usize>load<u32>(b + offset, 12), length)) {
+          return false;
+        }
+        break;
+      }
+      case storageI32:
+        if (load<u32>(a + offset) != load<u32>(b + offset)) return false;
+        break;
+      case storageBit:
+        if (load<u8>(a + offset) != load<u8>(b + offset)) return false;
+        break;
+      default:
+        if (load<u64>(a + offset) != load<u64>(b + offset)) return false;
+    }
+  }
+  if (nulls) {
+    for (let i: usize = 0; i < (keys + 7) >> 3; i++) if (load<u8>(a + nulls + i) != load<u8>(b + nulls + i)) return false;
+  }
+  return true;
+}
+
+/** Key leaf `leaf` of `n` entries as a column; `validity` 0: the leaf cannot be null. Answers whether one was null. */
+export function readLeaf(shape: usize, leaf: i32, entries: usize, n: i32, values: usize, validity: usize): i32 {
+  const block = shape + shapeLeavesAt + <usize>leaf * leafBytes;
+  const offset = <usize>load<u32>(block, leafOffsetAt);
+  const storage = load<u32>(block, leafStorageAt);
+  const count = <usize>n;
+  if (storage == storageI64 || storage == storageF64) {
+    for (let k: usize = 0; k < count; k++) store<u64>(values + (k << 3), load<u64>(<usize>load<u32>(entries + (k << 2)) + offset));
+  } else if (storage == storageI32) {
+    for (let k: usize = 0; k < count; k++) store<u32>(values + (k << 2), load<u32>(<usize>load<u32>(entries + (k << 2)) + offset));
+  } else if (storage == storageView) {
+    for (let k: usize = 0; k < count; k++) {
+      const at = <usize>load<u32>(entries + (k << 2));
+      const view = v128.load(at + offset);
+      v128.store(values + (k << 4), view);
+      if (load<u32>(at + offset) > 12) store<u32>(values + (k << 4), <u32>((at & pageMask) + <usize>load<u32>(at + offset, 12)), 12);
+    }
+  } else {
+    memory.fill(values, 0, (count + 7) >> 3);
+    for (let k: usize = 0; k < count; k++) {
+      const byte = values + (k >> 3);
+      store<u8>(byte, load<u8>(byte) | (load<u8>(<usize>load<u32>(entries + (k << 2)) + offset) << <u8>(k & 7)));
+    }
+  }
+  const nulls = <usize>load<u32>(shape, shapeNullsAt);
+  if (validity == 0) return 0;
+  memory.fill(validity, 0xff, (count + 7) >> 3);
+  if (nulls == 0) return 0;
+  let any: i32 = 0;
+  const bit = <u8>(leaf & 7);
+  for (let k: usize = 0; k < count; k++) {
+    if (((load<u8>(<usize>load<u32>(entries + (k << 2)) + nulls + <usize>(leaf >> 3)) >> bit) & 1) == 0) continue;
+    const byte = validity + (k >> 3);
+    store<u8>(byte, load<u8>(byte) & ~(1 << <u8>(k & 7)));
+    any = 1;
+  }
+  return any;
+}
+
+// ── snapshots ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/**
+ * Appends entries of `page` from place `from` on to `chunk`: a page-sized block with the header's count, entries packed
+ * from byte 64 on, strings from its end down. Answers the place it stopped at; less than the capacity: the chunk is full.
+ */
+export function exportEntries(shape: usize, page: usize, from: i32, chunk: usize): i32 {
+  const stride = <usize>load<u32>(shape, shapeStrideAt);
+  const capacity = <usize>load<u32>(page, pageCapacityAt);
+  const first = page + <usize>load<u32>(page, pageEntriesAt);
+  let count = <usize>load<u32>(chunk, pageCountAt);
+  let i = <usize>from;
+  for (; i < capacity; i++) {
+    const at = first + i * stride;
+    if (load<u64>(at) == 0) continue;
+    const end = <usize>pageTagsAt + (count + 1) * stride;
+    if (end + stringBytes(shape, at) > <usize>load<u32>(chunk, pageHeapAt)) break;
+    const to = chunk + end - stride;
+    memory.copy(to, at, stride);
+    moveStrings(shape, page, at, chunk, to);
+    count++;
+  }
+  store<u32>(chunk, <u32>count, pageCountAt);
+  return <i32>i;
+}
+
+/**
+ * Inserts the entries of a chunk, from its `from`-th on, whose key group is in [groupFrom, groupTo). Keys are not there
+ * yet. Answers where it stopped; fewer than the chunk's count: see the reason.
+ */
+export function importEntries(shape: usize, table: usize, chunk: usize, from: i32, groupFrom: u32, groupTo: u32): i32 {
+  const stride = <usize>load<u32>(shape, shapeStrideAt);
+  const count = <usize>load<u32>(chunk, pageCountAt);
+  for (let i = <usize>from; i < count; i++) {
+    const at = chunk + <usize>pageTagsAt + i * stride;
+    const hash = load<u64>(at);
+    const group = <u32>(hash >> 54);
+    if (group < groupFrom || group >= groupTo) continue;
+    const entry = load<u32>(pageEntry(shape, table, hash));
+    if ((entry & (pageDirty | pageFrozen | pageAbsent)) != pageDirty) return stopAtPage(shape, table, hash, i);
+    const page = <usize>entry & pageMask;
+    if (load<u32>(page, pageCountAt) >= load<u32>(page, pageCountMaxAt)) {
+      store<u32>(shape, stopFull, shapeReasonAt);
+      return stopFullAt(shape, page, i);
+    }
+    if (!heapHas(shape, page, stringBytes(shape, at))) return stopFullAt(shape, page, i);
+    moveEntry(shape, chunk, at, page, freePlace(page, hash, stride), stride);
+  }
+  store<u32>(shape, stopDone, shapeReasonAt);
+  return <i32>count;
+}

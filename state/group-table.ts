@@ -1,0 +1,410 @@
+/**
+ * A hash table of groups over state pages: an extendible directory from the bits behind the key group to pages, which
+ * split singly. Finding and inserting is the kernels' work; this file makes room where they stop.
+ */
+import { assert } from '../core/base/assert.ts';
+import { MillraceError } from '../core/base/errors.ts';
+import { entryBytesMax, pageCopiesMax } from '../core/base/limits.ts';
+import type { Kernels } from '../core/ports/kernels.ts';
+import * as at from '../core/ports/page-layout.ts';
+import { type GroupTable, ResolveStop } from '../core/ports/state.ts';
+import type { Batch } from '../core/record/batch.ts';
+import type { SlotMemory } from '../core/record/memory.ts';
+import type { PagePool } from './page-pool.ts';
+import { type PageLayout, pageLayout, type Shape } from './shape.ts';
+
+/** What the tables of a slot share. */
+export interface TableHome {
+  readonly memory: SlotMemory;
+  readonly kernels: Kernels;
+  readonly pool: PagePool;
+  /** A place for the page that is being split. */
+  readonly scratch: number;
+  /** u32 per dictionary code, for batches whose key is one dictionary column. */
+  readonly codeCache: number;
+  readonly codesMax: number;
+  /** One u32. */
+  readonly counter: number;
+  takeTableBlock(): number;
+  giveTableBlock(block: number): void;
+}
+
+/** Tables of up to this many pages are probed by tags: they stay in the second-level cache. */
+const tagPagesMax = 48;
+
+export class HashTable implements GroupTable {
+  readonly shape: Shape;
+  readonly accumulatorOffset: number;
+  stop: ResolveStop = ResolveStop.done;
+  readonly #home: TableHome;
+  readonly #block: number;
+  /** Page ids in the order they were made. */
+  #ids: number[] = [];
+  #depth = 0;
+  /** Places of the directory, when it is not in the block. */
+  #directoryPlaces = 0;
+  #copies = 0;
+  /** How far `drain` has come: pages before `#drainedPage` are gone, then places before `#drainedPlace`. */
+  #drainedPage = 0;
+  #drainedPlace = 0;
+
+  constructor(home: TableHome, shape: Shape) {
+    this.#home = home;
+    this.shape = shape;
+    this.accumulatorOffset = shape.accumulatorOffset;
+    this.#block = home.takeTableBlock();
+    this.#setDirectory(this.#block + at.tableInlineAt, 0);
+  }
+
+  get size(): number {
+    let size = 0;
+    for (let i = this.#drainedPage; i < this.#ids.length; i++)
+      size += this.#u32(this.#pageOf(this.#ids[i] as number) + at.pageCountAt);
+    return size;
+  }
+
+  get pages(): number {
+    return this.#ids.length - this.#drainedPage;
+  }
+
+  resolve(
+    batch: Batch,
+    keyColumns: readonly number[],
+    hashes: number,
+    rows: number,
+    n: number,
+    entries: number,
+  ): number {
+    const { kernels } = this.#home;
+    const { block } = this.shape;
+    const plain = this.shape.bind(batch, keyColumns);
+    if (!this.#begin()) return 0;
+    const codes = plain && this.shape.single === 'view' ? batch.columns[keyColumns[0] as number]?.dictionary : null;
+    const cached = codes != null && codes.count <= Math.min(4 * n, this.#home.codesMax);
+    const cache = this.#home.codeCache;
+    let k = 0;
+    for (;;) {
+      if (cached) {
+        this.#home.memory.u32.fill(0, cache >>> 2, (cache >>> 2) + codes.count);
+        k = kernels.resolveCodes(block, this.#block, hashes, rows, k, n, entries, cache);
+      } else k = this.#kernel(plain)(block, this.#block, hashes, rows, k, n, entries);
+      if (k === n) return n;
+      const moved = this.#makeRoom();
+      if (moved < 0) return k;
+      if (moved > 0) kernels.resolveAgain(block, this.#block, hashes, rows, k, entries, moved);
+    }
+  }
+
+  absorb(sources: number, n: number, entries: number): number {
+    const { kernels } = this.#home;
+    const { block } = this.shape;
+    if (!this.#begin()) return 0;
+    let k = 0;
+    for (;;) {
+      k = kernels.absorbEntries(block, this.#block, sources, k, n, entries);
+      if (k === n) return n;
+      const moved = this.#makeRoom();
+      if (moved < 0) return k;
+      if (moved > 0) kernels.absorbAgain(block, this.#block, sources, k, entries, moved);
+    }
+  }
+
+  /** Inserts a chunk (a page-sized block that `exportEntries` made); throws when memory is used up. */
+  importChunk(chunk: number, groupFrom: number, groupTo: number): void {
+    const count = this.#u32(chunk + at.pageCountAt);
+    if (!this.#begin()) throw outOfPages(this.shape.decl.name);
+    for (let i = 0; ; ) {
+      i = this.#home.kernels.importEntries(this.shape.block, this.#block, chunk, i, groupFrom, groupTo);
+      if (i === count) return;
+      if (this.#makeRoom() < 0) throw outOfPages(this.shape.decl.name);
+    }
+  }
+
+  scan(cursor: { at: number }, entries: number, max: number): number {
+    // The cursor holds page index × page size + place.
+    const { kernels, counter } = this.#home;
+    let page = Math.floor(cursor.at / at.pageSize);
+    let place = cursor.at % at.pageSize;
+    if (page < this.#drainedPage || (page === this.#drainedPage && place < this.#drainedPlace)) {
+      page = this.#drainedPage;
+      place = this.#drainedPlace;
+    }
+    let n = 0;
+    while (page < this.#ids.length && n < max) {
+      const address = this.#pageOf(this.#ids[page] as number);
+      place = kernels.scanPage(this.shape.block, address, place, entries + 4 * n, max - n, counter);
+      n += this.#u32(counter);
+      if (place < this.#u32(address + at.pageCapacityAt)) break;
+      page++;
+      place = 0;
+    }
+    cursor.at = page * at.pageSize + place;
+    return n;
+  }
+
+  drain(entries: number, max: number): number {
+    const { pool } = this.#home;
+    const cursor = { at: this.#drainedPage * at.pageSize + this.#drainedPlace };
+    const n = this.scan(cursor, entries, max);
+    // What was handed out by the last call is no longer read: whole pages before it go.
+    for (; this.#freedPage < this.#drainedPage; this.#freedPage++) pool.release(this.#ids[this.#freedPage] as number);
+    this.#drainedPage = Math.floor(cursor.at / at.pageSize);
+    this.#drainedPlace = cursor.at % at.pageSize;
+    return n;
+  }
+  #freedPage = 0;
+
+  readKey(key: number, entries: number, n: number, values: number, validity: number): void {
+    this.#home.kernels.readLeaf(this.shape.block, key, entries, n, values, validity);
+  }
+
+  clear(): void {
+    const { pool } = this.#home;
+    for (let i = this.#freedPage; i < this.#ids.length; i++) pool.release(this.#ids[i] as number);
+    this.#ids = [];
+    this.#freedPage = this.#drainedPage = this.#drainedPlace = 0;
+    this.#freeDirectory();
+    this.#depth = 0;
+    this.#setDirectory(this.#block + at.tableInlineAt, 0);
+  }
+
+  /** Ends the table: nothing of it stays behind. */
+  dispose(): void {
+    this.clear();
+    this.#home.giveTableBlock(this.#block);
+  }
+
+  /** Freezes what is not drained: ids and addresses of its pages, and the first place that counts in the first of them. */
+  freeze(): { readonly ids: readonly number[]; readonly addresses: Uint32Array; readonly firstPlace: number } {
+    const { pool } = this.#home;
+    const ids = this.#ids.slice(this.#drainedPage);
+    const addresses = new Uint32Array(ids.length);
+    for (let i = 0; i < ids.length; i++) {
+      const id = ids[i] as number;
+      const address = (pool.entry(id) & ~at.pageFlags) >>> 0;
+      addresses[i] = address;
+      pool.setEntry(id, (address | at.pageFrozen) >>> 0);
+    }
+    return { ids, addresses, firstPlace: this.#drainedPlace };
+  }
+
+  /** Before a call: the first page. False when there is no memory for it. */
+  #begin(): boolean {
+    assert(this.#drainedPage === 0 && this.#drainedPlace === 0, `table ${this.shape.decl.name} is being drained`);
+    this.stop = ResolveStop.done;
+    this.#copies = 0;
+    if (this.#ids.length > 0) return true;
+    const id = this.#newPage(0, 0, this.#layoutFor(0, 0));
+    if (id === 0) return false;
+    this.#home.memory.u32[(this.#block + at.tableInlineAt) >>> 2] = id;
+    return true;
+  }
+
+  #kernel(plain: boolean): Kernels['resolveTagsAny'] {
+    const { kernels } = this.#home;
+    const single = plain ? this.shape.single : null;
+    if (this.#ids.length <= tagPagesMax) {
+      if (single === 'i64') return kernels.resolveTagsI64;
+      if (single === 'i32') return kernels.resolveTagsI32;
+      if (single === 'view') return kernels.resolveTagsView;
+      return kernels.resolveTagsAny;
+    }
+    if (single === 'i64') return kernels.resolveEntriesI64;
+    if (single === 'i32') return kernels.resolveEntriesI32;
+    if (single === 'view') return kernels.resolveEntriesView;
+    return kernels.resolveEntriesAny;
+  }
+
+  /**
+   * Removes the cause of a stop. Answers −1 when it cannot (see `stop`), the address of a page whose entries moved, or 0.
+   */
+  #makeRoom(): number {
+    const id = this.#u32(this.shape.block + at.shapeStopAt);
+    switch (this.#u32(this.shape.block + at.shapeReasonAt)) {
+      case at.stopFrozen:
+        return this.#makeWritable(id) ? 0 : -1;
+      case at.stopFull:
+        return this.#split(id) ? this.#pageOf(id) : this.#noPage();
+      case at.stopHeap:
+        return this.#makeHeapRoom(id) ? this.#pageOf(id) : this.#noPage();
+      default:
+        assert(false, 'a resolve kernel stopped without a reason');
+    }
+  }
+
+  #noPage(): number {
+    this.stop = ResolveStop.needPage;
+    return -1;
+  }
+
+  /** Copy on first write; a page that is clean but no longer frozen only becomes dirty. */
+  #makeWritable(id: number): boolean {
+    const { pool, memory } = this.#home;
+    const entry = pool.entry(id);
+    const from = (entry & ~at.pageFlags) >>> 0;
+    if ((entry & at.pageFrozen) === 0) {
+      pool.setEntry(id, (from | at.pageDirty) >>> 0);
+      return true;
+    }
+    if (this.#copies === pageCopiesMax) {
+      this.stop = ResolveStop.copied;
+      return false;
+    }
+    const to = pool.takePlace();
+    if (to === 0) {
+      this.stop = ResolveStop.needPage;
+      return false;
+    }
+    memory.u8.copyWithin(to, from, from + at.pageSize);
+    pool.setEntry(id, (to | at.pageDirty) >>> 0);
+    this.#copies++;
+    return true;
+  }
+
+  #makeHeapRoom(id: number): boolean {
+    const need = this.#u32(this.shape.block + at.shapeNeedAt);
+    if (need + this.shape.stride > entryBytesMax) {
+      throw new MillraceError(
+        'record/too-large',
+        `a group's key and values take ${need + this.shape.stride} bytes in table '${this.shape.decl.name}', at most ${entryBytesMax} are kept; group by a shorter column, or by its hash or SUBSTRING`,
+      );
+    }
+    const page = this.#pageOf(id);
+    const count = this.#u32(page + at.pageCountAt);
+    const live = at.pageSize - this.#u32(page + at.pageHeapAt) - this.#u32(page + at.pageGarbageAt);
+    const layout = this.#layoutFor(count + 1, live + need);
+    const end = layout.entriesAt + layout.capacity * this.shape.stride;
+    const fits = layout.countMax > count && end + live + need <= at.pageSize;
+    const gains = layout.capacity < this.#u32(page + at.pageCapacityAt) || this.#u32(page + at.pageGarbageAt) >= need;
+    if (!(fits && gains)) return this.#split(id);
+    this.#copyToScratch(page);
+    this.#initialise(page, id, this.#u32(page + at.pageDepthAt), this.#u32(page + at.pagePrefixAt), layout);
+    this.#home.kernels.distribute(this.shape.block, this.#home.scratch, page, 0, 0);
+    return true;
+  }
+
+  /** How a page with `count` entries owning `heap` bytes is best divided. */
+  #layoutFor(count: number, heap: number): PageLayout {
+    return count === 0 || !this.shape.strings ? this.shape.layout : pageLayout(this.shape.stride, heap / count);
+  }
+
+  #layoutOf(page: number): PageLayout {
+    return {
+      capacity: this.#u32(page + at.pageCapacityAt),
+      entriesAt: this.#u32(page + at.pageEntriesAt),
+      countMax: this.#u32(page + at.pageCountMaxAt),
+    };
+  }
+
+  /** Moves half of a page's hash range to a new page. False: no memory, nothing changed. */
+  #split(id: number): boolean {
+    const { pool, kernels } = this.#home;
+    const page = this.#pageOf(id);
+    const depth = this.#u32(page + at.pageDepthAt);
+    const prefix = this.#u32(page + at.pagePrefixAt);
+    if (depth === this.#depth && !this.#growDirectory()) return false;
+    const other = pool.allocate();
+    if (other === 0) return false;
+    const live = at.pageSize - this.#u32(page + at.pageHeapAt) - this.#u32(page + at.pageGarbageAt);
+    const count = this.#u32(page + at.pageCountAt);
+    let layout = this.#layoutFor(count, live);
+    // Hashes may all go one way: what was in the page must fit into either half.
+    if (count > layout.countMax || layout.entriesAt + layout.capacity * this.shape.stride + live > at.pageSize) {
+      layout = this.#layoutOf(page);
+    }
+    this.#copyToScratch(page);
+    this.#initialise(page, id, depth + 1, prefix * 2, layout);
+    const otherPage = this.#pageOf(other);
+    this.#initialise(otherPage, other, depth + 1, prefix * 2 + 1, layout);
+    kernels.distribute(this.shape.block, this.#home.scratch, page, otherPage, depth);
+    this.#ids.push(other);
+    const width = 2 ** (this.#depth - depth - 1);
+    const from = (this.#directory() >>> 2) + (prefix * 2 + 1) * width;
+    this.#home.memory.u32.fill(other, from, from + width);
+    return true;
+  }
+
+  #growDirectory(): boolean {
+    const { pool, memory } = this.#home;
+    const depth = this.#depth + 1;
+    assert(depth <= 40, 'a page that no hash bit divides');
+    const bytes = 4 * 2 ** depth;
+    const places = depth <= at.tableInlineDepth ? 0 : Math.ceil(bytes / at.pageSize);
+    const from = this.#directory() >>> 2;
+    let to = from;
+    // A directory that has outgrown its place moves; within a place it is widened from its end.
+    if (places !== this.#directoryPlaces) {
+      if (places > 65_536) return false;
+      const run = pool.takeRun(places);
+      if (run === 0) return false;
+      to = run >>> 2;
+    }
+    for (let i = 2 ** this.#depth - 1; i >= 0; i--) {
+      const id = memory.u32[from + i] as number;
+      memory.u32[to + 2 * i] = id;
+      memory.u32[to + 2 * i + 1] = id;
+    }
+    if (to !== from) this.#freeDirectory();
+    this.#directoryPlaces = places;
+    this.#setDirectory(to * 4, depth);
+    return true;
+  }
+
+  #freeDirectory(): void {
+    const from = this.#directory();
+    for (let i = 0; i < this.#directoryPlaces; i++) this.#home.pool.givePlace(from + i * at.pageSize);
+    this.#directoryPlaces = 0;
+  }
+
+  #setDirectory(address: number, depth: number): void {
+    this.#depth = depth;
+    this.#home.memory.u32[(this.#block + at.tableDirectoryAt) >>> 2] = address;
+    this.#home.memory.u32[(this.#block + at.tableShiftAt) >>> 2] = 63 - depth;
+  }
+
+  #directory(): number {
+    return this.#u32(this.#block + at.tableDirectoryAt);
+  }
+
+  #newPage(depth: number, prefix: number, layout: PageLayout): number {
+    const id = this.#home.pool.allocate();
+    if (id === 0) {
+      this.stop = ResolveStop.needPage;
+      return 0;
+    }
+    this.#initialise(this.#pageOf(id), id, depth, prefix, layout);
+    this.#ids.push(id);
+    return id;
+  }
+
+  #copyToScratch(page: number): void {
+    this.#home.memory.u8.copyWithin(this.#home.scratch, page, page + at.pageSize);
+  }
+
+  #initialise(page: number, id: number, depth: number, prefix: number, layout: PageLayout): void {
+    const { u8, u32 } = this.#home.memory;
+    u8.fill(0, page, page + at.pageSize);
+    u32[(page + at.pageIdAt) >>> 2] = id;
+    u32[(page + at.pageCapacityAt) >>> 2] = layout.capacity;
+    u32[(page + at.pageEntriesAt) >>> 2] = layout.entriesAt;
+    u32[(page + at.pageCountMaxAt) >>> 2] = layout.countMax;
+    u32[(page + at.pageHeapAt) >>> 2] = at.pageSize;
+    u32[(page + at.pageDepthAt) >>> 2] = depth;
+    u32[(page + at.pagePrefixAt) >>> 2] = prefix;
+  }
+
+  #pageOf(id: number): number {
+    return (this.#home.pool.entry(id) & ~at.pageFlags) >>> 0;
+  }
+
+  #u32(address: number): number {
+    return this.#home.memory.u32[address >>> 2] as number;
+  }
+}
+
+export function outOfPages(table: string): MillraceError {
+  return new MillraceError(
+    'memory/exhausted',
+    `no page is left for table '${table}'; raise 'memory', or lower what the state must hold (fewer keys, shorter windows)`,
+  );
+}

@@ -1,0 +1,237 @@
+/**
+ * The keyed state of one slot: every operator's tables and values over one page pool. Implements core/ports/state.ts and
+ * adds what only the runtime sees: snapshot, restore, accounts. Knows no operator and no thread.
+ */
+import { assert } from '../core/base/assert.ts';
+import { MillraceError } from '../core/base/errors.ts';
+import { allKeyGroups, type KeyGroupRange } from '../core/base/key-groups.ts';
+import type { Kernels } from '../core/ports/kernels.ts';
+import { pageSize, tableBytes } from '../core/ports/page-layout.ts';
+import type { GroupTable, GroupTableDecl, OperatorState, SlicedTables } from '../core/ports/state.ts';
+import type { SlotMemory } from '../core/record/memory.ts';
+import { HashTable, type TableHome } from './group-table.ts';
+import type { PagePool } from './page-pool.ts';
+import { type Shape, shapeOf } from './shape.ts';
+import {
+  type FrozenTable,
+  formatOf,
+  type SnapshotPart,
+  type StateSnapshot,
+  stateSnapshot,
+  unpackChunk,
+} from './snapshot.ts';
+
+export interface SlotState {
+  readonly pool: PagePool;
+  /**
+   * The state of one operator's subtask, which owns `keyGroups`. `restored`: the parts of a snapshot that it starts from,
+   * of any parallelism; entries outside its key groups are left out. Errors: `snapshot/mismatch` when a table's entries
+   * look different now (from `groups` and `slices`).
+   */
+  operator(id: string, keyGroups?: KeyGroupRange, restored?: readonly SnapshotPart[]): StoredState;
+  /** Bytes of pages in use. */
+  readonly usedBytes: number;
+}
+
+/** An operator's state with the runtime's side of it. */
+export interface StoredState extends OperatorState {
+  /** Freezes everything, synchronously and without copying. One snapshot at a time: release the last one first. */
+  snapshot(): StateSnapshot;
+  /** Bytes of pages that the operator's tables hold. */
+  readonly usedBytes: number;
+  /** Frees every page. */
+  dispose(): void;
+}
+
+/** Dictionaries of up to this many entries are resolved once per entry and batch. */
+const codesMax = 16_384;
+
+export function slotState(parts: {
+  readonly memory: SlotMemory;
+  readonly kernels: Kernels;
+  readonly pool: PagePool;
+}): SlotState {
+  const { memory, kernels, pool } = parts;
+  const scratch = pool.takePlace();
+  const chunk = pool.takePlace();
+  assert(scratch !== 0 && chunk !== 0, 'a page pool was handed on in use');
+  const home: TableHome & { readonly chunk: number } = {
+    memory,
+    kernels,
+    pool,
+    scratch,
+    chunk,
+    codeCache: memory.arena.allocate(4 * codesMax, 'the dictionary code cache'),
+    codesMax,
+    counter: memory.arena.allocate(8, 'a counter'),
+    ...tableBlocks(memory),
+  };
+  return {
+    pool,
+    operator: (id, keyGroups = allKeyGroups, restored = []) => operatorState(home, id, keyGroups, restored),
+    get usedBytes() {
+      return (pool.total - pool.free) * pageSize;
+    },
+  };
+}
+
+/** Blocks of tables come and go with slices: taken from the arena sixteen at a time, used again. */
+function tableBlocks(memory: SlotMemory): Pick<TableHome, 'takeTableBlock' | 'giveTableBlock'> {
+  const free: number[] = [];
+  return {
+    takeTableBlock() {
+      if (free.length === 0) {
+        const from = memory.arena.allocate(16 * tableBytes, 'table blocks');
+        for (let i = 15; i >= 0; i--) free.push(from + i * tableBytes);
+      }
+      return free.pop() as number;
+    },
+    giveTableBlock(block) {
+      free.push(block);
+    },
+  };
+}
+
+function operatorState(
+  home: TableHome & { readonly chunk: number },
+  id: string,
+  keyGroups: KeyGroupRange,
+  restored: readonly SnapshotPart[],
+): StoredState {
+  const tables = new Map<string, HashTable>();
+  const sliced = new Map<string, Slices>();
+  const values = new Map<string, unknown>();
+  let open: StateSnapshot | null = null;
+  const mine = restored.filter((part) => part.keyGroups.from < keyGroups.to && keyGroups.from < part.keyGroups.to);
+
+  /** Brings back what parts hold under `name`; `tableOf` answers where a slice's entries go. */
+  const restore = (name: string, shape: Shape, tableOf: (slice: number | null) => HashTable): void => {
+    for (const part of mine) {
+      for (const table of part.tables) {
+        if (table.name !== name) continue;
+        if (table.format !== formatOf(shape)) {
+          throw new MillraceError(
+            'snapshot/mismatch',
+            `table '${name}' of operator '${id}' was saved as ${table.format} and is ${formatOf(shape)} now; start without this snapshot, or with the job that wrote it`,
+          );
+        }
+        const to = tableOf(table.slice);
+        for (const packed of table.chunks) {
+          unpackChunk(home.memory, packed, home.chunk, shape.stride);
+          to.importChunk(home.chunk, keyGroups.from, keyGroups.to);
+        }
+      }
+    }
+  };
+  const shape = (decl: GroupTableDecl): Shape => shapeOf(home.memory, decl, home.pool.table);
+  const unused = (name: string): void =>
+    assert(!tables.has(name) && !sliced.has(name), `table ${name} of operator ${id} declared twice`);
+
+  return {
+    groups(decl): GroupTable {
+      unused(decl.name);
+      const table = new HashTable(home, shape(decl));
+      tables.set(decl.name, table);
+      restore(decl.name, table.shape, () => table);
+      return table;
+    },
+    slices(decl): SlicedTables {
+      unused(decl.name);
+      const slices = new Slices(home, shape(decl));
+      sliced.set(decl.name, slices);
+      restore(decl.name, slices.shape, (slice) => slices.open(slice as number));
+      return slices;
+    },
+    value<T>(name: string, initial: T, merge: (a: T, b: T) => T = (a) => a) {
+      assert(!values.has(name), `value ${name} of operator ${id} declared twice`);
+      const saved = mine.filter((part) => name in part.values).map((part) => part.values[name] as T);
+      values.set(name, saved.length > 0 ? saved.reduce((a, b) => merge(a, b)) : initial);
+      return { get: () => values.get(name) as T, set: (value: T) => void values.set(name, value) };
+    },
+    get freePages() {
+      return home.pool.free;
+    },
+    get totalPages() {
+      return home.pool.total;
+    },
+    get usedBytes() {
+      let pages = 0;
+      for (const table of tables.values()) pages += table.pages;
+      for (const slices of sliced.values()) pages += slices.pages;
+      return pages * pageSize;
+    },
+    snapshot() {
+      assert(open === null, `operator ${id} is snapshotted while its last snapshot is still open`);
+      const frozen: FrozenTable[] = [];
+      for (const [name, table] of tables) frozen.push({ name, slice: null, shape: table.shape, ...table.freeze() });
+      for (const [name, slices] of sliced) {
+        for (const [slice, table] of slices.all()) frozen.push({ name, slice, shape: table.shape, ...table.freeze() });
+      }
+      open = stateSnapshot(home, keyGroups, structuredClone(Object.fromEntries(values)), frozen, () => {
+        open = null;
+      });
+      return open;
+    },
+    dispose() {
+      open?.release();
+      for (const table of tables.values()) table.dispose();
+      for (const slices of sliced.values()) slices.dispose();
+      tables.clear();
+      sliced.clear();
+    },
+  };
+}
+
+class Slices implements SlicedTables {
+  readonly shape: Shape;
+  readonly #home: TableHome;
+  readonly #tables = new Map<number, HashTable>();
+  /** Ascending; null: to be sorted again. */
+  #sorted: number[] | null = null;
+
+  constructor(home: TableHome, shape: Shape) {
+    this.#home = home;
+    this.shape = shape;
+  }
+
+  open(slice: number): HashTable {
+    let table = this.#tables.get(slice);
+    if (table === undefined) {
+      table = new HashTable(this.#home, this.shape);
+      this.#tables.set(slice, table);
+      this.#sorted = null;
+    }
+    return table;
+  }
+
+  get(slice: number): HashTable | null {
+    return this.#tables.get(slice) ?? null;
+  }
+
+  drop(slice: number): void {
+    const table = this.#tables.get(slice);
+    if (table === undefined) return;
+    table.dispose();
+    this.#tables.delete(slice);
+    this.#sorted = null;
+  }
+
+  slices(): readonly number[] {
+    this.#sorted ??= [...this.#tables.keys()].sort((a, b) => a - b);
+    return this.#sorted;
+  }
+
+  all(): Iterable<[number, HashTable]> {
+    return this.#tables.entries();
+  }
+
+  get pages(): number {
+    let pages = 0;
+    for (const table of this.#tables.values()) pages += table.pages;
+    return pages;
+  }
+
+  dispose(): void {
+    for (const slice of [...this.#tables.keys()]) this.drop(slice);
+  }
+}
