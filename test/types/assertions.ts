@@ -1,0 +1,253 @@
+// biome-ignore-all lint/suspicious/noExplicitAny: rows of sources without a schema are `any`
+/** The exact types that a pipeline has. Never run. */
+import type { Table } from 'apache-arrow';
+import type { Collect, Run } from '../../core/api/run.ts';
+import { dateFormat, floorTo, hour, length, substring, upper } from '../../functions.ts';
+import {
+  arrowTable,
+  avg,
+  type Change,
+  callback,
+  channel,
+  coalesce,
+  collection,
+  count,
+  type Decimal,
+  decimal,
+  desc,
+  from,
+  generator,
+  hop,
+  iterable,
+  job,
+  jsonl,
+  type Mode,
+  max,
+  min,
+  type NumberExpr,
+  parquet,
+  print,
+  type RowOf,
+  type Stream,
+  type StreamOf,
+  schema,
+  sum,
+  t,
+  tumble,
+  type Window,
+  when,
+} from '../../index.ts';
+
+declare const run: Run;
+declare const collect: Collect;
+
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+function same<A, B>(..._proof: Same<A, B> extends true ? [] : [never]): void {}
+type R<S> = S extends StreamOf<infer X, any> ? X : never;
+type M<S> = S extends StreamOf<any, infer X> ? X : never;
+
+const flight = schema({
+  date: t.timestamp(6),
+  delay: t.bigint().nullable(),
+  origin: t.string(),
+  fare: t.decimal(10, 2),
+  tags: t.array(t.string()),
+  place: t.row({ city: t.string(), at: t.row({ lat: t.double() }) }).nullable(),
+});
+type Flight = RowOf<typeof flight>;
+same<
+  Flight,
+  {
+    date: Date;
+    delay: number | null;
+    origin: string;
+    fare: Decimal;
+    tags: readonly string[];
+    place: { city: string; at: { lat: number } } | null;
+  }
+>();
+const flights = from(parquet('f.parquet', { schema: flight }));
+const live = from(channel(flight));
+same<R<typeof live>, Flight>();
+same<M<typeof live>, 'append'>();
+
+// window keys, modes
+const daily = flights
+  .groupBy('origin', tumble('1 day'))
+  .aggregate((f) => ({ n: count(), mean: avg(f.delay), ratio: count().filter(f.delay.gt(15)).div(count()) }));
+same<R<typeof daily>, { origin: string; window: Window; n: number; mean: number | null; ratio: number }>();
+same<M<typeof daily>, 'bounded'>();
+const liveDaily = live.groupBy('origin', tumble('1 day')).aggregate(() => ({ n: count() }));
+same<M<typeof liveDaily>, 'append'>();
+same<R<typeof liveDaily.side.late>, Flight>();
+same<M<typeof liveDaily.side.late>, 'append'>();
+const sliding = live.groupBy(hop('10 seconds', '2 seconds')).aggregate(() => ({ n: count() }));
+same<R<typeof sliding>, { window: Window; n: number }>();
+const second = liveDaily.groupBy('window').aggregate((c) => ({ top: max(c.n) }));
+same<M<typeof second>, 'append'>();
+same<R<typeof second>, { window: Window; top: number }>();
+const running = live.groupBy('origin').aggregate((f) => ({ n: count(), s: sum(f.delay) }));
+same<M<typeof running>, 'updating'>();
+const corrected = live
+  .groupBy('origin', tumble('1 day'))
+  .aggregate(() => ({ n: count() }), { allowedLateness: '1 hour' });
+same<M<typeof corrected>, 'updating'>();
+const windowTop = liveDaily.groupBy('window').topN(3, { orderBy: desc('n'), rankAs: 'place' });
+same<M<typeof windowTop>, 'append'>();
+same<R<typeof windowTop>, { origin: string; window: Window; n: number; place: number }>();
+const overall = flights.aggregate((f) => ({ n: count(), worst: max(f.delay), first: min(f.origin) }));
+same<R<typeof overall>, { n: number; worst: number | null; first: string | null }>();
+same<M<ReturnType<typeof live.topN>>, 'updating'>();
+same<M<ReturnType<typeof live.limit>>, 'bounded'>();
+const both = flights.union(live);
+same<M<typeof both>, 'append'>();
+
+// nested rows, nulls, case, coalesce, decimals, functions
+const shaped = flights.select((f) => ({
+  city: f.place.city,
+  lat: f.place.at.lat,
+  up: upper(f.origin),
+  d: coalesce(f.delay, 0),
+  late: f.delay.gt(15),
+  day: dateFormat(f.date, 'yyyy-MM-dd'),
+  size: when(f.delay.lt(0), 'early').when(f.delay.lt(15), 'on time').otherwise('late'),
+  net: f.fare.mul(decimal('0.908')),
+  first: f.tags.at(0),
+  one: 1,
+  big: f.delay.cast(t.bigint()),
+  hour: hour(f.date),
+  midnight: floorTo(f.date, 'day'),
+  letters: length(f.place.city),
+  start: substring(f.origin, 1, 2),
+}));
+same<
+  R<typeof shaped>,
+  {
+    city: string | null;
+    lat: number | null;
+    up: string;
+    d: number;
+    late: boolean | null;
+    day: string;
+    size: string;
+    net: Decimal;
+    first: string | null;
+    one: number;
+    big: number | null;
+    hour: number;
+    midnight: Date;
+    letters: number | null;
+    start: string | null;
+  }
+>();
+
+// literals adapt
+flights.filter((f) => f.date.gte('2001-01-01').and(f.fare.lt(5), f.origin.in(['SFO', 'LAX'])));
+
+// no schema: everything goes, names are known from the first select on
+const loose = from(jsonl('x.jsonl'))
+  .filter((r) => r.anything.gt(5).and(r['odd name'].eq('x')))
+  .groupBy('a', 'b')
+  .aggregate((r) => ({ n: count(), s: sum(r.c) }));
+same<R<typeof loose>, { a: any; b: any; n: number; s: any }>();
+const rows = await collect(loose);
+rows[0]?.n.toFixed();
+await run(from(jsonl('x')).with((r) => ({ y: r.x.add(1) })).to(print())).result(); // biome-ignore format: one line
+interface Claimed {
+  id: number;
+  name: string | null;
+}
+const claimed = from(jsonl<Claimed>('x.jsonl')).filter((r) => r.name.like('a%'));
+same<R<typeof claimed>, Claimed>();
+const untypedWindows = from(iterable<any>([], { schema: schema({ k: t.string() }) as any }))
+  .eventTime('at')
+  .groupBy('k', tumble('1 day'))
+  .aggregate(() => ({ n: count() }));
+same<M<typeof untypedWindows>, 'append'>();
+untypedWindows.to(jsonl('x'));
+
+// helpers: over expressions, and over streams of any mode
+const late = (delay: NumberExpr<number | null>) => delay.gt(15);
+const onlyLate = <Md extends Mode>(s: Stream<Flight, Md>) => s.filter((f) => late(f.delay));
+same<M<ReturnType<typeof onlyLate<'append'>>>, 'append'>();
+onlyLate(flights).groupBy('origin').aggregate(() => ({ n: count() })).to(jsonl('x')); // biome-ignore format: one line
+const generic = <X extends { delay: number | null }, Md extends Mode>(s: Stream<X, Md>) =>
+  s.filter((f) => {
+    // @ts-expect-error undecided in a generic row
+    return f.delay.gt(15);
+  });
+void generic;
+
+// parameters decide the source
+const chosen = job(
+  'p',
+  ({ params }) => {
+    const source = params.live ? channel(flight) : parquet('f.parquet', { schema: flight });
+    const s = from(source).groupBy('origin', tumble('1 day')).aggregate(() => ({ n: count() })); // biome-ignore format: one line
+    return s.to(jsonl(params.out));
+  },
+  { params: schema({ live: t.boolean(), out: t.string() }) },
+);
+void chosen;
+
+// received rows
+for await (const row of run(liveDaily)) row.n.toFixed();
+for await (const change of run(running)) if (change.kind === '+I') change.row.n.toFixed();
+const many = run(job('m', () => ({ a: liveDaily, b: running, c: flights.to(jsonl('x')) })));
+for await (const row of many.output('a')) row.window.start.getTime();
+for await (const ch of many.output('b')) ch.row.s?.toString();
+liveDaily.to(callback((row) => same<typeof row, { origin: string; window: Window; n: number }>()));
+running.to(callback((change) => same<typeof change, Change<{ origin: string; n: number; s: number | null }>>()));
+running.to(jsonl('changes', { changelog: true })).sink satisfies true;
+running.to(print());
+
+// in-process places
+same<R<Stream<RowOf<typeof flight>>>, Flight>();
+const literal = from(collection([{ a: 1, b: 'x' }]));
+same<R<typeof literal>, { a: number; b: string }>();
+same<M<typeof literal>, 'bounded'>();
+const pulled = from(iterable([{ a: 1 }], { schema: schema({ a: t.int() }), bounded: true }));
+same<M<typeof pulled>, 'bounded'>();
+const pulledLive = from(iterable([{ a: 1 }], { schema: schema({ a: t.int() }) }));
+same<M<typeof pulledLive>, 'append'>();
+const table = from(arrowTable(0 as unknown as Table, { schema: flight }));
+same<R<typeof table>, Flight>();
+const made = from(
+  generator({
+    rows: 10,
+    columns: (g) => ({
+      n: g.sequence(),
+      key: g.int(0, 9).nullable(0.1),
+      at: g.time({ start: '2026-01-01', perSecond: 10 }),
+      name: g.text({ distinct: 10, length: 4 }),
+      flag: g.boolean(),
+    }),
+  }),
+);
+same<R<typeof made>, { n: number; key: number | null; at: Date; name: string; flag: boolean }>();
+same<M<typeof made>, 'bounded'>();
+const endless = from(generator({ rate: 10, columns: (g) => ({ n: g.sequence(), due: g.due() }) }));
+same<M<typeof endless>, 'append'>();
+same<R<typeof endless>, { n: number; due: Date }>();
+
+// windows under another name; rows spread; what TypeScript cannot see
+const renamed = liveDaily.select((r) => ({ w: r.window, n: r.n })).groupBy('w').aggregate((r) => ({ top: max(r.n) })); // biome-ignore format: one line
+same<M<typeof renamed>, 'append'>();
+same<R<typeof renamed>, { w: Window; top: number }>();
+const spread = flights.select((f) => ({ ...f, late: f.delay.gt(15) }));
+same<R<typeof spread>['late'], boolean | null>();
+flights.filter((f) => f.delay.gt(1) && f.origin.eq('SFO'));
+flights.filter((f) => (f.delay.gt(1) ? f.origin.eq('SFO') : f.origin.eq('LAX')));
+
+// numbers of all kinds compare; integers divide and average to DOUBLE
+const mixed = flights
+  .filter((f) => f.delay.gt(f.fare).and(f.fare.between(1, f.delay)))
+  .groupBy('origin')
+  .aggregate((f) => ({ m: avg(f.delay), s: sum(f.delay), q: sum(f.delay).div(2), f: avg(f.fare) }));
+same<R<typeof mixed>, { origin: string; m: number | null; s: number | null; q: number | null; f: Decimal }>();
+const flat = live.flatMap(schema({ tag: t.string() }), function* (row) {
+  for (const tag of row.tags) yield { tag };
+});
+same<R<typeof flat>, { tag: string }>();
+const batched = live.mapBatch(schema({ n: t.int() }), (batch: import('apache-arrow').RecordBatch) => batch.slice(0, 1));
+same<R<typeof batched>, { n: number }>();
