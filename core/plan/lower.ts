@@ -213,7 +213,15 @@ function lowerAggregate(node: AggregateNode, input: RelRef, schemas: Schemas, bu
   const calls = split.calls.map((call): AggregateCall => {
     const arg = columnFor(call.arg);
     const filter = columnFor(call.filter);
-    return { fn: call.fn, arg, argType: call.arg?.type ?? null, filter, type: call.type, nullable: call.nullable };
+    return {
+      fn: call.fn,
+      arg,
+      argType: call.arg?.type ?? null,
+      argNullable: call.arg?.nullable ?? false,
+      filter,
+      type: call.type,
+      nullable: call.nullable,
+    };
   });
   let from = input;
   let layout = before;

@@ -50,13 +50,13 @@ export function planPhysical(plan: Plan, options: PlanOptions): Planned {
   const lowered = lower(plan, schemas);
   const sinks = checkChanges(lowered, traitsOf(lowered, regime.bounded, estimates), regime, options.sinks);
 
-  const { plan: rewritten, applied } = applyRules(lowered, regime.bounded);
+  const { plan: rewritten, applied } = applyRules(lowered, { bounded: regime.bounded });
   const traits = traitsOf(rewritten, regime.bounded, estimates);
   const { parallelism, sources } = options;
   const placed = distribute(rewritten, traits, { parallelism, bounded: regime.bounded, sources, sinks });
   const physical = chainsOf(plan.name, regime.bounded, placed, operatorIds(ids));
   return {
     physical,
-    explain: explain({ plan, schemas, regime, rewritten, traits, applied, placed, physical, options }),
+    explain: explain({ plan, schemas, regime, rewritten, traits, applied, placed, physical, parallelism, sources }),
   };
 }

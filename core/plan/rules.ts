@@ -1,10 +1,17 @@
 /**
- * The rewrite rules in the order in which they are tried. Each keeps the meaning of the plan and says what it is for;
- * together they run until nothing changes.
+ * The rewrite rules in the order in which they are tried. Each keeps the meaning of the plan and says what it is for.
+ * Projections are merged between other rules, because each of those looks at what lies directly below or above.
  */
-
 import type { RelPlan } from './rel.ts';
 import { checkReadable } from './rules/check-readable.ts';
+import { dropIdentities } from './rules/drop-identities.ts';
+import { eventTimeSource } from './rules/event-time-source.ts';
+import { limitSort } from './rules/limit-sort.ts';
+import { mergeProjects } from './rules/merge-projects.ts';
+import { pruneColumns } from './rules/prune-columns.ts';
+import { pruneConditions } from './rules/prune-conditions.ts';
+import { pushFilters } from './rules/push-filters.ts';
+import { shareEqual } from './rules/share-equal.ts';
 
 export interface RuleContext {
   readonly bounded: boolean;
@@ -16,16 +23,39 @@ export interface Rule {
   apply(plan: RelPlan, context: RuleContext): RelPlan;
 }
 
-const rules: readonly Rule[] = [];
+const merge: Rule = { name: 'merged projections and filters', apply: mergeProjects };
+const push: Rule = { name: 'pushed filters down', apply: pushFilters };
 
-export function applyRules(plan: RelPlan, bounded: boolean): { plan: RelPlan; applied: readonly string[] } {
-  const applied: string[] = [];
+/** In order; those in brackets again and again, until none of them finds anything. */
+const rules: readonly (Rule | readonly Rule[])[] = [
+  { name: 'shared equal steps', apply: shareEqual },
+  { name: 'took limits into sorts', apply: limitSort },
+  [merge, push],
+  { name: 'left out columns that nobody reads', apply: pruneColumns },
+  { name: 'made watermarks in the source', apply: eventTimeSource },
+  [merge, push],
+  { name: 'dropped projections that do nothing', apply: dropIdentities },
+  { name: 'told the source what to skip', apply: pruneConditions },
+];
+
+/** A plan has no more steps than this to push a filter past. */
+const repeatsMax = 1_000;
+
+/** Errors: `plan/unsupported` where a column is read that cannot be. */
+export function applyRules(plan: RelPlan, context: RuleContext): { plan: RelPlan; applied: readonly string[] } {
+  const applied = new Set<string>();
   let current = plan;
-  for (const rule of rules) {
-    const next = rule.apply(current, { bounded });
-    if (next !== current) applied.push(rule.name);
+  const apply = (rule: Rule): boolean => {
+    const next = rule.apply(current, context);
+    if (next === current) return false;
+    applied.add(rule.name);
     current = next;
+    return true;
+  };
+  for (const entry of rules) {
+    if ('name' in entry) apply(entry);
+    else for (let i = 0; i < repeatsMax && entry.map(apply).includes(true); i++);
   }
   checkReadable(current);
-  return { plan: current, applied };
+  return { plan: current, applied: [...applied] };
 }

@@ -48,7 +48,7 @@ export function traitsOf(plan: RelPlan, bounded: boolean, estimates: ReadonlyMap
     });
     const inputLayouts = rel.inputs.map((ref) => plan.rels[ref.rel]!.outputs[ref.port]!);
     const rule = table[rel.node.kind] as TraitRule<RelNode>;
-    const estimatedRows = estimates.get(rel.from.id) ?? null;
+    const estimatedRows = bounded ? (estimates.get(rel.from.id) ?? null) : null;
     const traits = rule({ node: rel.node, rel, inputs, inputLayouts, estimatedRows, bounded });
     all.push({ bounded, time: rowtimeIndex(rel.outputs[0]!), ...traits });
   }

@@ -2,9 +2,13 @@
  * Operators that reduce their input do so twice when their rows must cross an exchange: once where the rows are, once
  * where they meet. Sorts, limits and rankings reduce (or at least order) on ended input; aggregates also per window.
  */
-import type { Layout } from '../../record/layout.ts';
+import { partialLayout } from '../../compile/accumulators.ts';
+import type { Layout, LayoutColumn } from '../../record/layout.ts';
 import type { PhysicalNode } from '../physical.ts';
 import type { Rel } from '../rel.ts';
+
+/** Between the halves of a windowed aggregate: the end of the slice that a partial result is of, in milliseconds. */
+const sliceEnd: LayoutColumn = { name: '$slice', type: { kind: 'BIGINT' }, nullable: false, storage: 'i64' };
 
 type Placeable = Rel & { readonly node: PhysicalNode };
 
@@ -37,6 +41,21 @@ export function splitPhases(
       // On unbounded input the ranking changes, and a ranking cannot take changes.
       if (!context.bounded) return null;
       return half({ ...node, phase: 'partial', rank: false }, { ...node, phase: 'final' }, input);
+    case 'aggregate': {
+      // Without a window an unbounded aggregate corrects its results row by row; holding rows back would only delay that.
+      if (context.sideUsed || !(context.bounded || node.window)) return null;
+      const keys = node.keys.map((key) => input[key]!);
+      const between = [...keys, ...(node.window ? [sliceEnd] : []), ...partialLayout(node.calls)];
+      const final = {
+        ...node,
+        phase: 'final',
+        keys: keys.map((_, i) => i),
+        time: node.window ? keys.length : null,
+      } as const;
+      const { partial, final: last } = half({ ...node, phase: 'partial' }, final, between);
+      // What came late is known only where partial results meet, and they are not rows as they came.
+      return { partial, final: { ...last, outputs: rel.outputs.slice(0, 1) } };
+    }
     default:
       return null;
   }

@@ -1,0 +1,122 @@
+/** What a physical operator does, in words and SQL: one line or a few, for `explain`. It decides nothing. */
+import { exprText } from '../expr/print.ts';
+import type { AggregateCall, Expr } from '../expr/tree.ts';
+import type { PruneCondition } from '../ports/connector.ts';
+import type { Layout, LayoutColumn } from '../record/layout.ts';
+import { typeName } from '../record/types.ts';
+import { durationText, windowText } from './names.ts';
+import type { Exchange, SortKey } from './physical.ts';
+import type { RelNode } from './rel.ts';
+
+type Describe<N> = (node: N, input: Layout, output: Layout) => readonly string[];
+
+/** The first line begins with what the operator is; others are details. */
+export function describeOperator(node: RelNode, input: Layout, output: Layout): readonly string[] {
+  return (table[node.kind] as Describe<RelNode>)(node, input, output);
+}
+
+export function exchangeText(exchange: Exchange, layout: Layout, subtasks: number): string {
+  switch (exchange.kind) {
+    case 'hash':
+      return `hash(${names(exchange.keys, layout)})`;
+    case 'rebalance':
+      return subtasks === 1 ? 'gather' : 'rebalance';
+    default:
+      return exchange.kind;
+  }
+}
+
+export function layoutText(layout: Layout): string {
+  return layout.map(leafText).join(', ');
+}
+
+function leafText(leaf: LayoutColumn): string {
+  return `${leaf.name} ${typeName(leaf.type)}${leaf.nullable ? '' : ' NOT NULL'}`;
+}
+
+const table: { [K in RelNode['kind']]: Describe<Extract<RelNode, { kind: K }>> } = {
+  source: ({ connector, request, watermark }) => [
+    `source ${connector.kind} ${connector.label}`,
+    `reads ${request.layout.map((leaf) => leaf.name).join(', ')}`,
+    ...(request.prune.length === 0
+      ? []
+      : [`skips what cannot have ${request.prune.map((p) => conditionText(p, request.layout)).join(' and ')}`]),
+    ...(watermark === null ? [] : [watermarkText(watermark, request.layout)]),
+  ],
+  watermark: ({ watermark }, input) => ['watermark', watermarkText(watermark, input)],
+  project: ({ filter, columns }, input, output) => {
+    const made = columns.flatMap((column, i) => {
+      const name = output[i]!.name;
+      const text = exprText(column, input);
+      return column.kind === 'column' && text === name ? [] : [`${name} = ${text}`];
+    });
+    const passed = columns.flatMap((column, i) =>
+      column.kind === 'column' && input[column.index]!.name === output[i]!.name ? [output[i]!.name] : [],
+    );
+    return [
+      filter === null ? 'project' : made.length === 0 ? 'filter' : 'filter and project',
+      ...(filter === null ? [] : [`where ${exprText(filter, input)}`]),
+      ...made,
+      ...(passed.length === 0 ? [] : [`passes ${passed.join(', ')}`]),
+    ];
+  },
+  map: ({ style, functionId }) => [`${style} function ${functionId}`, 'runs JavaScript'],
+  union: () => ['union'],
+  aggregate: ({ phase, keys, calls, window, allowedLatenessMs }, input, output) => {
+    const by = [...keys.map((key) => input[key]!.name), ...(window ? [windowText(window)] : [])];
+    const firstCall = keys.length + (window ? 2 : 0);
+    return [
+      `aggregate${phaseText(phase)}${by.length === 0 ? ' of all rows' : ` by ${by.join(', ')}`}`,
+      // Behind the exchange, arguments are not columns of the input any more: what comes in are accumulators.
+      ...(phase === 'final'
+        ? []
+        : calls.map(
+            (call, i) => `${phase === 'partial' ? '' : `${output[firstCall + i]!.name} = `}${callText(call, input)}`,
+          )),
+      ...(allowedLatenessMs > 0 ? [`takes rows up to ${durationText(allowedLatenessMs)} late`] : []),
+    ];
+  },
+  sort: ({ phase, by, limit }, input) => [
+    `sort${phaseText(phase)} by ${orderText(by, input)}${limit === null ? '' : `, the first ${limit} rows`}`,
+  ],
+  limit: ({ phase, rows }) => [`limit${phaseText(phase)} ${rows} rows`],
+  topN: ({ phase, partitionBy, by, n, using, rank }, input) => [
+    `topN${phaseText(phase)} ${n} by ${orderText(by, input)}${partitionBy.length === 0 ? '' : ` per (${names(partitionBy, input)})`}`,
+    `${using}${rank ? ', gives the rank' : ''}`,
+  ],
+  sink: ({ connector, output }) => [`sink ${connector.kind} ${connector.label}`.trimEnd(), `output '${output}'`],
+};
+
+const signs = { eq: '=', lt: '<', lte: '<=', gt: '>', gte: '>=' } as const;
+
+function conditionText({ column, op, value }: PruneCondition, layout: Layout): string {
+  const type = layout.find((leaf) => leaf.name === column)!.type;
+  const literal: Expr = { kind: 'literal', value, type, nullable: false };
+  return `${column} ${signs[op]} ${exprText(literal, layout)}`;
+}
+
+function phaseText(phase: string | undefined): string {
+  return phase === undefined || phase === 'single' ? '' : ` (${phase})`;
+}
+
+function watermarkText(
+  of: { column: number; outOfOrdernessMs: number; idleAfterMs: number | null },
+  layout: Layout,
+): string {
+  const behind = of.outOfOrdernessMs === 0 ? 'rows in order' : `${durationText(of.outOfOrdernessMs)} behind`;
+  const idle = of.idleAfterMs === null ? '' : `, idle after ${durationText(of.idleAfterMs)}`;
+  return `watermark from ${layout[of.column]!.name}, ${behind}${idle}`;
+}
+
+function callText(call: AggregateCall, input: Layout): string {
+  const filter = call.filter === null ? '' : ` FILTER (WHERE ${input[call.filter]!.name})`;
+  return `${call.fn.toUpperCase()}(${call.arg === null ? '*' : input[call.arg]!.name})${filter}`;
+}
+
+function orderText(by: readonly SortKey[], layout: Layout): string {
+  return by.map((key) => `${layout[key.column]!.name}${key.descending ? ' desc' : ''}`).join(', ');
+}
+
+function names(leaves: readonly number[], layout: Layout): string {
+  return leaves.map((leaf) => layout[leaf]!.name).join(', ');
+}
