@@ -1,0 +1,210 @@
+/**
+ * Aggregates over groups' accumulators, compiled: one loop over the rows updates all calls. Variants are per shape of the
+ * batch (nulls, dictionaries, row list, row kinds) and compiled when first met. It knows neither keys nor pages: groups
+ * come as addresses.
+ */
+import { assert } from '../base/assert.ts';
+import { MillraceError } from '../base/errors.ts';
+import { batchRowsMax } from '../base/limits.ts';
+import type { AggregateCall } from '../expr/tree.ts';
+import type { Kernels } from '../ports/kernels.ts';
+import type { Batch, Column } from '../record/batch.ts';
+import type { SlotMemory } from '../record/memory.ts';
+import { type AccumulatorLayout, accumulatorLayout } from './accumulators.ts';
+import {
+  compileExport,
+  compileFinish,
+  compileMerge,
+  compileMergeEntries,
+  compileRowsToPartials,
+  compileUpdate,
+  UpdateFlag,
+  usedColumns,
+} from './aggregate-code.ts';
+import { instantiate } from './cache.ts';
+import { columnParameterBytes, shapeOfColumns, writeColumnParameters } from './columns.ts';
+
+export { accumulatorLayout, partialLayout } from './accumulators.ts';
+
+/** Buffers of a result column: `rows` values, and a validity bitmap (0: nobody asks; the column is never null). */
+export interface ResultColumn {
+  readonly values: number;
+  readonly validity: number;
+}
+
+export interface AggregateContext {
+  readonly memory: SlotMemory;
+  readonly kernels: Kernels;
+  /**
+   * Keeps a text of more than 12 bytes for a group: copies the bytes of the view at `view` into memory that lives with
+   * the state, and writes a view of the copy at `target` (the 16 bytes inside the accumulator). Without it, MIN and MAX
+   * of longer text raise `plan/unsupported`.
+   */
+  keepText?(target: number, view: number): void;
+  /** For errors. */
+  readonly name?: string;
+}
+
+/** `rows`: address of `n` u32 row numbers, or 0 for rows 0 to n − 1. `entries`: address of `n` u32 entry addresses. */
+export interface AggregateUpdater {
+  readonly layout: AccumulatorLayout;
+  /**
+   * Adds each row to its entry. Rows of kind −U and −D are taken away. Errors: `expr/overflow` for a sum outside BIGINT,
+   * `plan/changelog` when MIN or MAX should take a row away.
+   */
+  update(batch: Batch, rows: number, n: number, entries: number): void;
+  /** Adds partial results: columns `firstColumn` on of `batch` are laid out as `partialLayout`. */
+  mergePartials(batch: Batch, firstColumn: number, rows: number, n: number, entries: number): void;
+  /** Adds entry k of `from` to entry k of `into`; both are addresses of entry lists. */
+  mergeEntries(from: number, into: number, n: number): void;
+  /** Writes one result per entry and call. */
+  finish(entries: number, n: number, columns: readonly ResultColumn[]): void;
+  /** Writes one partial result per entry: columns as `partialLayout`. */
+  exportPartial(entries: number, n: number, columns: readonly ResultColumn[]): void;
+  /** Each row as a partial result of its own, without any group. */
+  partialFromRows(batch: Batch, rows: number, n: number, columns: readonly ResultColumn[]): void;
+}
+
+type Run = (parameters: number) => number;
+
+/** `accumulatorOffset`: bytes from an entry's address to its accumulators. */
+export function aggregateUpdater(
+  calls: readonly AggregateCall[],
+  accumulatorOffset: number,
+  context: AggregateContext,
+): AggregateUpdater {
+  const { memory, kernels } = context;
+  const layout = accumulatorLayout(calls);
+  const used = usedColumns(layout);
+  const parameters = memory.arena.allocate(
+    64 + columnParameterBytes * (used.length + Math.max(layout.fields.length, calls.length)),
+    'aggregate parameters',
+  );
+  const variants = new Map<string, Run>();
+  const host = { keepText: (target: number, view: number): void => keep(target >>> 0, view >>> 0) };
+  const keep =
+    context.keepText ??
+    ((): void => {
+      throw new MillraceError(
+        'plan/unsupported',
+        'MIN and MAX of text longer than 12 bytes need a state that keeps text',
+        {
+          where: context.name === undefined ? {} : { operator: context.name },
+        },
+      );
+    });
+
+  const variant = (key: string, compile: () => { bytes: Uint8Array; imports: readonly string[] }): Run => {
+    let run = variants.get(key);
+    if (run === undefined) {
+      const { bytes, imports } = compile();
+      run = instantiate(bytes, imports, memory.memory, kernels, host).run as Run;
+      variants.set(key, run);
+    }
+    return run;
+  };
+  const begin = (rows: number, n: number, entries: number, kinds: number): void => {
+    const word = parameters >>> 2;
+    memory.u32[word] = rows;
+    memory.u32[word + 1] = n;
+    memory.u32[word + 2] = entries;
+    memory.u32[word + 3] = kinds;
+  };
+  const columnAt = (i: number): number => parameters + 64 + i * columnParameterBytes;
+  const check = (flags: number): void => {
+    if (flags === 0) return;
+    const where = context.name === undefined ? {} : { operator: context.name };
+    if ((flags & UpdateFlag.retracted) !== 0) {
+      throw new MillraceError('plan/changelog', 'MIN and MAX cannot take a row away: their input must not be updated', {
+        where,
+      });
+    }
+    throw new MillraceError(
+      'expr/overflow',
+      'a SUM or AVG of integers is outside BIGINT; cast its argument to DOUBLE',
+      { where },
+    );
+  };
+  /** Bits are set by or-ing: results begin as zeros. */
+  const clear = (columns: readonly ResultColumn[], storages: readonly (string | null)[], n: number): void => {
+    assert(n <= batchRowsMax, `${n} results at once`);
+    for (const [i, column] of columns.entries()) {
+      const word = columnAt(i) >>> 2;
+      memory.u32[word] = column.values;
+      memory.u32[word + 1] = column.validity;
+      if (column.validity !== 0) memory.u8.fill(0, column.validity, column.validity + ((n + 7) >>> 3));
+      if (storages[i] === 'bit') memory.u8.fill(0, column.values, column.values + ((n + 7) >>> 3));
+    }
+  };
+  const asked = (columns: readonly ResultColumn[]): string =>
+    columns.map((c) => (c.validity === 0 ? 'v' : 'V')).join('');
+  const rowsKey = (rows: number): string => (rows === 0 ? '' : 'r');
+
+  return {
+    layout,
+    update(batch, rows, n, entries) {
+      const shape = shapeOfColumns(batch, used);
+      const run = variant(`update ${rowsKey(rows)}${batch.kinds === 0 ? '' : 'k'} ${shape}`, () =>
+        compileUpdate(layout, used, shape, accumulatorOffset, rows !== 0, batch.kinds !== 0),
+      );
+      begin(rows, n, entries, batch.kinds);
+      for (const [i, index] of used.entries())
+        writeColumnParameters(memory, columnAt(i), batch.columns[index] as Column);
+      check(run(parameters));
+    },
+    mergePartials(batch, firstColumn, rows, n, entries) {
+      const indices = layout.fields.map((_, i) => firstColumn + i);
+      const shape = shapeOfColumns(batch, indices);
+      const run = variant(`merge ${rowsKey(rows)} ${shape}`, () =>
+        compileMerge(layout, shape, accumulatorOffset, rows !== 0),
+      );
+      begin(rows, n, entries, 0);
+      for (const [i, index] of indices.entries())
+        writeColumnParameters(memory, columnAt(i), batch.columns[index] as Column);
+      check(run(parameters));
+    },
+    mergeEntries(from, into, n) {
+      const run = variant('entries', () => compileMergeEntries(layout, accumulatorOffset));
+      begin(from, n, into, 0);
+      check(run(parameters));
+    },
+    finish(entries, n, columns) {
+      const run = variant(`finish ${asked(columns)}`, () =>
+        compileFinish(layout, calls, asked(columns), accumulatorOffset),
+      );
+      begin(0, n, entries, 0);
+      clear(
+        columns,
+        calls.map((_, i) => layout.fields[layout.calls[i]?.value as number]?.storage ?? null),
+        n,
+      );
+      run(parameters);
+    },
+    exportPartial(entries, n, columns) {
+      const run = variant(`export ${asked(columns)}`, () => compileExport(layout, asked(columns), accumulatorOffset));
+      begin(0, n, entries, 0);
+      clear(
+        columns,
+        layout.fields.map((f) => (f.kind === 'sum' ? null : f.storage)),
+        n,
+      );
+      run(parameters);
+    },
+    partialFromRows(batch, rows, n, columns) {
+      const shape = shapeOfColumns(batch, used);
+      const run = variant(`rows ${rowsKey(rows)}${batch.kinds === 0 ? '' : 'k'} ${shape} ${asked(columns)}`, () =>
+        compileRowsToPartials(layout, used, shape, asked(columns), rows !== 0, batch.kinds !== 0),
+      );
+      begin(rows, n, 0, batch.kinds);
+      clear(
+        columns,
+        layout.fields.map((f) => (f.kind === 'sum' ? null : f.storage)),
+        n,
+      );
+      const inputs = parameters + 64 + columns.length * columnParameterBytes;
+      for (const [i, index] of used.entries())
+        writeColumnParameters(memory, inputs + i * columnParameterBytes, batch.columns[index] as Column);
+      check(run(parameters));
+    },
+  };
+}
