@@ -28,6 +28,7 @@ import type {
 } from './messages.ts';
 import { slotBytes } from './options.ts';
 import { plan, prepare } from './prepare.ts';
+import { Watchdog } from './watchdog.ts';
 
 type Submit = Extract<ToCoordinator, { kind: 'submit' }>;
 
@@ -43,6 +44,7 @@ interface Attempt {
   reports: SlotReport[];
   /** Participants whose thread is not to be trusted or is gone. */
   readonly dead: Set<number>;
+  watch: NodeJS.Timeout | null;
 }
 
 /** How long a participant may take to acknowledge a cancel before its thread is ended. */
@@ -108,6 +110,7 @@ export class Coordinator {
       participants: 0,
       reports: [],
       dead: new Set(),
+      watch: null,
     };
     this.#jobs.set(submit.jobId, job);
     try {
@@ -157,6 +160,7 @@ export class Coordinator {
       thread.onMessage = (message) => this.#heard(job, slot, message as FromParticipant);
       thread.onDeath = (error) => this.#died(job, slot, error);
     }
+    if (submit.module) this.#watch(job, physical, counters);
     for (let participant = 0; participant < job.participants; participant++) {
       this.#say(job, participant, {
         kind: 'deploy',
@@ -218,6 +222,22 @@ export class Coordinator {
     this.#event(job, { kind: 'released', participant: slot });
   }
 
+  /** Ends a job one of whose user functions does not come back. Only jobs with user functions are watched. */
+  #watch(job: Attempt, physical: PhysicalPlan, counters: SharedArrayBuffer): void {
+    const { callTimeoutMs, parallelism } = job.submit.options;
+    const watchdog = new Watchdog(physical, counters, parallelism, callTimeoutMs);
+    job.watch = setInterval(() => {
+      const stuck = watchdog.look(performance.now());
+      if (!stuck) return;
+      const error = new MillraceError(
+        'function/endless',
+        `a function of operator '${stuck.operator}' has not come back for ${callTimeoutMs} ms; its thread was ended. Make it finish, or raise 'callTimeout'`,
+        { where: { operator: stuck.operator, slot: stuck.slot, ...(stuck.callSite ? { callSite: stuck.callSite } : {}) } },
+      );
+      this.#event(job, { kind: 'failed', participant: stuck.slot, error: serialiseError(error) });
+    }, callTimeoutMs / 4).unref();
+  }
+
   #event(job: Attempt, event: JobEvent): void {
     if (!job.state) return;
     const [next, commands] = stepJob(job.state, event);
@@ -270,6 +290,7 @@ export class Coordinator {
   #ended(job: Attempt, outcome: JobOutcome): void {
     const { jobId, module } = job.submit;
     this.#jobs.delete(jobId);
+    if (job.watch) clearInterval(job.watch);
     for (const [slot, thread] of job.threads.entries()) {
       if (!job.dead.has(slot)) void this.#pool.release(thread, module !== null || outcome.kind === 'failed');
     }

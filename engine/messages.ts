@@ -28,6 +28,7 @@ export interface JobOptions {
   readonly mode: 'bounded' | 'stream' | null;
   readonly batchRows: number;
   readonly hashSeed: string;
+  readonly callTimeoutMs: number;
 }
 
 /** Everything a participant needs to build its tasks. */

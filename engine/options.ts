@@ -1,8 +1,8 @@
 /** Checks what a person asked of a run, and fills in what they left open. */
 import { availableParallelism, totalmem } from 'node:os';
-import { bytesOf } from '../core/base/duration.ts';
+import { bytesOf, durationMs } from '../core/base/duration.ts';
 import { MillraceError } from '../core/base/errors.ts';
-import { batchRowsMax, slotBytesMax, slotBytesMin, slotsMax } from '../core/base/limits.ts';
+import { batchRowsMax, slotBytesMax, slotBytesMin, slotsMax, userCallMsMax } from '../core/base/limits.ts';
 import type { JobOptions } from './messages.ts';
 
 /** The part of RunOptions that decides how a job is laid out. */
@@ -12,6 +12,8 @@ export interface LayoutOptions {
   readonly mode?: 'bounded' | 'stream';
   /** Rows in a batch; tests set it low. */
   readonly batchRows?: number;
+  /** One call of a user function may take this long. */
+  readonly callTimeout?: string;
   /** Seed of the job's hash, a decimal string; kept in snapshots. */
   readonly hashSeed?: string;
 }
@@ -44,7 +46,9 @@ export function checkOptions(options: LayoutOptions): JobOptions {
   if (!Number.isInteger(batchRows) || batchRows < 1 || batchRows > batchRowsMax) {
     throw invalid(`batchRows must be a whole number from 1 to ${batchRowsMax}, not ${batchRows}`);
   }
-  return { parallelism, memoryBytes, mode: mode ?? null, batchRows, hashSeed: options.hashSeed ?? defaultHashSeed };
+  const callTimeoutMs = options.callTimeout === undefined ? userCallMsMax : durationMs(options.callTimeout);
+  if (callTimeoutMs < 100) throw invalid(`callTimeout must be at least '100 ms', not '${options.callTimeout}'`);
+  return { callTimeoutMs, parallelism, memoryBytes, mode: mode ?? null, batchRows, hashSeed: options.hashSeed ?? defaultHashSeed };
 }
 
 /** Bytes of one slot's memory: its share, a multiple of 64 KB, at most 4 GiB. */

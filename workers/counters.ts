@@ -21,8 +21,12 @@ export const Counter = {
   stateBytes: 12,
   steps: 13,
   /** Rows that a source left out because they were unreadable and `onError: 'skip'` was asked for. */ rowsSkipped: 14,
+  /** Index + 1 of the operator whose user function is running; 0: none is. */
+  userOperator: 15,
+  /** Calls of user functions. */
+  userCalls: 16,
 } as const;
-const countersPerTask = 16;
+const countersPerTask = 32;
 const bytesPerTask = countersPerTask * 8;
 
 /** Bytes of the counters of `participants` × `chains` tasks. */
@@ -60,6 +64,17 @@ export class TaskCounters {
   }
   setWatermark(timeMs: number): void {
     this.#block[Counter.watermarkMs] = timeMs;
+  }
+  /** A user function of operator `index` is about to run. */
+  enterUser(index: number): void {
+    this.#block[Counter.userOperator] = index + 1;
+  }
+  leaveUser(): void {
+    this.#block[Counter.userOperator] = 0;
+  }
+  /** One call of a user function is over. */
+  countCall(): void {
+    this.#block[Counter.userCalls]! += 1;
   }
   set(counter: (typeof Counter)[keyof typeof Counter], value: number): void {
     this.#block[counter] = value;

@@ -77,6 +77,7 @@ export class Task {
         index,
         name: operator.name,
         callSite: operator.callSite,
+        isUser: operator.node.kind === 'map',
         work,
         output: null as unknown as NodeOutput,
         routers: [],
@@ -420,12 +421,15 @@ export class Task {
 
   /** An error names the operator it came from and, where a batch was being worked on, that batch's place. */
   #guard(node: ChainNode, batch: Batch | null, action: () => Progress): Progress {
+    if (node.isUser) this.counters.enterUser(node.index);
     try {
       return action();
     } catch (error) {
       const place = batch ? positionOf(batch, 0) : {};
       const site = node.callSite ? { callSite: node.callSite } : {};
       throw withWhere(error, { operator: node.name, ...site, ...place }, 'slot/trapped');
+    } finally {
+      if (node.isUser) this.counters.leaveUser();
     }
   }
 }
@@ -434,6 +438,8 @@ interface ChainNode extends Resumable {
   readonly index: number;
   readonly name: string;
   readonly callSite: string | null;
+  /** It calls functions of the user's. */
+  readonly isUser: boolean;
   readonly work: Operator | null;
   output: NodeOutput;
   readonly routers: RouterPort[];

@@ -1,6 +1,6 @@
 // biome-ignore-all lint/suspicious/noExplicitAny: conditional types infer through rows of any type
 /** What running a job takes and answers, as types. engine/ does the work; nothing here knows how. */
-import type { Size } from '../base/duration.ts';
+import type { Duration, Size } from '../base/duration.ts';
 import type { Job } from './job.ts';
 import type { Name, Received, StreamOf } from './modes.ts';
 import type { Ends } from './stream.ts';
@@ -23,6 +23,12 @@ export interface RunOptions {
   readonly params?: Readonly<Record<string, unknown>>;
   /** `stream` runs bounded sources as if they did not end by themselves: windows close on watermarks. */
   readonly mode?: 'bounded' | 'stream';
+  /** One call of a user function may take this long, 30 seconds unless said: then its thread and the job are ended. */
+  readonly callTimeout?: Duration;
+  /** Rows in a batch at most, 4,096 unless said. Tests set it low. */
+  readonly batchRows?: number;
+  /** Seed of the hash by which keys find their slot, a decimal string. */
+  readonly hashSeed?: string;
 }
 
 export interface JobResult {

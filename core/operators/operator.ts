@@ -6,6 +6,7 @@ import type { Batch } from '../record/batch.ts';
 import type { Layout } from '../record/layout.ts';
 import type { SlotMemory } from '../record/memory.ts';
 import type { ArrowBoundary } from '../ports/arrow.ts';
+import type { BlockPool } from '../ports/blocks.ts';
 import type { Kernels } from '../ports/kernels.ts';
 import type { OperatorState } from '../ports/state.ts';
 
@@ -54,6 +55,8 @@ export const watermarkMax = Number.MAX_SAFE_INTEGER;
 /** Counters that an operator itself knows of; the runtime counts rows, bytes and time. */
 export interface OperatorCounters {
   addLate(rows: number): void;
+  /** One call of a user function is over: a watchdog ends a call that lasts too long. */
+  countCall(): void;
 }
 
 /** What an operator is made with. */
@@ -78,6 +81,10 @@ export interface OperatorContext {
   readonly outputs: readonly Layout[];
   /** Arrow at the boundary, for `mapBatch`. */
   readonly arrow: ArrowBoundary;
+  /** Room for rows that an operator keeps outside declared state (sort, top-n). Absent: the arena gives it. */
+  readonly blocks?: BlockPool;
+  /** Test mode: a row view that is kept beyond its call throws when it is read. */
+  readonly poisonRows?: boolean;
   /** The user function of that id. Errors: `job/needs-module`. */
   userFunction(id: string): UserFunction;
 }

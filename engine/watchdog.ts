@@ -1,0 +1,52 @@
+/** Finds user functions that do not come back, by the counters their tasks keep in shared memory. Asks no thread. */
+import type { PhysicalPlan } from '../core/plan/physical.ts';
+import { Counter, taskBlock } from '../workers/counters.ts';
+
+export interface Stuck {
+  readonly operator: string;
+  readonly callSite: string | null;
+  readonly slot: number;
+}
+
+interface Seen {
+  readonly calls: number;
+  readonly operator: number;
+  readonly sinceMs: number;
+}
+
+export class Watchdog {
+  readonly #plan: PhysicalPlan;
+  readonly #blocks: { readonly slot: number; readonly chain: number; readonly block: Float64Array }[];
+  readonly #limitMs: number;
+  readonly #seen = new Map<Float64Array, Seen>();
+
+  constructor(plan: PhysicalPlan, counters: SharedArrayBuffer, slots: number, limitMs: number) {
+    this.#plan = plan;
+    this.#limitMs = limitMs;
+    this.#blocks = plan.chains
+      .filter((chain) => chain.place === 'slots' && chain.operators.some((operator) => operator.node.kind === 'map'))
+      .flatMap((chain) =>
+        Array.from({ length: Math.min(chain.parallelism, slots) }, (_, slot) => ({
+          slot,
+          chain: chain.id,
+          block: taskBlock(counters, plan.chains.length, slot, chain.id),
+        })),
+      );
+  }
+
+  /** The first call that has lasted longer than the limit; call it a few times per limit. */
+  look(nowMs: number): Stuck | null {
+    for (const { slot, chain, block } of this.#blocks) {
+      const operator = block[Counter.userOperator]!;
+      const calls = block[Counter.userCalls]!;
+      const seen = this.#seen.get(block);
+      if (operator === 0 || !seen || seen.calls !== calls || seen.operator !== operator) {
+        this.#seen.set(block, { calls, operator, sinceMs: nowMs });
+      } else if (nowMs - seen.sinceMs >= this.#limitMs) {
+        const found = this.#plan.chains.find((candidate) => candidate.id === chain)!.operators[operator - 1]!;
+        return { operator: found.name, callSite: found.callSite, slot };
+      }
+    }
+    return null;
+  }
+}
