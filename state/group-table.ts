@@ -12,6 +12,8 @@ import type { Batch } from '../core/record/batch.ts';
 import type { SlotMemory } from '../core/record/memory.ts';
 import type { PagePool } from './page-pool.ts';
 import { type PageLayout, pageLayout, type Shape } from './shape.ts';
+import type { FrozenTable } from './snapshot.ts';
+import { type TextStore, textStore } from './text-store.ts';
 
 /** What the tables of a slot share. */
 export interface TableHome {
@@ -25,6 +27,8 @@ export interface TableHome {
   readonly codesMax: number;
   /** One u32. */
   readonly counter: number;
+  /** A u32 per entry of a chunk. */
+  readonly imported: number;
   takeTableBlock(): number;
   giveTableBlock(block: number): void;
 }
@@ -44,6 +48,7 @@ export class HashTable implements GroupTable {
   /** Places of the directory, when it is not in the block. */
   #directoryPlaces = 0;
   #copies = 0;
+  #textStore: TextStore | null = null;
   /** How far `drain` has come: pages before `#drainedPage` are gone, then places before `#drainedPlace`. */
   #drainedPage = 0;
   #drainedPlace = 0;
@@ -113,11 +118,43 @@ export class HashTable implements GroupTable {
   importChunk(chunk: number, groupFrom: number, groupTo: number): void {
     const count = this.#u32(chunk + at.pageCountAt);
     if (!this.#begin()) throw outOfPages(this.shape.decl.name);
+    const { imported, kernels } = this.#home;
     for (let i = 0; ; ) {
-      i = this.#home.kernels.importEntries(this.shape.block, this.#block, chunk, i, groupFrom, groupTo);
+      const from = i;
+      i = kernels.importEntries(this.shape.block, this.#block, chunk, i, groupFrom, groupTo, imported);
+      this.#importTexts(chunk, from, i);
       if (i === count) return;
       if (this.#makeRoom() < 0) throw outOfPages(this.shape.decl.name);
     }
+  }
+
+  /** Texts of imported entries move from the chunk to the table's own store. */
+  #importTexts(chunk: number, from: number, to: number): void {
+    for (const offset of this.shape.decl.texts ?? []) {
+      for (let i = from; i < to; i++) {
+        const entry = this.#u32(this.#home.imported + 4 * i);
+        if (entry === 0) continue;
+        const view = entry + this.accumulatorOffset + offset;
+        const length = this.#u32(view);
+        if (length <= 12) continue;
+        const text = chunk + this.#u32(view + 12);
+        this.#home.memory.u32[(view + 12) >>> 2] = 0;
+        this.#texts().keep(view, text, length);
+      }
+    }
+  }
+
+  keepText(target: number, view: number): void {
+    this.#texts().keep(target, this.#u32(view + 12), this.#u32(view));
+  }
+
+  reclaim(): void {
+    this.#textStore?.reclaim();
+  }
+
+  #texts(): TextStore {
+    this.#textStore ??= textStore(this.#home.memory, this.#home.pool, this.shape.decl.name);
+    return this.#textStore;
   }
 
   scan(cursor: { at: number }, entries: number, max: number): number {
@@ -162,6 +199,8 @@ export class HashTable implements GroupTable {
     const { pool } = this.#home;
     for (let i = this.#freedPage; i < this.#ids.length; i++) pool.release(this.#ids[i] as number);
     this.#ids = [];
+    this.#textStore?.dispose();
+    this.#textStore = null;
     this.#freedPage = this.#drainedPage = this.#drainedPlace = 0;
     this.#freeDirectory();
     this.#depth = 0;
@@ -175,7 +214,7 @@ export class HashTable implements GroupTable {
   }
 
   /** Freezes what is not drained: ids and addresses of its pages, and the first place that counts in the first of them. */
-  freeze(): { readonly ids: readonly number[]; readonly addresses: Uint32Array; readonly firstPlace: number } {
+  freeze(): Pick<FrozenTable, 'ids' | 'addresses' | 'firstPlace' | 'texts'> {
     const { pool } = this.#home;
     const ids = this.#ids.slice(this.#drainedPage);
     const addresses = new Uint32Array(ids.length);
@@ -185,7 +224,8 @@ export class HashTable implements GroupTable {
       addresses[i] = address;
       pool.setEntry(id, (address | at.pageFrozen) >>> 0);
     }
-    return { ids, addresses, firstPlace: this.#drainedPlace };
+    this.#textStore?.freeze();
+    return { ids, addresses, firstPlace: this.#drainedPlace, texts: this.#textStore };
   }
 
   /** Before a call: the first page. False when there is no memory for it. */
@@ -271,11 +311,11 @@ export class HashTable implements GroupTable {
     }
     const page = this.#pageOf(id);
     const count = this.#u32(page + at.pageCountAt);
-    const live = at.pageSize - this.#u32(page + at.pageHeapAt) - this.#u32(page + at.pageGarbageAt);
+    const live = at.pageSize - this.#u32(page + at.pageHeapAt);
     const layout = this.#layoutFor(count + 1, live + need);
     const end = layout.entriesAt + layout.capacity * this.shape.stride;
     const fits = layout.countMax > count && end + live + need <= at.pageSize;
-    const gains = layout.capacity < this.#u32(page + at.pageCapacityAt) || this.#u32(page + at.pageGarbageAt) >= need;
+    const gains = layout.capacity < this.#u32(page + at.pageCapacityAt);
     if (!(fits && gains)) return this.#split(id);
     this.#copyToScratch(page);
     this.#initialise(page, id, this.#u32(page + at.pageDepthAt), this.#u32(page + at.pagePrefixAt), layout);
@@ -305,7 +345,7 @@ export class HashTable implements GroupTable {
     if (depth === this.#depth && !this.#growDirectory()) return false;
     const other = pool.allocate();
     if (other === 0) return false;
-    const live = at.pageSize - this.#u32(page + at.pageHeapAt) - this.#u32(page + at.pageGarbageAt);
+    const live = at.pageSize - this.#u32(page + at.pageHeapAt);
     const count = this.#u32(page + at.pageCountAt);
     let layout = this.#layoutFor(count, live);
     // Hashes may all go one way: what was in the page must fit into either half.

@@ -27,7 +27,7 @@ export interface Shape {
   readonly accumulatorOffset: number;
   /** Of a new table's first page. */
   readonly layout: PageLayout;
-  /** Whether entries own heap bytes. */
+  /** Whether keys own heap bytes. */
   readonly strings: boolean;
   /** Which resolve kernels suit: by the one leaf's storage, or any. */
   readonly single: 'i64' | 'i32' | 'view' | null;
@@ -60,13 +60,13 @@ export function shapeOf(memory: SlotMemory, decl: GroupTableDecl, pageTable: num
       `keys and aggregates of a group take ${stride} bytes in state, at most ${entryBytesMax} are supported; group by fewer columns or compute fewer aggregates at once`,
     );
   }
-  const kept = decl.strings ?? [];
-  const views = keys.filter((leaf) => leaf.storage === 'view').length + kept.length;
+  const texts = decl.texts ?? [];
+  const views = keys.filter((leaf) => leaf.storage === 'view').length;
   // Tables without strings use the whole page for entries; the others leave each view a little and adapt page by page.
   const layout = pageLayout(stride, views === 0 ? 0 : 8 * views);
 
   const block = memory.arena.allocate(
-    at.shapeLeavesAt + at.leafBytes * keys.length + 4 * kept.length,
+    at.shapeLeavesAt + at.leafBytes * keys.length + 4 * texts.length,
     `table ${decl.name}`,
   );
   const { u32 } = memory;
@@ -81,13 +81,13 @@ export function shapeOf(memory: SlotMemory, decl: GroupTableDecl, pageTable: num
   set(at.shapeKeysAt, keys.length);
   set(at.shapeNullsAt, nulls);
   set(at.shapeAccumulatorsAt, accumulatorOffset);
-  set(at.shapeKeptAt, kept.length);
+  set(at.shapeTextsAt, texts.length);
   set(at.shapeEntryMaxAt, entryBytesMax);
   keys.forEach((leaf, i) => {
     set(at.shapeLeavesAt + at.leafBytes * i + at.leafStorageAt, storageCode[leaf.storage]);
     set(at.shapeLeavesAt + at.leafBytes * i + at.leafOffsetAt, offsets[i] as number);
   });
-  kept.forEach((offset, i) => {
+  texts.forEach((offset, i) => {
     set(at.shapeLeavesAt + at.leafBytes * keys.length + 4 * i, accumulatorOffset + offset);
   });
 

@@ -7,7 +7,7 @@ import { MillraceError } from '../core/base/errors.ts';
 import { allKeyGroups, type KeyGroupRange } from '../core/base/key-groups.ts';
 import type { Kernels } from '../core/ports/kernels.ts';
 import { pageSize, tableBytes } from '../core/ports/page-layout.ts';
-import type { GroupTable, GroupTableDecl, OperatorState, SlicedTables } from '../core/ports/state.ts';
+import type { GroupTable, GroupTableDecl, KeyedValue, OperatorState, SlicedTables } from '../core/ports/state.ts';
 import type { SlotMemory } from '../core/record/memory.ts';
 import { HashTable, type TableHome } from './group-table.ts';
 import type { PagePool } from './page-pool.ts';
@@ -64,6 +64,7 @@ export function slotState(parts: {
     codeCache: memory.arena.allocate(4 * codesMax, 'the dictionary code cache'),
     codesMax,
     counter: memory.arena.allocate(8, 'a counter'),
+    imported: memory.arena.allocate(4 * 1024, 'imported entries'),
     ...tableBlocks(memory),
   };
   return {
@@ -101,6 +102,7 @@ function operatorState(
   const tables = new Map<string, HashTable>();
   const sliced = new Map<string, Slices>();
   const values = new Map<string, unknown>();
+  const keyed = new Map<string, () => Iterable<KeyedValue<unknown>>>();
   let open: StateSnapshot | null = null;
   const mine = restored.filter((part) => part.keyGroups.from < keyGroups.to && keyGroups.from < part.keyGroups.to);
 
@@ -148,6 +150,12 @@ function operatorState(
       values.set(name, saved.length > 0 ? saved.reduce((a, b) => merge(a, b)) : initial);
       return { get: () => values.get(name) as T, set: (value: T) => void values.set(name, value) };
     },
+    keyed<T>(name: string, save: () => Iterable<KeyedValue<T>>): readonly KeyedValue<T>[] {
+      assert(!keyed.has(name), `keyed value ${name} of operator ${id} declared twice`);
+      keyed.set(name, save);
+      const saved = mine.flatMap((part) => (part.keyed[name] ?? []) as readonly KeyedValue<T>[]);
+      return saved.filter(({ keyGroup }) => keyGroup >= keyGroups.from && keyGroup < keyGroups.to);
+    },
     get freePages() {
       return home.pool.free;
     },
@@ -167,7 +175,11 @@ function operatorState(
       for (const [name, slices] of sliced) {
         for (const [slice, table] of slices.all()) frozen.push({ name, slice, shape: table.shape, ...table.freeze() });
       }
-      open = stateSnapshot(home, keyGroups, structuredClone(Object.fromEntries(values)), frozen, () => {
+      const now = {
+        values: structuredClone(Object.fromEntries(values)),
+        keyed: Object.fromEntries([...keyed].map(([name, save]) => [name, [...save()]])),
+      };
+      open = stateSnapshot(home, keyGroups, now, frozen, () => {
         open = null;
       });
       return open;

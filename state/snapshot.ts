@@ -6,14 +6,18 @@
 import type { KeyGroupRange } from '../core/base/key-groups.ts';
 import type { Kernels } from '../core/ports/kernels.ts';
 import * as at from '../core/ports/page-layout.ts';
+import type { KeyedValue } from '../core/ports/state.ts';
 import type { SlotMemory } from '../core/record/memory.ts';
 import type { PagePool } from './page-pool.ts';
 import type { Shape } from './shape.ts';
+import type { TextStore } from './text-store.ts';
 
 /** What one subtask's operator held. Structured-cloneable. */
 export interface SnapshotPart {
   readonly keyGroups: KeyGroupRange;
   readonly values: Readonly<Record<string, unknown>>;
+  /** Values that move with their key groups, by name. */
+  readonly keyed: Readonly<Record<string, readonly KeyedValue<unknown>[]>>;
   readonly tables: readonly TablePart[];
 }
 
@@ -46,12 +50,13 @@ export interface FrozenTable {
   readonly addresses: Uint32Array;
   /** Places before it, in the first page, have left the table. */
   readonly firstPlace: number;
+  readonly texts: TextStore | null;
 }
 
 export function stateSnapshot(
   home: { readonly memory: SlotMemory; readonly kernels: Kernels; readonly pool: PagePool; readonly chunk: number },
   keyGroups: KeyGroupRange,
-  values: Readonly<Record<string, unknown>>,
+  { values, keyed }: Pick<SnapshotPart, 'values' | 'keyed'>,
   frozen: readonly FrozenTable[],
   onRelease: () => void,
 ): StateSnapshot {
@@ -82,6 +87,7 @@ export function stateSnapshot(
   const end = (): void => {
     if (released) return;
     released = true;
+    for (const table of frozen) table.texts?.thaw();
     onRelease();
   };
 
@@ -113,7 +119,7 @@ export function stateSnapshot(
       if (left === 0) end();
       return left === 0;
     },
-    part: { keyGroups, values, tables },
+    part: { keyGroups, values, keyed, tables },
     release() {
       for (skipFinished(); left > 0; skipFinished()) thawNext();
       end();
@@ -123,8 +129,8 @@ export function stateSnapshot(
 
 /** What a table's entries look like: names, types and sizes. */
 export function formatOf(shape: Shape): string {
-  const { keys, accumulatorBytes, strings } = shape.decl;
-  return JSON.stringify([keys.map((leaf) => [leaf.storage, leaf.nullable]), accumulatorBytes, strings ?? []]);
+  const { keys, accumulatorBytes, texts } = shape.decl;
+  return JSON.stringify([keys.map((leaf) => [leaf.storage, leaf.nullable]), accumulatorBytes, texts ?? []]);
 }
 
 function emptyChunk(memory: SlotMemory, chunk: number): void {

@@ -12,8 +12,10 @@ export const keyGroupBits = 10;
 export const keyGroups = 1 << keyGroupBits;
 /** State pages. */
 export const pageBytes = 16 * 1024;
-/** Bytes of one entry in state: key, accumulators, and the strings of both. A page has room for four of them. */
+/** Bytes of one entry in state: key with its strings, and accumulators. A page has room for four of them. */
 export const entryBytesMax = 4032;
+/** Bytes of a text that an aggregate (MIN, MAX) keeps. */
+export const textBytesMax = 4096;
 /** Frozen pages that one resolve copies at most, so that a batch stays short while a snapshot is being read. */
 export const pageCopiesMax = 128;
 /** Rings. A frame is at most a quarter of its ring; longer records are chunked. */

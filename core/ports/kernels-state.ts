@@ -56,6 +56,14 @@ export interface StateKernels {
   readLeaf(shape: number, leaf: number, entries: number, n: number, values: number, validity: number): number;
   /** A page's entries appended to a chunk; answers the place it stopped at. */
   exportEntries(shape: number, page: number, from: number, chunk: number): number;
-  /** A chunk's entries of key groups [groupFrom, groupTo) inserted; answers where it stopped. */
-  importEntries(shape: number, table: number, chunk: number, from: number, groupFrom: number, groupTo: number): number;
+  /** A chunk's entries of key groups [groupFrom, groupTo) inserted, their addresses (or 0) at `to`; answers where it stopped. */
+  importEntries(
+    shape: number,
+    table: number,
+    chunk: number,
+    from: number,
+    groupFrom: number,
+    groupTo: number,
+    to: number,
+  ): number;
 }

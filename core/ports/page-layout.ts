@@ -11,6 +11,8 @@
 //
 // An entry: {u64 hash, never 0 when occupied}{key leaves: views, then 8-byte, 4-byte, 1-byte ones}{null bits of the key,
 // 1 = NULL}{padding}{accumulators}. A view of more than 12 bytes holds {length, prefix, 0, offset of its bytes in the page}.
+// Views in the accumulators hold the address of their text, which lies in blocks of its own (state/text-store.ts) and stays
+// where it is when entries move.
 // Place of a hash: (low 32 bits × capacity) >> 32, then linear probing, wrapping around. Nothing is ever removed singly.
 
 export const pageShift = 14;
@@ -24,8 +26,6 @@ export const pageEntriesAt = 12;
 export const pageCountMaxAt = 16;
 /** Lowest used byte of the heap. */
 export const pageHeapAt = 20;
-/** Bytes of the heap that nothing refers to any more. */
-export const pageGarbageAt = 24;
 export const pageDepthAt = 28;
 /** The `depth` first bits (after the key group's) of the hashes it holds. */
 export const pagePrefixAt = 32;
@@ -59,8 +59,8 @@ export const shapeAccumulatorsAt = 28;
 export const shapeReasonAt = 32;
 export const shapeStopAt = 36;
 export const shapeSinkAt = 40;
-/** Views in the accumulators that own heap bytes: their number; their offsets in the entry follow the leaf blocks. */
-export const shapeKeptAt = 44;
+/** Views in the accumulators whose text the table keeps: their number; their offsets in the entry follow the leaf blocks. */
+export const shapeTextsAt = 44;
 /** Heap bytes that the stopped row needs. */
 export const shapeNeedAt = 48;
 /** An entry's bytes with its strings at most. */

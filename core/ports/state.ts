@@ -15,10 +15,10 @@ export interface GroupTableDecl {
   /** Bytes of the accumulators behind each key, all zero when a key is new; a multiple of 8. */
   readonly accumulatorBytes: number;
   /**
-   * Offsets, within the accumulators, of 16-byte views whose bytes the table keeps. A zeroed view is empty; a view of
-   * more than 12 bytes points into its page by offset (core/ports/page-layout.ts). Default none.
+   * Offsets, within the accumulators, of 16-byte views whose text the table keeps (`keepText`). A zeroed view is empty.
+   * Default none.
    */
-  readonly strings?: readonly number[];
+  readonly texts?: readonly number[];
 }
 
 /** Why a resolve stopped before the end of its rows. */
@@ -72,6 +72,14 @@ export interface GroupTable {
    * is left. They are readable until the next call and are in no snapshot from now on. No `resolve` may follow.
    */
   drain(entries: number, max: number): number;
+  /**
+   * Keeps a text of more than 12 bytes for an entry: copies the bytes of the view at `view` and writes a view of the copy
+   * at `target`, one of the declaration's `texts`. The text that `target` held stays readable until `reclaim`. Errors:
+   * `record/too-large` beyond `textBytesMax`, `memory/exhausted`.
+   */
+  keepText(target: number, view: number): void;
+  /** Texts that were replaced are no longer read by anyone downstream. */
+  reclaim(): void;
   /** Pages it holds. */
   readonly pages: number;
   /** Frees every page. */
@@ -89,6 +97,12 @@ export interface SlicedTables {
   slices(): readonly number[];
 }
 
+/** A value that moves with its key group. */
+export interface KeyedValue<T> {
+  readonly keyGroup: number;
+  readonly value: T;
+}
+
 /** An operator's declared state. */
 export interface OperatorState {
   groups(decl: GroupTableDecl): GroupTable;
@@ -98,6 +112,11 @@ export interface OperatorState {
    * the values of all subtasks whose key groups come here are merged by `merge` (default: the first one's).
    */
   value<T>(name: string, initial: T, merge?: (a: T, b: T) => T): { get(): T; set(value: T): void };
+  /**
+   * State that is neither groups nor slices: rows that an operator keeps. `save` is called while a snapshot is taken and
+   * answers structured-cloneable values by key group; the answer is what was saved for the key groups that come here.
+   */
+  keyed<T>(name: string, save: () => Iterable<KeyedValue<T>>): readonly KeyedValue<T>[];
   /** Pages that can still be taken, and pages in all. */
   readonly freePages: number;
   readonly totalPages: number;

@@ -2,10 +2,10 @@
 // kernel that cannot go on (page full, frozen, absent) stops at that row, says why in the shape block, and is called again.
 import { canonicalBits } from './canonical';
 import {
-  pageShift, pageSize, pageCountAt, pageCapacityAt, pageEntriesAt, pageCountMaxAt, pageHeapAt, pageGarbageAt, pageTagsAt,
+  pageShift, pageSize, pageCountAt, pageCapacityAt, pageEntriesAt, pageCountMaxAt, pageHeapAt, pageTagsAt,
   pageDirty, pageFrozen, pageAbsent, pageFlags, tableDirectoryAt, tableShiftAt, shapePageTableAt, shapeCapacityAt, shapeStrideAt,
   shapeEntriesAt, shapeCountMaxAt, shapeKeysAt, shapeNullsAt, shapeAccumulatorsAt, shapeReasonAt, shapeStopAt, shapeSinkAt,
-  shapeKeptAt, shapeNeedAt, shapeEntryMaxAt, shapeLeavesAt, leafBytes, leafStorageAt, leafOffsetAt, leafValuesAt, leafValidityAt, leafViewsAt,
+  shapeTextsAt, shapeNeedAt, shapeEntryMaxAt, shapeLeavesAt, leafBytes, leafStorageAt, leafOffsetAt, leafValuesAt, leafValidityAt, leafViewsAt,
   storageBit, storageI32, storageI64, storageF64, storageView, stopDone, stopFull, stopHeap, stopFrozen, stopAbsent,
 } from '../../core/ports/page-layout';
 
@@ -426,7 +426,7 @@ function writeKey(shape: usize, page: usize, at: usize, row: usize): void {
 
 /**
  * Puts the entries of `source` (a copy of a page) into the fresh pages `zero` and `one` by bit `depth` of their hash
- * (counted after the key group's); with `one` 0 all go to `zero`. Heap bytes that nothing refers to stay behind.
+ * (counted after the key group's); with `one` 0 all go to `zero`.
  */
 export function distribute(shape: usize, source: usize, zero: usize, one: usize, depth: i32): void {
   const stride = <usize>load<u32>(shape, shapeStrideAt);
@@ -458,15 +458,13 @@ function moveEntry(shape: usize, source: usize, from: usize, page: usize, to: us
   moveStrings(shape, source, from, page, to);
 }
 
-/** The long strings of an entry that was copied from `source` go to the heap of its new page. */
+/** The long strings of the key of an entry that was copied from `source` go to the heap of its new page. */
 function moveStrings(shape: usize, source: usize, from: usize, page: usize, to: usize): void {
   const keys = <usize>load<u32>(shape, shapeKeysAt);
   let leaf = shape + shapeLeavesAt;
   for (let i: usize = 0; i < keys; i++, leaf += leafBytes) {
     if (load<u32>(leaf, leafStorageAt) == storageView) moveString(source, from, page, to, <usize>load<u32>(leaf, leafOffsetAt));
   }
-  const kept = <usize>load<u32>(shape, shapeKeptAt);
-  for (let i: usize = 0; i < kept; i++) moveString(source, from, page, to, <usize>load<u32>(leaf + (i << 2)));
 }
 
 // @ts-ignore: decorator
@@ -480,7 +478,7 @@ function moveString(source: usize, from: usize, page: usize, to: usize, offset: 
   store<u32>(to + offset, <u32>heap, 12);
 }
 
-/** Heap bytes that the strings of an entry take. */
+/** Heap bytes that the strings of an entry's key take. */
 function stringBytes(shape: usize, at: usize): usize {
   const keys = <usize>load<u32>(shape, shapeKeysAt);
   let leaf = shape + shapeLeavesAt;
@@ -490,12 +488,34 @@ function stringBytes(shape: usize, at: usize): usize {
     const length = <usize>load<u32>(at + <usize>load<u32>(leaf, leafOffsetAt));
     if (length > 12) bytes += length;
   }
-  const kept = <usize>load<u32>(shape, shapeKeptAt);
-  for (let i: usize = 0; i < kept; i++) {
-    const length = <usize>load<u32>(at + <usize>load<u32>(leaf + (i << 2)));
+  return bytes;
+}
+
+/** Bytes of the texts that an entry's accumulators refer to. */
+function textBytes(shape: usize, at: usize): usize {
+  const texts = <usize>load<u32>(shape, shapeTextsAt);
+  const offsets = shape + shapeLeavesAt + <usize>load<u32>(shape, shapeKeysAt) * leafBytes;
+  let bytes: usize = 0;
+  for (let i: usize = 0; i < texts; i++) {
+    const length = <usize>load<u32>(at + <usize>load<u32>(offsets + (i << 2)));
     if (length > 12) bytes += length;
   }
   return bytes;
+}
+
+/** Texts of an exported entry go to the chunk's heap. */
+function exportTexts(shape: usize, chunk: usize, to: usize): void {
+  const texts = <usize>load<u32>(shape, shapeTextsAt);
+  const offsets = shape + shapeLeavesAt + <usize>load<u32>(shape, shapeKeysAt) * leafBytes;
+  for (let i: usize = 0; i < texts; i++) {
+    const view = to + <usize>load<u32>(offsets + (i << 2));
+    const length = <usize>load<u32>(view);
+    if (length <= 12) continue;
+    const heap = <usize>load<u32>(chunk, pageHeapAt) - length;
+    memory.copy(chunk + heap, <usize>load<u32>(view, 12), length);
+    store<u32>(chunk, <u32>heap, pageHeapAt);
+    store<u32>(view, <u32>heap, 12);
+  }
 }
 
 /** Addresses of the occupied entries of a page from place `from` on, at most `max`; answers the place to go on at. */
@@ -538,16 +558,10 @@ export function absorbEntries(shape: usize, table: usize, sources: usize, from: 
           store<u32>(shape, stopFull, shapeReasonAt);
           return stopFullAt(shape, page, k);
         }
-        const kept = load<u32>(shape, shapeKeptAt);
-        store<u32>(shape, 0, shapeKeptAt);
-        const room = heapHas(shape, page, stringBytes(shape, source));
-        if (room) {
-          occupy(page, at, hash, stride);
-          memory.copy(at + 8, source + 8, <usize>load<u32>(shape, shapeAccumulatorsAt) - 8);
-          moveStrings(shape, source & pageMask, source, page, at);
-        }
-        store<u32>(shape, kept, shapeKeptAt);
-        if (!room) return stopFullAt(shape, page, k);
+        if (!heapHas(shape, page, stringBytes(shape, source))) return stopFullAt(shape, page, k);
+        occupy(page, at, hash, stride);
+        memory.copy(at + 8, source + 8, <usize>load<u32>(shape, shapeAccumulatorsAt) - 8);
+        moveStrings(shape, source & pageMask, source, page, at);
         break;
       }
       at += stride;
@@ -654,10 +668,11 @@ export function exportEntries(shape: usize, page: usize, from: i32, chunk: usize
     const at = first + i * stride;
     if (load<u64>(at) == 0) continue;
     const end = <usize>pageTagsAt + (count + 1) * stride;
-    if (end + stringBytes(shape, at) > <usize>load<u32>(chunk, pageHeapAt)) break;
+    if (end + stringBytes(shape, at) + textBytes(shape, at) > <usize>load<u32>(chunk, pageHeapAt)) break;
     const to = chunk + end - stride;
     memory.copy(to, at, stride);
     moveStrings(shape, page, at, chunk, to);
+    exportTexts(shape, chunk, to);
     count++;
   }
   store<u32>(chunk, <u32>count, pageCountAt);
@@ -666,15 +681,17 @@ export function exportEntries(shape: usize, page: usize, from: i32, chunk: usize
 
 /**
  * Inserts the entries of a chunk, from its `from`-th on, whose key group is in [groupFrom, groupTo). Keys are not there
- * yet. Answers where it stopped; fewer than the chunk's count: see the reason.
+ * yet. Writes the address of entry i to `to` + 4i, or 0; its texts still refer to the chunk. Answers where it stopped; fewer
+ * than the chunk's count: see the reason.
  */
-export function importEntries(shape: usize, table: usize, chunk: usize, from: i32, groupFrom: u32, groupTo: u32): i32 {
+export function importEntries(shape: usize, table: usize, chunk: usize, from: i32, groupFrom: u32, groupTo: u32, to: usize): i32 {
   const stride = <usize>load<u32>(shape, shapeStrideAt);
   const count = <usize>load<u32>(chunk, pageCountAt);
   for (let i = <usize>from; i < count; i++) {
     const at = chunk + <usize>pageTagsAt + i * stride;
     const hash = load<u64>(at);
     const group = <u32>(hash >> 54);
+    store<u32>(to + (i << 2), 0);
     if (group < groupFrom || group >= groupTo) continue;
     const entry = load<u32>(pageEntry(shape, table, hash));
     if ((entry & (pageDirty | pageFrozen | pageAbsent)) != pageDirty) return stopAtPage(shape, table, hash, i);
@@ -684,7 +701,9 @@ export function importEntries(shape: usize, table: usize, chunk: usize, from: i3
       return stopFullAt(shape, page, i);
     }
     if (!heapHas(shape, page, stringBytes(shape, at))) return stopFullAt(shape, page, i);
-    moveEntry(shape, chunk, at, page, freePlace(page, hash, stride), stride);
+    const place = freePlace(page, hash, stride);
+    moveEntry(shape, chunk, at, page, place, stride);
+    store<u32>(to + (i << 2), <u32>place);
   }
   store<u32>(shape, stopDone, shapeReasonAt);
   return <i32>count;

@@ -1,0 +1,98 @@
+/**
+ * Texts that accumulators refer to by address (MIN and MAX of VARCHAR): blocks of a power of two bytes, carved out of
+ * places of the pool. A text never moves while anything refers to it, so entries may. One store per table: dropping the
+ * table gives all its places back.
+ */
+import { MillraceError } from '../core/base/errors.ts';
+import { textBytesMax } from '../core/base/limits.ts';
+import { pageSize } from '../core/ports/page-layout.ts';
+import type { SlotMemory } from '../core/record/memory.ts';
+import type { PagePool } from './page-pool.ts';
+
+export interface TextStore {
+  /** Copies `length` > 12 bytes at `text` and writes a view of the copy at `target`; what `target` held is replaced. */
+  keep(target: number, text: number, length: number): void;
+  /** Texts that were replaced may be used again, unless a snapshot may still read them. */
+  reclaim(): void;
+  /** A snapshot reads the texts until `thaw`. */
+  freeze(): void;
+  thaw(): void;
+  /** Gives back everything, at the latest when a snapshot lets it. */
+  dispose(): void;
+}
+
+const smallest = 16;
+const classOf = (length: number): number => Math.max(0, 32 - Math.clz32(length - 1) - 4);
+
+export function textStore(memory: SlotMemory, pool: PagePool, table: string): TextStore {
+  const { u8, u32 } = memory;
+  const places: number[] = [];
+  /** Addresses of free blocks by size class. */
+  const free: number[][] = [];
+  /** Replaced texts: address, class. */
+  const replaced: number[] = [];
+  let frozen = false;
+  let disposed = false;
+
+  const carve = (size: number): number[] => {
+    const place = pool.takePlace();
+    if (place === 0) {
+      throw new MillraceError(
+        'memory/exhausted',
+        `no page is left for the texts of table '${table}'; raise 'memory', or lower what the state must hold`,
+      );
+    }
+    places.push(place);
+    const blocks: number[] = [];
+    for (let at = place + pageSize - size; at >= place; at -= size) blocks.push(at);
+    return blocks;
+  };
+  const giveAll = (): void => {
+    for (const place of places) pool.givePlace(place);
+    places.length = 0;
+  };
+
+  return {
+    keep(target, text, length) {
+      if (length > textBytesMax) {
+        throw new MillraceError(
+          'record/too-large',
+          `MIN or MAX would keep a text of ${length} bytes, at most ${textBytesMax} are kept; aggregate a SUBSTRING of it`,
+        );
+      }
+      const word = target >>> 2;
+      const oldLength = u32[word] as number;
+      if (oldLength > 12 && u32[word + 3] !== 0) replaced.push(u32[word + 3] as number, classOf(oldLength));
+      const index = classOf(length);
+      let blocks = free[index];
+      if (blocks === undefined || blocks.length === 0) {
+        blocks = carve(smallest << index);
+        free[index] = blocks;
+      }
+      const to = blocks.pop() as number;
+      u8.copyWithin(to, text, text + length);
+      u32[word] = length;
+      u32[word + 1] = u32[to >>> 2] as number;
+      u32[word + 2] = 0;
+      u32[word + 3] = to;
+    },
+    reclaim() {
+      if (frozen) return;
+      while (replaced.length > 0) {
+        const index = replaced.pop() as number;
+        (free[index] as number[]).push(replaced.pop() as number);
+      }
+    },
+    freeze() {
+      frozen = true;
+    },
+    thaw() {
+      frozen = false;
+      if (disposed) giveAll();
+    },
+    dispose() {
+      disposed = true;
+      if (!frozen) giveAll();
+    },
+  };
+}
