@@ -10,6 +10,7 @@ export const sourceConnectors: Readonly<Record<string, () => Promise<SourceConne
   iterable: async () => (await import('./rows/iterable.ts')).iterableSource,
   channel: async () => (await import('./rows/channel.ts')).channelSource,
   generator: async () => (await import('./generator/generator.ts')).generatorSource,
+  parquet: async () => (await import('./parquet/source.ts')).parquetSource,
 };
 
 export const sinkConnectors: Readonly<Record<string, () => Promise<SinkConnector>>> = {
