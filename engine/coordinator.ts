@@ -232,7 +232,13 @@ export class Coordinator {
       const error = new MillraceError(
         'function/endless',
         `a function of operator '${stuck.operator}' has not come back for ${callTimeoutMs} ms; its thread was ended. Make it finish, or raise 'callTimeout'`,
-        { where: { operator: stuck.operator, slot: stuck.slot, ...(stuck.callSite ? { callSite: stuck.callSite } : {}) } },
+        {
+          where: {
+            operator: stuck.operator,
+            slot: stuck.slot,
+            ...(stuck.callSite ? { callSite: stuck.callSite } : {}),
+          },
+        },
       );
       this.#event(job, { kind: 'failed', participant: stuck.slot, error: serialiseError(error) });
     }, callTimeoutMs / 4).unref();

@@ -24,6 +24,7 @@ import { type JobNumbers, readNumbers } from './numbers.ts';
 import { slotBytes } from './options.ts';
 import { Participant } from './participant.ts';
 import { prepare } from './prepare.ts';
+import { settleResources } from './resources.ts';
 import type { Snapshot, Submission } from './running-job.ts';
 
 export interface LocalOptions {
@@ -105,8 +106,9 @@ class LocalJob {
   }
 
   async #deploy(): Promise<() => JobNumbers> {
-    const { plan, options, shared, own, functions, restore } = this.#submission;
-    const prepared = await prepare(plan, options, new Map([...shared, ...own]));
+    const { options, functions, restore } = this.#submission;
+    const { plan, shared, own } = await settleResources(this.#submission.plan, this.#submission.resources);
+    const prepared = await prepare(plan, options, shared);
     const { physical } = prepared.planned;
     const { parallelism } = options;
     const bytes = Math.min(slotBytes(options), localSlotBytes);
@@ -143,7 +145,7 @@ class LocalJob {
           resources: shared,
           restore: restore?.parts ?? null,
         },
-        { clock: this.#clock, functions, resource: (id) => own.get(id) ?? shared.get(id) },
+        { clock: this.#clock, functions, resource: (id) => shared.get(id) ?? own.get(id) },
         (message) => this.#outbox.push({ participant: p, message }),
       );
       this.#participants.push(participant);

@@ -48,7 +48,14 @@ export function checkOptions(options: LayoutOptions): JobOptions {
   }
   const callTimeoutMs = options.callTimeout === undefined ? userCallMsMax : durationMs(options.callTimeout);
   if (callTimeoutMs < 100) throw invalid(`callTimeout must be at least '100 ms', not '${options.callTimeout}'`);
-  return { callTimeoutMs, parallelism, memoryBytes, mode: mode ?? null, batchRows, hashSeed: options.hashSeed ?? defaultHashSeed };
+  return {
+    callTimeoutMs,
+    parallelism,
+    memoryBytes,
+    mode: mode ?? null,
+    batchRows,
+    hashSeed: options.hashSeed ?? defaultHashSeed,
+  };
 }
 
 /** Bytes of one slot's memory: its share, a multiple of 64 KB, at most 4 GiB. */

@@ -1,44 +1,30 @@
 /**
- * Values of a job that are no JSON, settled before it starts: which may be cloned into slots (Arrow tables, as
- * descriptors over shared buffers) and which stay on the caller's thread. The plan's source specs are told what can only
- * be seen here: the schema of rows.
+ * Values of a job that are no JSON, made ready before it starts: which may be cloned into slots (Arrow tables, as
+ * descriptors over shared buffers) and which stay on the caller's thread. Specs are told what can only be seen here.
  */
-import { inferFields } from '../connectors/rows/fields.ts';
+import { prepareResource } from '../connectors/registry.ts';
 import type { Plan, PlanNode } from '../core/plan/nodes.ts';
-import type { Json } from '../core/ports/connector.ts';
-import type { Fields } from '../core/record/types.ts';
 
 export interface Settled {
-  readonly settled: Plan;
+  readonly plan: Plan;
+  /** Goes to the coordinator and the slots. */
   readonly shared: ReadonlyMap<string, unknown>;
+  /** Stays on this thread. */
   readonly own: ReadonlyMap<string, unknown>;
 }
 
-export function settleResources(plan: Plan, resources: ReadonlyMap<string, unknown>): Settled {
+/** Errors: `schema/mismatch`, `source/unsupported` for values that are no rows or no Arrow. */
+export async function settleResources(plan: Plan, resources: ReadonlyMap<string, unknown>): Promise<Settled> {
   const shared = new Map<string, unknown>();
-  const own = new Map<string, unknown>(resources);
-  const nodes = plan.nodes.map((node): PlanNode => {
-    if (node.kind !== 'source') return node;
-    const id = node.connector.options.resource;
-    if (typeof id !== 'string') return node;
-    const value = resources.get(id);
-    if (node.connector.kind === 'arrow') {
-      shared.set(id, prepareTable(value));
-      own.delete(id);
-      return node;
-    }
-    const rows = Array.isArray(value) ? value : null;
-    const fields: Fields | null = node.schema ?? (rows ? inferFields(rows) : null);
-    const options = {
-      ...node.connector.options,
-      schema: fields as unknown as Json,
-      ...(rows ? { rows: rows.length } : {}),
-    };
-    return { ...node, connector: { ...node.connector, options } };
-  });
-  return { settled: { ...plan, nodes }, shared, own };
-}
-
-function prepareTable(table: unknown): unknown {
-  return table;
+  const nodes = await Promise.all(
+    plan.nodes.map(async (node): Promise<PlanNode> => {
+      if (node.kind !== 'source' && node.kind !== 'sink') return node;
+      const id = node.connector.options.resource;
+      if (typeof id !== 'string' || !resources.has(id)) return node;
+      const prepared = await prepareResource(node.connector, resources.get(id));
+      if (prepared.shared !== undefined) shared.set(id, prepared.shared);
+      return { ...node, connector: prepared.spec };
+    }),
+  );
+  return { plan: { ...plan, nodes }, shared, own: resources };
 }

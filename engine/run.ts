@@ -37,11 +37,8 @@ export async function collect<R>(stream: StreamOf<R, 'bounded'>, options: RunOpt
 /** The plan as text: logical, rewritten, chains, edges, traits, what is compiled. Reads metadata of sources, starts no job. */
 export async function explain(what: Job<Ends> | Ends, options: RunOptions = {}): Promise<string> {
   const submission = submit(what, options, null);
-  const answer = await coordinator().explain({
-    plan: submission.plan,
-    options: submission.options,
-    resources: submission.shared,
-  });
+  const { plan, shared } = await settleResources(submission.plan, submission.resources);
+  const answer = await coordinator().explain({ plan, options: submission.options, resources: shared });
   if (answer.error) throw reviveError(answer.error);
   return answer.text ?? '';
 }
@@ -55,24 +52,22 @@ export function submit(what: Job<Ends> | Ends, options: RunOptions, restore: Sna
   const checked = checkOptions(options);
   const built = buildPlan(what, options.params ?? {});
   const { plan, ends } = openEnds(built.plan);
-  const { settled, shared, own } = settleResources(plan, built.resources);
-  const queues = new Map(ends.map((name) => [endId(name), endQueue()] as const));
+  const queues = new Map(ends.map((name) => [name, endQueue()] as const));
+  const receivers = [...queues].map(([name, queue]): [string, unknown] => [endId(name), queue]);
   return {
-    plan: settled,
+    plan,
     options: checked,
     module: moduleOf(built, options),
     functions: new Map(
       [...built.functions].map(([id, entry]): [string, UserFunction] => [id, entry.call as UserFunction]),
     ),
-    shared,
-    own: new Map<string, unknown>([...own, ...queues]),
-    ends: new Map([...queues].map(([id, queue]) => [id.slice(endPrefix.length), queue])),
+    resources: new Map<string, unknown>([...built.resources, ...receivers]),
+    ends: queues,
     restore,
   };
 }
 
-const endPrefix = 'end:';
-const endId = (name: string): string => endPrefix + name;
+const endId = (name: string): string => `end:${name}`;
 
 /** Ends without a sink go to the handle: their queue is named in the plan. */
 function openEnds(plan: Plan): { plan: Plan; ends: string[] } {

@@ -25,6 +25,7 @@ import type {
 } from './messages.ts';
 import { type JobNumbers, readNumbers } from './numbers.ts';
 import type { Participant } from './participant.ts';
+import { type Settled, settleResources } from './resources.ts';
 
 /** All that a job consists of when it is started. */
 export interface Submission {
@@ -32,10 +33,8 @@ export interface Submission {
   readonly options: JobOptions;
   readonly module: JobModule | null;
   readonly functions: ReadonlyMap<string, UserFunction>;
-  /** Values that are no JSON and may be cloned into slots. */
-  readonly shared: ReadonlyMap<string, unknown>;
-  /** Values that stay on this thread. */
-  readonly own: ReadonlyMap<string, unknown>;
+  /** Values that are no JSON, by id. */
+  readonly resources: ReadonlyMap<string, unknown>;
   /** Queues of the ends without a sink, by output name. */
   readonly ends: ReadonlyMap<string, BoundedQueue<unknown>>;
   readonly restore: Snapshot | null;
@@ -67,6 +66,9 @@ export class RunningJob {
   readonly #cpuAtStartMs = threadCpuMs();
   readonly #done: Promise<JobResult>;
   #settle!: { resolve: (result: JobResult) => void; reject: (error: unknown) => void };
+  #settled: Settled | null = null;
+  #submitted = false;
+  #cancelled = false;
   #running: Running | null = null;
   #participant: Promise<Participant> | null = null;
   #ended = false;
@@ -83,15 +85,21 @@ export class RunningJob {
     // A result nobody asks for must not end the process; whoever asks gets the error.
     this.#done.catch(() => {});
     this.#connection.listen(this.jobId, (message) => this.#heard(message), this.#lost);
-    this.#connection.send({
-      kind: 'submit',
-      jobId: this.jobId,
-      plan: submission.plan,
-      options: submission.options,
-      module: submission.module,
-      resources: submission.shared,
-      restore: submission.restore,
-    });
+    void this.#submit();
+  }
+
+  async #submit(): Promise<void> {
+    const { plan, options, module, resources, restore } = this.#submission;
+    try {
+      this.#settled = await settleResources(plan, resources);
+      if (this.#cancelled) throw cancelled();
+      const { jobId } = this;
+      const { plan: settled, shared } = this.#settled;
+      this.#submitted = true;
+      this.#connection.send({ kind: 'submit', jobId, plan: settled, options, module, resources: shared, restore });
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   result(): Promise<JobResult> {
@@ -125,10 +133,12 @@ export class RunningJob {
   }
 
   cancel(): void {
+    this.#cancelled = true;
     this.#say({ kind: 'cancel', jobId: this.jobId });
   }
 
   stop(drain: boolean): void {
+    if (!this.#submitted) this.#cancelled = true;
     this.#say({ kind: 'stop', jobId: this.jobId, drain });
   }
 
@@ -142,7 +152,7 @@ export class RunningJob {
   }
 
   #say(message: ToCoordinator): void {
-    if (!this.#ended) this.#connection.send(message);
+    if (this.#submitted && !this.#ended) this.#connection.send(message);
   }
 
   #heard(message: FromCoordinator): void {
@@ -181,10 +191,11 @@ export class RunningJob {
 
   async #join(deployment: Deployment): Promise<Participant> {
     const { Participant } = await import('./participant.ts');
-    const { own, shared, functions } = this.#submission;
+    const { functions } = this.#submission;
+    const { own, shared } = this.#settled!;
     const participant = new Participant(
       deployment,
-      { clock: systemClock, functions, resource: (id) => own.get(id) ?? shared.get(id) },
+      { clock: systemClock, functions, resource: (id) => shared.get(id) ?? own.get(id) },
       (answer) => this.#say({ kind: 'participant', jobId: this.jobId, message: answer }),
     );
     await participant.deploy();
@@ -200,7 +211,7 @@ export class RunningJob {
     }
     this.#end(null);
     if (outcome.kind === 'cancelled') {
-      this.#settle.reject(new MillraceError('job/cancelled', 'the job was cancelled'));
+      this.#settle.reject(cancelled());
       return;
     }
     this.#settle.resolve({
@@ -230,6 +241,8 @@ export class RunningJob {
     }
   }
 }
+
+const cancelled = (): MillraceError => new MillraceError('job/cancelled', 'the job was cancelled');
 
 /** Rows a program may be behind its job by. */
 export const handleRowsMax = 4096;
