@@ -44,7 +44,7 @@ export function column(path: readonly string[], parent: Made | null = null, note
       return column([...path, key], made);
     },
     apply: (_target, _self, args) => {
-      if (!method || !parent) throw new MillraceError('plan/type', `'${path.join('.')}' is a column, not a function`);
+      if (!method || !parent) throw noMethod(path);
       unnote(made);
       return method(parent, args);
     },
@@ -83,6 +83,13 @@ export function rowColumns(names: readonly string[] | null): unknown {
     defineProperty: () => false,
     deleteProperty: () => false,
   });
+}
+
+function noMethod(path: readonly string[]): MillraceError {
+  const of = path.slice(0, -1).join('.');
+  const what =
+    of === '' ? `\`${path[0]}\` is a column, not a function` : `\`${of}\` has no method \`${path[path.length - 1]}\``;
+  return new MillraceError('plan/type', `${what}; functions such as upper(column) are in millrace/functions`);
 }
 
 function noPrimitive(made: Made): never {

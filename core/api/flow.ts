@@ -298,25 +298,22 @@ class Flow {
 
   /** The named expressions that a callback answers. */
   #columns(callback: Callback, method: string): readonly NamedTree[] {
-    const entries = underNotes(
-      () => {
-        const answer = callback(this.#row());
-        if (typeof answer !== 'object' || answer === null || madeOf(answer)) {
-          throw new MillraceError(
-            'plan/type',
-            `${method} takes named columns, as in ({ total: … }), not ${shown(answer)}`,
-          );
-        }
-        return Object.entries(answer);
-      },
-      (columns) => columns.map(([, value]) => value),
-      method,
-    );
-    if (entries.length === 0) throw new MillraceError('plan/type', `${method} takes one column at least`);
-    return entries.map(([name, value]) => {
-      checkColumnName(name);
-      return { name, expr: treeOf(value, `column '${name}'`) };
-    });
+    const named = (): (NamedTree & { value: unknown })[] => {
+      const answer = callback(this.#row());
+      if (typeof answer !== 'object' || answer === null || answer instanceof Promise || madeOf(answer)) {
+        throw new MillraceError(
+          'plan/type',
+          `${method} takes named columns, as in ({ total: … }), not ${shown(answer)}`,
+        );
+      }
+      return Object.entries(answer).map(([name, value]) => {
+        checkColumnName(name);
+        return { name, value, expr: treeOf(value, `column '${name}'`) };
+      });
+    };
+    const columns = underNotes(named, (made) => made.map(({ value }) => value), method);
+    if (columns.length === 0) throw new MillraceError('plan/type', `${method} takes one column at least`);
+    return columns.map(({ name, expr }) => ({ name, expr }));
   }
 }
 

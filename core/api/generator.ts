@@ -11,7 +11,7 @@
 import { type Duration, durationMs } from '../base/duration.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { Json } from '../ports/connector.ts';
-import { literalOf } from './literal.ts';
+import { type DataType, ticksPerMs, typeName } from '../record/types.ts';
 import type { value } from './marks.ts';
 import type { Source } from './place.ts';
 import { dataTypeOf, type Fields, type Schema, schema, type Type, t } from './schema.ts';
@@ -125,8 +125,9 @@ const generators: ColumnGenerators = Object.freeze({
   },
   due: (precision = 3) => generated<Date>(t.timestamp(precision), { kind: 'due', precision }),
   constant: <T>(type: Type<T>, of: T) => {
-    const { value } = literalOf(of, 'a constant column');
-    return generated<T>(type, { kind: 'constant', type: dataTypeOf(type) as unknown as Json, value });
+    const dataType = dataTypeOf(type);
+    const value = constantOf(dataType, of);
+    return generated<T>(type, { kind: 'constant', type: dataType as unknown as Json, value });
   },
 });
 
@@ -135,6 +136,25 @@ function generated<T>(type: Type<any>, spec: Column[typeof behind]['spec']): Gen
     [behind]: Object.freeze({ type, spec }),
     nullable: (probability: number) => generated(type.nullable(), { ...spec, nulls: share(probability) }),
   }) as unknown as Generated<T>;
+}
+
+/** A value as JSON in its type's own units: DATE in days, TIMESTAMP in ticks of its precision. */
+function constantOf(type: DataType, of: unknown): boolean | number | string {
+  switch (type.kind) {
+    case 'DATE':
+      return Math.floor(new Date(of as Date).getTime() / 86_400_000);
+    case 'TIMESTAMP':
+      return String(BigInt(new Date(of as Date).getTime()) * BigInt(ticksPerMs(type.precision)));
+    case 'BIGINT':
+      return whole(of as number | bigint);
+    case 'BOOLEAN':
+    case 'INT':
+    case 'DOUBLE':
+    case 'VARCHAR':
+      return of as boolean | number | string;
+    default:
+      return invalid(`a constant cannot be ${typeName(type)} yet`);
+  }
 }
 
 function range(min: number | bigint, max: number | bigint): { min: number | string; max: number | string } {
@@ -147,7 +167,9 @@ function whole(given: number | bigint): number | string {
   if (typeof given === 'bigint') return Number.isSafeInteger(Number(given)) ? Number(given) : String(given);
   return Number.isSafeInteger(given)
     ? given
-    : invalid(`${given} is no exact whole number; write it as a bigint, ${Math.trunc(given)}n`);
+    : invalid(
+        `${given} is no exact whole number; write it as a bigint, ${Number.isFinite(given) ? BigInt(Math.trunc(given)) : 5}n`,
+      );
 }
 
 function share(probability: number): number {
