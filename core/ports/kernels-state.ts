@@ -66,4 +66,27 @@ export interface StateKernels {
     groupTo: number,
     to: number,
   ): number;
+  /**
+   * Groups n ≤ 4096 rows by slice floor((times[row] − offset) / length). `work`: `sliceWorkBytes`; bin b at `work` + 16b is
+   * {i64 slice, u32 first position in `list`, u32 rows}, in order of first appearance. Answers the number of bins.
+   */
+  partitionSlices(
+    times: number,
+    rows: number,
+    n: number,
+    offset: bigint,
+    length: bigint,
+    work: number,
+    list: number,
+  ): number;
+  /** Slice end of each row, as an i64 column (written at the row's own number). */
+  sliceEnds(times: number, rows: number, n: number, offset: bigint, length: bigint, out: number): void;
+  /**
+   * Entries whose u32 at offset `at` is not `round` yet (it is set): each once to `out`, what stood there to `before`.
+   * Both have room for n + 1 numbers. Answers how many.
+   */
+  distinctEntries(entries: number, n: number, at: number, round: number, out: number, before: number): number;
 }
+
+/** Bytes of `partitionSlices`' work block. */
+export const sliceWorkBytes = 4096 * 16 + 8192 * 4 + 4096 * 4;

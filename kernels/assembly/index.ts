@@ -9,3 +9,4 @@ export * from './string';
 export * from './calendar';
 export * from './exchange';
 export * from './sort';
+export * from './window';

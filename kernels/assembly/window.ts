@@ -1,0 +1,107 @@
+// Rows apart by time slice, and entries apart by whether they were met before in a batch.
+
+const binBytes: usize = 16;
+const mapSlots: usize = 8192;
+
+/**
+ * Groups rows by time slice. The slice of row r is floor((times[r] − offset) / length), exact. `work` is a block of
+ * 4096 × 16 bytes for bins, then 8192 × 4 for a map, then 4096 × 4 for the bin of each row.
+ * Bin b, in order of first appearance, stands at `work` + 16b: {i64 slice, u32 first position in `list`, u32 rows}; `list`
+ * gets the row numbers, in order within a bin. Answers the number of bins. n is at most 4096.
+ */
+export function partitionSlices(times: usize, rows: usize, n: i32, offset: i64, length: i64, work: usize, list: usize): i32 {
+  if (n == 0) return 0;
+  const map = work + 4096 * binBytes;
+  const binOf = map + mapSlots * 4;
+  const inverse = 1.0 / <f64>length;
+  let bins: usize = 0;
+  let last: usize = 0;
+  let lastFrom: i64 = 0;
+  let lastTo: i64 = 0;
+  memory.fill(map, 0, mapSlots * 4);
+  for (let k: usize = 0; k < <usize>n; k++) {
+    const row = rows ? <usize>load<u32>(rows + (k << 2)) : k;
+    const time = load<i64>(times + (row << 3)) - offset;
+    if (time < lastFrom || time >= lastTo) {
+      const slice = floorDivide(time, length, inverse);
+      let slot = <usize>((<u64>slice * 0x9e3779b97f4a7c15) >> 51);
+      for (;;) {
+        const at = load<u32>(map + (slot << 2));
+        if (at == 0) {
+          last = bins++;
+          store<u32>(map + (slot << 2), <u32>bins);
+          store<i64>(work + last * binBytes, slice);
+          store<u32>(work + last * binBytes, 0, 12);
+          break;
+        }
+        last = <usize>at - 1;
+        if (load<i64>(work + last * binBytes) == slice) break;
+        slot = (slot + 1) & (mapSlots - 1);
+      }
+      lastFrom = slice * length;
+      lastTo = lastFrom + length;
+    }
+    const bin = work + last * binBytes;
+    store<u32>(bin, load<u32>(bin, 12) + 1, 12);
+    store<u32>(binOf + (k << 2), <u32>last);
+  }
+  let position: u32 = 0;
+  for (let b: usize = 0; b < bins; b++) {
+    store<u32>(work + b * binBytes, position, 8);
+    position += load<u32>(work + b * binBytes, 12);
+  }
+  for (let k: usize = 0; k < <usize>n; k++) {
+    const bin = work + <usize>load<u32>(binOf + (k << 2)) * binBytes;
+    const at = load<u32>(bin, 8);
+    store<u32>(list + (<usize>at << 2), rows ? load<u32>(rows + (k << 2)) : <u32>k);
+    store<u32>(bin, at + 1, 8);
+  }
+  // The positions have moved on to each bin's end.
+  for (let b: usize = 0; b < bins; b++) {
+    const bin = work + b * binBytes;
+    store<u32>(bin, load<u32>(bin, 8) - load<u32>(bin, 12), 8);
+  }
+  return <i32>bins;
+}
+
+/** The slice end of each row: a BIGINT column for partial results, written at the row's own number. */
+export function sliceEnds(times: usize, rows: usize, n: i32, offset: i64, length: i64, out: usize): void {
+  const inverse = 1.0 / <f64>length;
+  for (let k: usize = 0; k < <usize>n; k++) {
+    const row = rows ? <usize>load<u32>(rows + (k << 2)) : k;
+    const slice = floorDivide(load<i64>(times + (row << 3)) - offset, length, inverse);
+    store<i64>(out + (row << 3), (slice + 1) * length + offset);
+  }
+}
+
+/** Exact for every i64: the estimate in f64 is off by at most one where it is used. */
+// @ts-ignore: decorator
+@inline
+function floorDivide(a: i64, b: i64, inverse: f64): i64 {
+  if (a > -4503599627370496 && a < 4503599627370496) {
+    let q = <i64>floor(<f64>a * inverse);
+    const r = a - q * b;
+    if (r < 0) q--;
+    else if (r >= b) q++;
+    return q;
+  }
+  const q = a / b;
+  return q * b > a ? q - 1 : q;
+}
+
+/**
+ * The entries of this batch that `round` has not met: those whose u32 at `at` differs from `round`; it is set. Each once,
+ * in order of first appearance, to `out`; what stood there before to `before` (u32 each). Answers how many.
+ */
+export function distinctEntries(entries: usize, n: i32, at: usize, round: u32, out: usize, before: usize): i32 {
+  let found: usize = 0;
+  for (let k: usize = 0; k < <usize>n; k++) {
+    const entry = load<u32>(entries + (k << 2));
+    const mark = load<u32>(<usize>entry + at);
+    store<u32>(out + (found << 2), entry);
+    store<u32>(before + (found << 2), mark);
+    store<u32>(<usize>entry + at, round);
+    found += <usize>(mark != round);
+  }
+  return <i32>found;
+}
