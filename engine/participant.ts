@@ -3,8 +3,8 @@
  * readers, writers, gates and routers from a deployment, runs them by the loop, and answers the coordinator. After a
  * failure nothing in its memory is trusted: it stops, says why, and acknowledges the cancel that follows.
  */
-import { arrowBoundary } from '../connectors/arrow/boundary.ts';
 import { sinkConnector, sourceConnector } from '../connectors/registry.ts';
+import { assert } from '../core/base/assert.ts';
 import type { Clock } from '../core/base/clock.ts';
 import { MillraceError, serialiseError } from '../core/base/errors.ts';
 import { keyGroupRange } from '../core/base/key-groups.ts';
@@ -13,6 +13,7 @@ import { createOperator } from '../core/operators/registry.ts';
 import { sinkOperator } from '../core/operators/sink.ts';
 import { SourceDriver, type SourcePosition } from '../core/operators/source.ts';
 import type { Chain, ChainOperator, Edge } from '../core/plan/physical.ts';
+import type { ArrowBoundary } from '../core/ports/arrow.ts';
 import type { BlockPool } from '../core/ports/blocks.ts';
 import type { SinkConnector, SourceConnector } from '../core/ports/connector.ts';
 import type { Kernels } from '../core/ports/kernels.ts';
@@ -307,6 +308,7 @@ export class Participant {
     if (node.kind === 'sink') {
       const connector: SinkConnector = await sinkConnector(node.connector.kind);
       const writer = connector.writer(node.connector, node.fields, {
+        updating: node.updating,
         memory: this.#memory,
         kernels: this.#kernels,
         layout: inputs[0]!,
@@ -328,7 +330,7 @@ export class Participant {
       blocks: this.#blocks,
       state: stored,
       counters,
-      arrow: arrowBoundary,
+      arrow: node.kind === 'map' && node.style === 'mapBatch' ? await loadArrow() : noArrow,
       batchRows: this.#deployment.batchRows,
       bounded: this.#deployment.plan.bounded,
       hashSeed: BigInt(this.#deployment.hashSeed),
@@ -414,6 +416,16 @@ interface OpenSnapshot {
 
 /** Pages read between two turns: about a millisecond. */
 const pagesPerTurn = 64;
+
+/** apache-arrow takes 100 ms to import: only where a function asks for its batches. */
+async function loadArrow(): Promise<ArrowBoundary> {
+  const { arrowBoundary } = await import('../connectors/arrow/boundary.ts');
+  return arrowBoundary;
+}
+const noArrow: ArrowBoundary = {
+  toArrow: () => assert(false, 'Arrow was not loaded for this operator'),
+  fromArrow: () => assert(false, 'Arrow was not loaded for this operator') as never,
+};
 
 /** Open splits of a snapshot are dealt round the subtasks of the new attempt. */
 function positionFor(subtask: number, parallelism: number, restored: readonly TaskSnapshot[]): SourcePosition | null {

@@ -4,6 +4,7 @@
  * needs it.
  */
 import { pathToFileURL } from 'node:url';
+import { handleResource } from '../connectors/rows/callback.ts';
 import { type BuiltJob, buildPlan, type Ends, type Job } from '../core/api/job.ts';
 import type { StreamOf } from '../core/api/modes.ts';
 import type { JobHandle, RunOptions } from '../core/api/run.ts';
@@ -51,11 +52,10 @@ export function startJob(what: Job<Ends> | Ends, options: RunOptions, restore: S
 export function submit(what: Job<Ends> | Ends, options: RunOptions, restore: Snapshot | null): Submission {
   const checked = checkOptions(options);
   const built = buildPlan(what, options.params ?? {});
-  const { plan, ends } = openEnds(built.plan);
-  const queues = new Map(ends.map((name) => [name, endQueue()] as const));
-  const receivers = [...queues].map(([name, queue]): [string, unknown] => [endId(name), queue]);
+  const queues = new Map(openEnds(built.plan).map((name) => [name, endQueue()] as const));
+  const receivers = [...queues].map(([name, queue]): [string, unknown] => [handleResource(name), queue]);
   return {
-    plan,
+    plan: built.plan,
     options: checked,
     module: moduleOf(built, options),
     functions: new Map(
@@ -67,19 +67,11 @@ export function submit(what: Job<Ends> | Ends, options: RunOptions, restore: Sna
   };
 }
 
-const endId = (name: string): string => `end:${name}`;
-
-/** Ends without a sink go to the handle: their queue is named in the plan. */
-function openEnds(plan: Plan): { plan: Plan; ends: string[] } {
-  const ends: string[] = [];
-  const nodes = plan.nodes.map((node) => {
-    if (node.kind !== 'sink' || node.connector.kind !== 'handle') return node;
-    const name = String(node.connector.options.output);
-    ends.push(name);
-    const options = { ...node.connector.options, resource: endId(name) };
-    return { ...node, connector: { ...node.connector, options } };
-  });
-  return { plan: { ...plan, nodes }, ends };
+/** Names of the ends without a sink: their rows go to the handle. */
+function openEnds(plan: Plan): string[] {
+  return plan.nodes.flatMap((node) =>
+    node.kind === 'sink' && node.connector.kind === 'handle' ? [String(node.connector.options.output)] : [],
+  );
 }
 
 /** Slots must import the module only when there are functions to collect from it. */
