@@ -22,10 +22,12 @@ export function callerOf(callee: (...args: never[]) => unknown): CallSite | null
   return typeof holder.stack === 'string' ? parseFrame(holder.stack) : null;
 }
 
-/** The first place in a stack trace. */
+/** The first place in a stack trace: `at name (file:line:column)` or `at file:line:column`. */
 export function parseFrame(stack: string): CallSite | null {
-  const match = /\n\s+at (?:.*\()?((?:file:\/\/|[A-Za-z]:)?[^\n():]+):(\d+):\d+\)?/.exec(stack);
-  return match ? { file: (match[1] as string).replace(/[?#].*$/, ''), line: Number(match[2]) } : null;
+  const frame = /\n\s+at (?:async )?(.*)/.exec(stack)?.[1] ?? '';
+  const place = frame.endsWith(')') ? frame.slice(frame.indexOf(' (') + 2, -1) : frame;
+  const match = /^(.+):(\d+):\d+$/.exec(place);
+  return match ? { file: (match[1] as string).replace(/\?.*$/, ''), line: Number(match[2]) } : null;
 }
 
 /** `delays.ts:10`. */

@@ -54,8 +54,10 @@ export function trim<T extends string | null, L extends Level>(text: Expr<T, L>)
   return call('trim', text) as StringExpr<T, L>;
 }
 /** Null where any part is. */
-export function concat<O extends Operand<string | null, 'row'>>(...parts: O[]): StringExpr<string | NullIn<O>> {
-  return call('concat', ...parts) as StringExpr<string | NullIn<O>>;
+export function concat<const O extends readonly Operand<string | null, 'row'>[]>(
+  ...parts: O
+): StringExpr<string | NullIn<O[number]>> {
+  return call('concat', ...parts) as StringExpr<string | NullIn<O[number]>>;
 }
 /** Unicode characters (CHAR_LENGTH), not bytes. */
 export function length<T extends string | null, L extends Level>(text: Expr<T, L>): NumberExpr<number | Nulls<T>, L> {

@@ -2,7 +2,7 @@
 /** The exact types that a pipeline has. Never run. */
 import type { Table } from 'apache-arrow';
 import type { Collect, Run } from '../../core/api/run.ts';
-import { dateFormat, floorTo, hour, length, substring, upper } from '../../functions.ts';
+import { concat, dateFormat, floorTo, hour, length, substring, upper } from '../../functions.ts';
 import {
   arrowTable,
   avg,
@@ -119,6 +119,8 @@ const shaped = flights.select((f) => ({
   midnight: floorTo(f.date, 'day'),
   letters: length(f.place.city),
   start: substring(f.origin, 1, 2),
+  both: concat(f.origin, '-', f.origin),
+  maybe: concat(f.origin, ' ', f.place.city),
 }));
 same<
   R<typeof shaped>,
@@ -138,6 +140,8 @@ same<
     midnight: Date;
     letters: number | null;
     start: string | null;
+    both: string;
+    maybe: string | null;
   }
 >();
 
