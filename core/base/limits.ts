@@ -35,6 +35,8 @@ export const slotBytesMax = 4 * 1024 * 1024 * 1024 - 65_536;
 export const stepMs = 5;
 /** Gathered rows cross at the latest after this long. */
 export const flushMs = 5;
+/** Rows in the result of a top n over unbounded input, all partitions of a subtask together. */
+export const topNRowsMax = 1_000_000;
 /** A user function that runs longer in one call is ended (the thread with it). */
 export const userCallMsMax = 30_000;
 

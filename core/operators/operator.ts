@@ -2,13 +2,14 @@
  * What an operator is. One required method; optional hooks are absent, not empty. No thread, clock, file or promise in
  * sight; no operator knows of checkpoints, alignment or metrics: it declares state, and the runtime does the rest.
  */
-import type { Batch } from '../record/batch.ts';
-import type { Layout } from '../record/layout.ts';
-import type { SlotMemory } from '../record/memory.ts';
+
 import type { ArrowBoundary } from '../ports/arrow.ts';
 import type { BlockPool } from '../ports/blocks.ts';
 import type { Kernels } from '../ports/kernels.ts';
 import type { OperatorState } from '../ports/state.ts';
+import type { Batch } from '../record/batch.ts';
+import type { Layout } from '../record/layout.ts';
+import type { SlotMemory } from '../record/memory.ts';
 
 export const Progress = {
   /** Everything given was consumed. */ done: 0,
