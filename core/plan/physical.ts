@@ -134,6 +134,11 @@ export type PhysicalNode =
       readonly n: number;
       readonly using: 'ROW_NUMBER' | 'RANK' | 'DENSE_RANK';
       readonly rank: boolean;
+      /**
+       * Leaf index, among `partitionBy`, of the end of a window: its partitions are final when event time has passed it,
+       * so the result of unbounded input is append-only. Absent or null: it updates.
+       */
+      readonly windowEnd?: number | null;
     }
   /** Writes rows of logical type `fields` (leaves in order; `$rowtime` is not there). */
   | {
