@@ -5,7 +5,7 @@
 import { MillraceError } from '../base/errors.ts';
 import type { Source } from './place.ts';
 import type { Schema } from './schema.ts';
-import { source } from './sources.ts';
+import { rowSource } from './sources.ts';
 
 export interface Channel<R> extends Source<R, 'append'> {
   /** Resolves when the row is in the channel. Errors: `sink/closed` after `end`. */
@@ -35,7 +35,7 @@ export function channel<R>(row: Schema<R>, options: { readonly capacity?: number
     throw new MillraceError('option/invalid', `the capacity of a channel is a whole number from 1, not ${capacity}`);
   }
   const queue = new Queue<R>(capacity);
-  return source(
+  return rowSource(
     'channel',
     'channel',
     { capacity },

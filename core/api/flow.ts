@@ -196,8 +196,10 @@ class Flow {
 
   to(sink: Sink<never, Mode>): object {
     const { connector, schema, resource } = sinkOf(sink);
-    const changes = resource ? { changes: this.#tip.mode === 'updating' } : {};
-    const spec = { ...connector, options: { ...connector.options, ...changes } };
+    const { options } = connector;
+    // Who receives rows of an updating stream receives changes; a receiver may have asked for them anyway.
+    const changes = 'changes' in options ? { changes: options.changes || this.#tip.mode === 'updating' } : {};
+    const spec = { ...connector, options: { ...options, ...changes } };
     const flow = this.#step(this.to, () => ({ kind: 'sink', connector: spec, schema }), {}, [], resource);
     return Object.freeze(withTip({ sink: true }, flow.#tip));
   }

@@ -11,17 +11,17 @@
  * | `blackhole` | `resource`, if any | a SharedArrayBuffer of 24 bytes for its checksum |
  * | `handle` | `output`, `changes` | rows of an end without a sink go to the job's handle under that name |
  *
- * `changes`: the stream was built as an updating one, so its receiver expects `{ kind, row }` and takes every change;
- * otherwise it reads rows, and corrections must not reach it.
+ * `changes`: the stream was built as an updating one (or the receiver asked), so its receiver expects `{ kind, row }` and
+ * takes every change; otherwise it reads rows, and corrections must not reach it.
  */
 import { MillraceError } from '../base/errors.ts';
 import type { Json } from '../ports/connector.ts';
-import type { Mode, Received } from './modes.ts';
+import type { Change, Mode, Received } from './modes.ts';
 import { type Place, placeValue, type Sink } from './place.ts';
 import type { ArrowBatch } from './sources.ts';
 
 export interface PrintOptions {
-  /** Rows at most; the rest is counted. */
+  /** Rows of a table at most (100 unless said); the rest is counted. */
   readonly limit?: number;
   /** `table` draws an ended result at its end and redraws an updating one; `changelog` and `jsonl` print as rows come. */
   readonly format?: 'table' | 'changelog' | 'jsonl';
@@ -44,30 +44,45 @@ export interface BlackholeOptions {
   readonly checksum?: SharedArrayBuffer;
 }
 
+export interface BlackholeOptions {
+  /**
+   * 24 bytes that get the rows' checksum when the job ends: three 64-bit integers, the sum of a hash of every row (rows
+   * taken away count negative), the rows that remain, and the rows in all. It does not depend on order or parallelism.
+   */
+  readonly checksum?: SharedArrayBuffer;
+}
+
 /** Nothing: rows are counted and forgotten. Takes every change. */
 export function blackhole({ checksum }: BlackholeOptions = {}): Sink<any, Mode> {
-  return sink('blackhole', '', {}, checksum === undefined ? null : { value: checksum });
+  if (checksum === undefined) return sink('blackhole', '', {});
+  if (!(checksum instanceof SharedArrayBuffer) || checksum.byteLength < 24) {
+    throw new MillraceError('option/invalid', 'the checksum of blackhole() is a SharedArrayBuffer of 24 bytes');
+  }
+  return sink('blackhole', '', {}, { value: checksum });
 }
 
 /**
- * Calls a function with every row, or, of an updating stream, with every change; on the thread that runs the job, in
- * batches. A promise that it returns holds back the next call until it settles; if it rejects, the job fails.
+ * Calls a function with every row, or, of an updating stream, with every change; on the thread that runs the job. A
+ * promise that it returns holds back the next call. With `changes` it gets changes whatever the stream is.
  */
-export function callback<R, M extends Mode>(
-  receive: (received: Received<R, M>) => void | PromiseLike<void>,
-): Sink<R, M> {
-  return receiver('callback', receive);
+export function callback<R>(
+  receive: (change: Change<R>) => unknown,
+  options: { readonly changes: true },
+): Sink<R, Mode>;
+export function callback<R, M extends Mode>(receive: (received: Received<R, M>) => unknown): Sink<R, M>;
+export function callback(receive: unknown, options: { readonly changes?: boolean } = {}): unknown {
+  return receiver('callback', receive, options.changes === true);
 }
 
 /** Calls a function with apache-arrow RecordBatches of the rows, on the thread that runs the job. */
 export function arrowBatches(receive: (batch: ArrowBatch) => void): Sink<any, 'bounded' | 'append'> {
-  return receiver('arrow', receive);
+  return receiver('arrow', receive, false);
 }
 
-function receiver<V>(kind: string, receive: unknown): V {
+function receiver<V>(kind: string, receive: unknown, changes: boolean): V {
   if (typeof receive !== 'function')
     throw new MillraceError('option/invalid', `${kind === 'arrow' ? 'arrowBatches' : kind}() takes a function`);
-  return sink(kind, (receive as { name: string }).name, {}, { value: receive });
+  return sink(kind, (receive as { name: string }).name, { changes }, { value: receive });
 }
 
 function sink<V>(

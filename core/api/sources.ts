@@ -11,6 +11,8 @@
  * | `channel` | `resource`, `capacity`, `schema` | a `RowQueue` (channel.ts) |
  * | `generator` | `columns`, `rows`, `seed`, `rowsPerSecond` (generator.ts) | |
  *
+ * `schema` is the declared one, where there is any: rows of this program have no other.
+ *
  * Places know ports, not streams; constructing one opens nothing.
  */
 import { MillraceError } from '../base/errors.ts';
@@ -49,7 +51,7 @@ export function jsonl<R = any, const C extends boolean = false>(
 export function collection<R>(rows: readonly R[], options: { readonly schema?: Schema<R> } = {}): Source<R, 'bounded'> {
   if (!Array.isArray(rows))
     throw new MillraceError('option/invalid', `collection() takes an array of rows, not a ${typeof rows}`);
-  return source('collection', `collection of ${rows.length}`, {}, 'bounded', options.schema, { value: rows });
+  return rowSource('collection', `collection of ${rows.length}`, {}, 'bounded', options.schema, { value: rows });
 }
 
 /** The part of apache-arrow's Table and RecordBatch that names them; `arrowTable` takes the real ones. */
@@ -97,7 +99,23 @@ export function iterable<R, const B extends boolean = false>(
     );
   }
   const bounded = options.bounded === true;
-  return source('iterable', 'iterable', { bounded }, bounded ? 'bounded' : 'append', options.schema, { value: rows });
+  return rowSource('iterable', 'iterable', { bounded }, bounded ? 'bounded' : 'append', options.schema, {
+    value: rows,
+  });
+}
+
+/** Row objects of this program: their connector reads them by the declared schema. */
+export function rowSource<V>(
+  kind: string,
+  label: string,
+  options: Readonly<Record<string, Json>>,
+  mode: Mode,
+  schema: Schema<any> | undefined,
+  resource: Place['resource'],
+  more: object = {},
+): V {
+  const declared = schema === undefined ? {} : { schema: fieldsOf(schema) as unknown as Json };
+  return source(kind, label, { ...options, ...declared }, mode, schema, resource, more);
 }
 
 /** A place that is only read. */

@@ -7,8 +7,10 @@ import alerts from '../../examples/alerts.ts';
 import flights from '../../examples/flights.ts';
 import telemetry from '../../examples/telemetry.ts';
 import {
+  arrowBatches,
   avg,
   blackhole,
+  callback,
   channel,
   collection,
   count,
@@ -16,6 +18,7 @@ import {
   from,
   generator,
   hop,
+  iterable,
   job,
   jsonl,
   max,
@@ -280,4 +283,31 @@ test('a job of one end, with parameters read as a command line gives them', () =
   expect(planOf(filtered, { in: 'a' }).name).toBe('hot');
   expect(planOf(from(jsonl('a')).topN(1, { orderBy: desc('x') })).nodes).toHaveLength(3);
   expect(node(planOf(from(jsonl('a')).groupBy(tumble('1 day')).aggregate(() => ({ n: count() }))), 'aggregate').keys).toEqual([null]); // biome-ignore format: one line
+});
+
+test('receivers are told whether changes come', () => {
+  const live = from(channel(reading));
+  const counts = live.groupBy('device').aggregate(() => ({ n: count() }));
+  const sinkOf = (end: unknown) => node(planOf(end), 'sink').connector;
+  expect(sinkOf(live.to(callback(() => {}))).options).toEqual({ changes: false, resource: 'r1' });
+  expect(sinkOf(counts.to(callback(() => {}))).options).toEqual({ changes: true, resource: 'r1' });
+  expect(sinkOf(live.to(callback(() => {}, { changes: true }))).options).toEqual({ changes: true, resource: 'r1' });
+  expect(sinkOf(live.to(arrowBatches(() => {})))).toMatchObject({ kind: 'arrow', options: { changes: false } });
+  expect(sinkOf(counts.to(blackhole({ checksum: new SharedArrayBuffer(24) }))).options).toEqual({ resource: 'r1' });
+  expect(sinkOf(counts.to(blackhole())).options).toEqual({});
+  expect(sinkOf(counts.to(jsonl('out/x', { changelog: true })))).toEqual({
+    kind: 'jsonl',
+    label: 'x',
+    options: { path: 'out/x', changelog: true },
+  });
+});
+
+test('rows of the program carry their schema in the spec', () => {
+  const fields = [{ name: 'a', type: { kind: 'INT' }, nullable: false }];
+  const a = schema({ a: t.int() });
+  const specOf = (source: unknown) => node(planOf(from(source as never)), 'source').connector.options;
+  expect(specOf(collection([{ a: 1 }], { schema: a }))).toEqual({ schema: fields, resource: 'r0' });
+  expect(specOf(collection([{ a: 1 }]))).toEqual({ resource: 'r0' });
+  expect(specOf(channel(a))).toEqual({ capacity: 1024, schema: fields, resource: 'r0' });
+  expect(specOf(iterable([{ a: 1 }], { schema: a }))).toEqual({ bounded: false, schema: fields, resource: 'r0' });
 });

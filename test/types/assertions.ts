@@ -202,6 +202,8 @@ for await (const row of many.output('a')) row.window.start.getTime();
 for await (const ch of many.output('b')) ch.row.s?.toString();
 liveDaily.to(callback((row) => same<typeof row, { origin: string; window: Window; n: number }>()));
 running.to(callback((change) => same<typeof change, Change<{ origin: string; n: number; s: number | null }>>()));
+liveDaily.to(callback((change) => change.row.n.toFixed(), { changes: true }));
+liveDaily.to(callback(async (row) => row.n.toFixed()));
 running.to(jsonl('changes', { changelog: true })).sink satisfies true;
 running.to(print());
 
