@@ -20,14 +20,14 @@ export interface ExchangeContext {
   readonly inboxes: InboxPlan;
   /** This thread's participant: a slot's number, or `inboxes.slots` for the caller. */
   readonly participant: number;
-  /** Every participant's memory, by number. This thread's own is `memory`. */
-  readonly peers: readonly Peer[];
+  /** Every participant's memory, by number; null where the job has none (no chain on the caller's thread). */
+  readonly peers: readonly (Peer | null)[];
   readonly memory: SlotMemory;
   readonly kernels: Kernels;
   /** This participant's doorbell: the loop parks on it, gates take their news from it. */
   readonly doorbell: Doorbell;
   /** Doorbells of all participants, by number. */
-  readonly ringers: readonly Ringer[];
+  readonly ringers: readonly (Ringer | null)[];
   /** Frames of another attempt are dropped. A positive integer. */
   readonly attempt: number;
   readonly hashSeed: bigint;
@@ -44,8 +44,8 @@ export interface ExchangeOptions {
   readonly plan: PhysicalPlan;
   readonly inboxes: InboxPlan;
   readonly participant: number;
-  /** Buffers of every participant's memory, by number; a slot's own may be given too. */
-  readonly buffers: readonly ArrayBufferLike[];
+  /** Buffers of every participant's memory, by number; null where the job has none. */
+  readonly buffers: readonly (ArrayBufferLike | null)[];
   readonly memory: SlotMemory;
   readonly kernels: Kernels;
   readonly attempt: number;
@@ -57,7 +57,9 @@ export interface ExchangeOptions {
 
 export function exchangeContext(options: ExchangeOptions): ExchangeContext {
   const { inboxes, participant, memory } = options;
-  const peers = options.buffers.map((buffer, i) => (i === participant ? memory : peer(buffer)));
+  const peers = options.buffers.map((buffer, i) =>
+    i === participant ? memory : buffer === null ? null : peer(buffer),
+  );
   return {
     plan: options.plan,
     inboxes,
@@ -66,7 +68,7 @@ export function exchangeContext(options: ExchangeOptions): ExchangeContext {
     memory,
     kernels: options.kernels,
     doorbell: new Doorbell(memory.i32, inboxes.inboxes[participant]!.doorbell, atoms),
-    ringers: peers.map((to, i) => new Ringer(to.i32, inboxes.inboxes[i]!.doorbell, atoms)),
+    ringers: peers.map((to, i) => (to === null ? null : new Ringer(to.i32, inboxes.inboxes[i]!.doorbell, atoms))),
     attempt: options.attempt,
     hashSeed: options.hashSeed,
     batchRows: options.batchRows,

@@ -227,6 +227,7 @@ class FrameGate implements Gate {
     if (sequence !== channel.sequence) throw corrupt(`frame ${sequence} where ${channel.sequence} was due`);
     switch (kind) {
       case kindRows:
+        if (this.#assembly.holder === channel) throw corrupt('rows in the middle of a record in chunks');
         this.#batch = channel.reader.rows(
           at,
           ring.frameBytes,
