@@ -103,7 +103,7 @@ const nodeChecks: { [K in PlanNodeKind]: NodeCheck<Extract<PlanNode, { kind: K }
       fail(
         'plan/window',
         node,
-        'windows need event time, and the rows have none here; say .eventTime(column) before the window (it is lost behind a groupBy without a window, distinct and mapBatch, and in a union with a stream that has none)',
+        'windows need event time, and the rows have none here; say .eventTime(column) before the window (it is lost behind a groupBy without a window and behind distinct, and in a union with a stream that has none)',
       );
     }
     const { window } = node;
@@ -128,15 +128,7 @@ const nodeChecks: { [K in PlanNodeKind]: NodeCheck<Extract<PlanNode, { kind: K }
         `rows can only be put in order when the input ends, and ${regime.why}; use topN for a ranking that is kept up to date, or sort what reads the result`,
       );
   },
-  limit: (node, { regime }) => {
-    positive(node, node.rows, 'limit');
-    if (!regime.bounded)
-      fail(
-        'plan/unbounded',
-        node,
-        `which rows come first is only settled when the input ends, and ${regime.why}; use topN with an order instead`,
-      );
-  },
+  limit: (node) => positive(node, node.rows, 'limit'),
   topN: (node) => {
     positive(node, node.n, 'topN');
     if (node.by.length === 0) fail('plan/unbounded', node, 'topN needs an order; give orderBy at least one column');

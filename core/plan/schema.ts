@@ -217,8 +217,8 @@ const rules: { [K in PlanNodeKind]: SchemaRule<Extract<PlanNode, { kind: K }>> }
   project: (node, [input]) => [{ fields: projectColumns(node, input!).map((c) => c.field), time: input!.time }],
   map: (node, [input]) => {
     unique(node, node.schema);
-    // Rows that a mapBatch makes have no row that they come from.
-    return [{ fields: node.schema, time: input!.time && node.style !== 'mapBatch' }];
+    // A mapBatch of rows with event time gives one row for each (its operator holds it to that).
+    return [{ fields: node.schema, time: input!.time }];
   },
   union: (node, inputs) => [{ fields: unionFields(node, inputs), time: inputs.every((input) => input.time) }],
   aggregate: (node, [input]) => [aggregateSchema(node, input!), input!],
@@ -270,6 +270,8 @@ function aggregateSchema(node: AggregateNode, input: Schema): Schema {
   const columns = splitAggregates(node, input).columns.map((column) => column.field);
   const fields = [...keys, ...columns];
   unique(node, fields);
+  if (fields.length === 0)
+    fail('plan/type', node, 'neither keys nor columns: there is nothing to give; ask for at least one aggregate');
   return { fields, time: node.window !== null };
 }
 

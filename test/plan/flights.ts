@@ -1,5 +1,15 @@
 /** The flights job of api.md, as the API would say it. */
-import { aggregate, call, column, field, literal, PlanBuilder, type Ref, tumble, types } from './build.ts';
+import {
+  aggregate,
+  call,
+  column,
+  field,
+  literal,
+  PlanBuilder,
+  type Ref,
+  tumble,
+  types,
+} from '../support/plan-builder.ts';
 
 export const flight = [
   field('date', types.timestamp6),

@@ -57,6 +57,8 @@ export function splitAggregates(node: AggregateNode, input: Schema): SplitAggreg
     return index;
   };
   const asked = node.columns.map(({ name, expr }) => ({ name, expr: withoutAggregates(expr, callOf) }));
+  // One group of all rows, of which only constants are asked: something must come out for it.
+  if (keys.length === 0 && !node.window && calls.length === 0) callOf(countRows);
 
   const results = [
     ...keys.map((key) => leaves[key]!),
@@ -78,6 +80,7 @@ export function splitAggregates(node: AggregateNode, input: Schema): SplitAggreg
   return { keys, calls, results, columns };
 }
 
+const countRows: AggregateExpr = { kind: 'aggregate', fn: 'count', arg: null, filter: null, distinct: false };
 const callName = (index: number): string => `$call${index}`;
 
 function boundCall(node: AggregateNode, expr: AggregateExpr, leaves: Layout): SplitCall {
