@@ -9,6 +9,7 @@ export const sourceConnectors: Readonly<Record<string, () => Promise<SourceConne
   collection: async () => (await import('./rows/collection.ts')).collectionSource,
   iterable: async () => (await import('./rows/iterable.ts')).iterableSource,
   channel: async () => (await import('./rows/channel.ts')).channelSource,
+  arrow: async () => (await import('./arrow/source.ts')).arrowSource,
   generator: async () => (await import('./generator/generator.ts')).generatorSource,
   parquet: async () => (await import('./parquet/source.ts')).parquetSource,
 };
@@ -50,6 +51,10 @@ export async function prepareResource(spec: ConnectorSpec, value: unknown): Prom
   switch (spec.kind) {
     case 'collection':
       return { spec: (await import('./rows/collection.ts')).describedCollection(spec, value), shared: undefined };
+    case 'arrow':
+      // Sinks of this kind have a function as their resource: it stays here.
+      if (typeof value === 'function') return { spec, shared: undefined };
+      return { spec, shared: (await import('./arrow/share.ts')).prepareArrowTable(value) };
     case 'blackhole':
       return { spec, shared: value };
     default:

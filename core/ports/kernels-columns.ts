@@ -20,4 +20,8 @@ export interface ColumnKernels {
   widenI32(from: number, to: number, n: number): void;
   widenU32(from: number, to: number, n: number): void;
   widenF32(from: number, to: number, n: number): void;
+  /** Copies the view of each of n u32 codes. */
+  viewsOfCodes(codes: number, dictionary: number, n: number, views: number): void;
+  /** ANDs n bits of `b` into `a`. */
+  andBits(a: number, b: number, n: number): void;
 }

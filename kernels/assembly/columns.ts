@@ -115,3 +115,19 @@ export function widenU32(from: usize, to: usize, n: i32): void {
 export function widenF32(from: usize, to: usize, n: i32): void {
   for (let k = 0; k < n; k++) store<f64>(to + (<usize>k << 3), <f64>load<f32>(from + (<usize>k << 2)));
 }
+
+/** Copies the view of each code: a dictionary-coded column made plain. The codes are below the dictionary's count. */
+export function viewsOfCodes(codes: usize, dictionary: usize, n: i32, views: usize): void {
+  for (let k = 0; k < n; k++) {
+    const from = dictionary + (<usize>load<u32>(codes + (<usize>k << 2)) << 4);
+    const to = views + (<usize>k << 4);
+    store<u64>(to, load<u64>(from));
+    store<u64>(to + 8, load<u64>(from + 8));
+  }
+}
+
+/** ANDs n bits of `b` into `a`, both from bit 0. */
+export function andBits(a: usize, b: usize, n: i32): void {
+  const bytes = (n + 7) >>> 3;
+  for (let i = 0; i < bytes; i++) store<u8>(a + i, load<u8>(a + i) & load<u8>(b + i));
+}
