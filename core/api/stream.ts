@@ -57,7 +57,7 @@ export interface Stream<R, out M extends Mode = Mode> extends StreamOf<R, M> {
   orderBy(...by: ((keyof R & string) | Order<keyof R & string>)[]): Stream<R, M>;
   /** The first n rows by an order. */
   topN<N extends string = never>(n: number, options: TopN<R, N>): Stream<Flat<R & { [K in N]: number }>, Updating<M>>;
-  /** UNION ALL: columns by position and type. */
+  /** UNION ALL: the same columns, by name. */
   union<M2 extends Mode>(...others: StreamOf<R, M2>[]): Stream<R, Both<M, M2>>;
 
   /** Relational grouping. A window is a key like a column is. */
