@@ -330,7 +330,7 @@ export class Task {
 
   /** Event time that an operator assigned while it worked travels behind its rows; who wants no more ends the chain. */
   #afterBatch(): void {
-    if (this.#wantsNoMore(this.#nodes[0]!)) this.#endEarly();
+    if (this.#wantsNoMore(this.#nodes[0]!)) this.#control ??= this.#endEarly();
     for (const node of this.#nodes) {
       if (node.ownWatermarkMs === null) continue;
       const timeMs = node.ownWatermarkMs;
@@ -351,10 +351,11 @@ export class Task {
     );
   }
 
-  #endEarly(): void {
+  /** Begins when what is in flight here has been consumed: the input is given up, then the chain ends as usual. */
+  *#endEarly(): Generator<void> {
     this.#parts.gate?.close();
     this.#parts.source?.stop();
-    this.#control ??= this.#finish(true);
+    yield* this.#finish(true);
   }
 
   #push(node: ChainNode, batch: Batch | null, action: () => Progress): Progress {
