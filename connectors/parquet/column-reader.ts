@@ -196,9 +196,15 @@ export class ColumnReader {
     }
   }
 
+  /** Whether the values of a page were compressed at all. */
+  #isCompressed(header: PageHeader): boolean {
+    return this.#chunk.codec !== Codec.uncompressed && header.isCompressed;
+  }
+
+  /** Whether there is something to unpack: no values may still be some bytes of an empty frame. */
   #isPacked(header: PageHeader): boolean {
     const values = header.uncompressedBytes - header.definitionBytes - header.repetitionBytes;
-    return this.#chunk.codec !== Codec.uncompressed && header.isCompressed && values > 0;
+    return this.#isCompressed(header) && values > 0;
   }
 
   /** Brings a page's bytes to where they are read from, or to where they are unpacked from. */
@@ -208,19 +214,20 @@ export class ColumnReader {
     const { compressedBytes, uncompressedBytes } = header;
     const strings = header.type === PageType.dictionary && this.#conversion.kind === 'views';
     const page = strings ? this.#dictionaryPage : this.#page;
-    const isPacked = this.#isPacked(header);
-    if (!isPacked && compressedBytes !== uncompressedBytes) {
+    const isCompressed = this.#isCompressed(header);
+    if (!isCompressed && compressedBytes !== uncompressedBytes) {
       throw new Damage(`a page that is not compressed has ${compressedBytes} bytes of ${uncompressedBytes}`);
     }
     this.#body = page.ensure(uncompressedBytes);
-    const to = isPacked ? packed.ensure(compressedBytes) : this.#body;
+    const to = isCompressed ? packed.ensure(compressedBytes) : this.#body;
     readExactly(this.#file, u8.subarray(to, to + compressedBytes), offset);
     if (header.crc !== null && crc32(u8.subarray(to, to + compressedBytes)) !== header.crc >>> 0) {
       throw new Damage('the checksum of a page differs');
     }
-    if (!isPacked) return;
+    if (!isCompressed) return;
     const levels = header.definitionBytes + header.repetitionBytes;
     u8.copyWithin(this.#body, to, to + levels);
+    if (!this.#isPacked(header)) return;
     decompressor.begin(
       this.#chunk.codec,
       to + levels,

@@ -1,6 +1,6 @@
 /** Page headers: a thrift struct before each page, of a length that only reading it tells. */
 import { Damage } from './damage.ts';
-import { PageType, pageBytesMax } from './format.ts';
+import { Encoding, PageType, pageBytesMax } from './format.ts';
 import { flag, integer, readThrift, struct, ThriftError } from './thrift.ts';
 
 export interface PageHeader {
@@ -39,7 +39,7 @@ export function readPageHeader(bytes: Uint8Array): PageHeader | null {
       crc: integer(page, 4) ?? null,
       values: field(1),
       encoding: v2 ? field(4) : field(2),
-      levelEncoding: v2 ? 3 : field(3),
+      levelEncoding: type === PageType.data ? field(3) : Encoding.rle,
       definitionBytes: v2 ? field(5) : 0,
       repetitionBytes: v2 ? field(6) : 0,
       isCompressed: v2 && data !== undefined ? (flag(data, 7) ?? true) : true,
