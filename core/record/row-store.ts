@@ -211,7 +211,7 @@ export class RowStore {
     if (known && known.id === id && known.count === count) return known.views;
     if (count > batchRows * 2 || count === 0) return 0;
     const { kernels } = this.#setup;
-    const copy = this.#take(count * 16);
+    const copy = this.#carve(count * 16);
     kernels.gatherTexts(views, 0, 0, 0, 0, count, copy);
     this.#adopt(copy, count);
     this.#adopted.set(leaf, { id, count, views: copy });
@@ -237,6 +237,18 @@ export class RowStore {
         this.#heapEnd = this.#heapNext + heapBytes;
       }
     }
+  }
+
+  /** A part of a heap block, 16-byte aligned. */
+  #carve(bytes: number): number {
+    if (bytes > heapBytes / 4) return this.#take(bytes);
+    if (alignUp(this.#heapNext, 16) + bytes > this.#heapEnd) {
+      this.#heapNext = this.#take(heapBytes);
+      this.#heapEnd = this.#heapNext + heapBytes;
+    }
+    const at = alignUp(this.#heapNext, 16);
+    this.#heapNext = at + bytes;
+    return at;
   }
 
   #addChunk(): void {

@@ -1,0 +1,42 @@
+/**
+ * Every operator against plain references on seeded random input: batch sizes 1, 7 and 4096, tiny output room, selections,
+ * dictionaries, nulls, row kinds, snapshots in the middle.
+ */
+import { prng } from '../../core/base/prng.ts';
+import { operatorCases } from '../support/operator-cases.ts';
+import { regimes, runOperator } from '../support/operator-harness.ts';
+import type { LongSuite } from './suite.ts';
+
+export const suite: LongSuite = {
+  name: 'operators',
+  describe: 'operators against plain references, one thread, every regime',
+  cases: 20_000,
+  casesInCi: 600,
+  async run({ cases, seed, log }) {
+    const names = Object.keys(operatorCases);
+    const coverage: Record<string, number> = { more: 0, restored: 0, late: 0 };
+    const failures: string[] = [];
+    for (let k = 0; k < cases; k++) {
+      const name = names[k % names.length] as string;
+      const caseSeed = seed + k;
+      const random = prng(caseSeed);
+      const made = operatorCases[name]?.(random);
+      if (!made) continue;
+      coverage[name] = (coverage[name] ?? 0) + 1;
+      for (const regime of regimes(random)) {
+        try {
+          const run = runOperator(made.setup, made.arrivals, regime, random);
+          made.check(run);
+          coverage.more = (coverage.more ?? 0) + run.coverage.more;
+          coverage.restored = (coverage.restored ?? 0) + run.coverage.restored;
+          coverage.late = (coverage.late ?? 0) + run.late;
+        } catch (error) {
+          const said = error instanceof Error ? error.message.slice(0, 300) : String(error);
+          failures.push(`${name}, seed ${caseSeed}, ${JSON.stringify(regime)}: ${said}`);
+        }
+      }
+      if (k % 1000 === 999) log(`operators: ${k + 1} cases, ${failures.length} failures`);
+    }
+    return { cases, failures, coverage };
+  },
+};
