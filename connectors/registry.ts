@@ -15,6 +15,7 @@ export const sourceConnectors: Readonly<Record<string, () => Promise<SourceConne
 };
 
 export const sinkConnectors: Readonly<Record<string, () => Promise<SinkConnector>>> = {
+  arrow: async () => (await import('./arrow/sink.ts')).arrowSink,
   blackhole: async () => (await import('./blackhole/blackhole.ts')).blackholeSink,
   callback: async () => (await import('./rows/callback.ts')).callbackSink,
   handle: async () => (await import('./rows/callback.ts')).handleSink,

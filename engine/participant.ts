@@ -330,7 +330,10 @@ export class Participant {
       blocks: this.#blocks,
       state: stored,
       counters,
-      arrow: node.kind === 'map' && node.style === 'mapBatch' ? await loadArrow() : noArrow,
+      arrow:
+        node.kind === 'map' && node.style === 'mapBatch'
+          ? await loadArrow(this.#kernels, () => ++this.#dictionaryIds)
+          : noArrow,
       batchRows: this.#deployment.batchRows,
       bounded: this.#deployment.plan.bounded,
       hashSeed: BigInt(this.#deployment.hashSeed),
@@ -418,9 +421,9 @@ interface OpenSnapshot {
 const pagesPerTurn = 64;
 
 /** apache-arrow takes 100 ms to import: only where a function asks for its batches. */
-async function loadArrow(): Promise<ArrowBoundary> {
+async function loadArrow(kernels: Kernels, nextDictionaryId: () => number): Promise<ArrowBoundary> {
   const { arrowBoundary } = await import('../connectors/arrow/boundary.ts');
-  return arrowBoundary;
+  return arrowBoundary(kernels, nextDictionaryId);
 }
 const noArrow: ArrowBoundary = {
   toArrow: () => assert(false, 'Arrow was not loaded for this operator'),
