@@ -1,6 +1,7 @@
 /** Numbers of a job as people read them. */
+
+import type { JobResult } from '../core/api/run.ts';
 import type { JobNumbers } from '../engine/numbers.ts';
-import type { JobResult } from '../engine/running-job.ts';
 
 const grouped = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
 

@@ -33,9 +33,9 @@ export function jobHandle<O extends Ends>(running: RunningJob, signal: AbortSign
     }
   }
 
-  const handle = {
+  const handle: Omit<JobHandle<O>, 'output'> & { output: unknown } = {
     output: (name: string) => rowsOf(name),
-    [Symbol.asyncIterator]: () => rowsOf('result'),
+    [Symbol.asyncIterator]: () => rowsOf('result') as ReturnType<JobHandle<O>[typeof Symbol.asyncIterator]>,
     async result() {
       return running.result();
     },
@@ -65,5 +65,5 @@ export function jobHandle<O extends Ends>(running: RunningJob, signal: AbortSign
       if (!running.ended) await handle.cancel();
     },
   };
-  return handle as unknown as JobHandle<O>;
+  return handle as JobHandle<O>;
 }

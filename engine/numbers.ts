@@ -1,25 +1,8 @@
 /** What a running job's counters say, summed over its tasks. Read from shared memory; asks nobody. */
+import type { TaskMetrics } from '../core/api/run.ts';
 import { watermarkMax, watermarkMin } from '../core/operators/operator.ts';
 import type { Chain, PhysicalPlan } from '../core/plan/physical.ts';
 import { Counter, taskBlock } from '../workers/counters.ts';
-
-export interface TaskNumbers {
-  readonly chain: number;
-  readonly name: string;
-  readonly slot: number | 'caller';
-  readonly rowsRead: number;
-  readonly rowsReceived: number;
-  readonly rowsSent: number;
-  readonly rowsWritten: number;
-  readonly bytesSent: number;
-  readonly bytesWritten: number;
-  readonly busyMs: number;
-  readonly blockedMs: number;
-  readonly starvedMs: number;
-  readonly lateRows: number;
-  readonly stateBytes: number;
-  readonly watermarkMs: number;
-}
 
 export interface JobNumbers {
   readonly rowsIn: number;
@@ -30,7 +13,7 @@ export interface JobNumbers {
   /** The least event time of all tasks that have one; null before the first watermark. */
   readonly watermarkMs: number | null;
   readonly estimatedRows: number | null;
-  readonly tasks: readonly TaskNumbers[];
+  readonly tasks: readonly TaskMetrics[];
 }
 
 interface Source {
@@ -41,7 +24,7 @@ interface Source {
 
 export function readNumbers(from: Source | null, parallelism: number): JobNumbers {
   const tasks = from ? from.plan.chains.flatMap((chain) => ofChain(from, chain, parallelism)) : [];
-  const sum = (of: (task: TaskNumbers) => number): number => tasks.reduce((total, task) => total + of(task), 0);
+  const sum = (of: (task: TaskMetrics) => number): number => tasks.reduce((total, task) => total + of(task), 0);
   const times = tasks.map((task) => task.watermarkMs).filter((ms) => ms !== watermarkMin && ms !== watermarkMax);
   return {
     rowsIn: sum((task) => task.rowsRead),
@@ -55,7 +38,7 @@ export function readNumbers(from: Source | null, parallelism: number): JobNumber
   };
 }
 
-function ofChain(from: Source, chain: Chain, parallelism: number): TaskNumbers[] {
+function ofChain(from: Source, chain: Chain, parallelism: number): TaskMetrics[] {
   const participants =
     chain.place === 'caller' ? [parallelism] : Array.from({ length: chain.parallelism }, (_, i) => i);
   return participants.map((participant) => {
@@ -84,7 +67,7 @@ function ofChain(from: Source, chain: Chain, parallelism: number): TaskNumbers[]
 export function prometheusText(job: string, numbers: JobNumbers): string {
   const lines: string[] = [];
   const label = (text: string): string => text.replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n');
-  const metric = (name: string, help: string, type: string, value: (task: TaskNumbers) => number): void => {
+  const metric = (name: string, help: string, type: string, value: (task: TaskMetrics) => number): void => {
     lines.push(`# HELP millrace_${name} ${help}`, `# TYPE millrace_${name} ${type}`);
     for (const task of numbers.tasks) {
       lines.push(

@@ -3,6 +3,7 @@
  * participant, where the plan has tasks for the caller (in-process sources and sinks).
  */
 
+import type { JobResult } from '../core/api/run.ts';
 import { MillraceError, reviveError } from '../core/base/errors.ts';
 import { type BoundedQueue, boundedQueue } from '../core/base/queue.ts';
 import type { UserFunction } from '../core/operators/operator.ts';
@@ -44,16 +45,6 @@ export interface Submission {
 export interface Snapshot {
   readonly parts: readonly SnapshotPart[];
   readonly unread: ReadonlyMap<SourceKey, readonly Split[]>;
-}
-
-export interface JobResult {
-  readonly rowsIn: number;
-  readonly rowsOut: number;
-  readonly elapsedMs: number;
-  readonly lateRows: number;
-  /** CPU time by slot, and of the calling thread; 0 where the system does not tell. */
-  readonly slots: readonly SlotReport[];
-  readonly callerCpuMs: number;
 }
 
 type Running = Extract<FromCoordinator, { kind: 'running' }>;

@@ -34,13 +34,44 @@ export interface RunOptions {
 export interface JobResult {
   readonly rowsIn: number;
   readonly rowsOut: number;
+  /** Rows that came after their window had closed. */
+  readonly lateRows: number;
   readonly elapsedMs: number;
+  /** CPU time of each slot's thread while it worked for the job; 0 where the system does not tell. */
+  readonly slots: readonly { readonly slot: number; readonly cpuMs: number }[];
+  /** CPU time of the thread that called `run`, from then to the end. */
+  readonly callerCpuMs: number;
 }
+
+/** One chain of operators in one slot. Times in milliseconds. */
+export interface TaskMetrics {
+  readonly chain: number;
+  /** Names of its operators. */
+  readonly name: string;
+  readonly slot: number | 'caller';
+  readonly rowsRead: number;
+  readonly rowsReceived: number;
+  readonly rowsSent: number;
+  readonly rowsWritten: number;
+  readonly bytesSent: number;
+  readonly bytesWritten: number;
+  readonly busyMs: number;
+  readonly blockedMs: number;
+  readonly starvedMs: number;
+  readonly lateRows: number;
+  /** Keyed state of the whole slot. */
+  readonly stateBytes: number;
+  readonly watermarkMs: number;
+}
+
 export interface JobMetrics {
   readonly rowsIn: number;
   readonly rowsOut: number;
   readonly lateRows: number;
   readonly watermark: Date | null;
+  /** Rows of all sources, where they know; an upper bound. */
+  readonly estimatedRows: number | null;
+  readonly tasks: readonly TaskMetrics[];
   /** All of it in Prometheus' text format. */
   prometheus(): string;
 }
