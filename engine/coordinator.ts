@@ -15,6 +15,7 @@ import {
 import { counterBytes } from '../workers/counters.ts';
 import { planInboxes } from '../workers/exchange/inbox.ts';
 import type { SlotPool, SlotThread } from '../workers/pool.ts';
+import { collectGarbage } from './garbage.ts';
 import { MemoryPool } from './memories.ts';
 import { inboxBytes, inboxFrom, memoryMap } from './memory-map.ts';
 import type {
@@ -45,6 +46,7 @@ interface Attempt {
   /** Participants whose thread is not to be trusted or is gone. */
   readonly dead: Set<number>;
   watch: NodeJS.Timeout | null;
+  messages: number;
 }
 
 /** How long a participant may take to acknowledge a cancel before its thread is ended. */
@@ -52,7 +54,10 @@ const releaseMs = 1000;
 
 export class Coordinator {
   readonly #pool: SlotPool;
-  readonly #memories = new MemoryPool();
+  readonly #memories = new MemoryPool(() => {
+    this.#pool.tell({ kind: 'trim' });
+    collectGarbage();
+  });
   readonly #send: (message: FromCoordinator) => void;
   readonly #jobs = new Map<string, Attempt>();
 
@@ -111,6 +116,7 @@ export class Coordinator {
       reports: [],
       dead: new Set(),
       watch: null,
+      messages: 0,
     };
     this.#jobs.set(submit.jobId, job);
     try {
@@ -197,12 +203,14 @@ export class Coordinator {
   }
 
   #say(job: Attempt, participant: number, message: ToParticipant): void {
+    job.messages++;
     const thread = job.threads[participant];
     if (thread) thread.post(message);
     else this.#send({ kind: 'participant', jobId: job.submit.jobId, message });
   }
 
   #heard(job: Attempt, participant: number, message: FromParticipant): void {
+    job.messages++;
     if (message.kind === 'finished') job.reports.push({ slot: participant, cpuMs: message.cpuMs });
     if (message.kind === 'snapshotTaken') {
       this.#event(job, { kind: 'snapshotTaken', participant, id: message.id, part: message.part });
@@ -301,7 +309,7 @@ export class Coordinator {
       if (!job.dead.has(slot)) void this.#pool.release(thread, module !== null || outcome.kind === 'failed');
     }
     for (const memory of job.memories) if (memory) this.#memories.give(memory, job.dead.size === 0);
-    this.#send({ kind: 'ended', jobId, outcome, slots: job.reports });
+    this.#send({ kind: 'ended', jobId, outcome, slots: job.reports, messages: job.messages });
   }
 }
 

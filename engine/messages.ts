@@ -86,6 +86,9 @@ export type ToParticipant =
   | { readonly kind: 'stop'; readonly drain: boolean }
   | { readonly kind: 'cancel' };
 
+/** What a slot's thread hears, with or without a job. `trim`: memories were let go, collect them. */
+export type ToThread = ToParticipant | { readonly kind: 'trim' };
+
 export type FromParticipant =
   | { readonly kind: 'deployed' }
   | { readonly kind: 'splitWanted'; readonly source: SourceKey }
@@ -138,6 +141,8 @@ export type FromCoordinator =
       readonly jobId: string;
       readonly outcome: JobOutcome;
       readonly slots: readonly SlotReport[];
+      /** Between the coordinator and participants, both ways. */
+      readonly messages: number;
     }
   | {
       readonly kind: 'snapshot';

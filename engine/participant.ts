@@ -65,7 +65,7 @@ export class Participant {
   readonly #stored = new Map<string, StoredState>();
   #open: OpenSnapshot | null = null;
 
-  /** Null when the memory could not be laid out: `failed` was posted, and the cancel that follows is answered. */
+  /** Null when the memory could not be laid out: `failed` was posted; who made it answers the cancel that follows. */
   static create(
     deployment: Deployment,
     setup: ParticipantSetup,
@@ -75,7 +75,6 @@ export class Participant {
       return new Participant(deployment, setup, post);
     } catch (error) {
       post({ kind: 'failed', error: serialiseError(error) });
-      post({ kind: 'released' });
       return null;
     }
   }

@@ -10,7 +10,7 @@ import type { UserFunction } from '../core/operators/operator.ts';
 import type { Plan } from '../core/plan/nodes.ts';
 import type { PhysicalPlan } from '../core/plan/physical.ts';
 import type { Split } from '../core/ports/connector.ts';
-import type { JobOutcome, SourceKey } from '../core/schedule/job.ts';
+import type { SourceKey } from '../core/schedule/job.ts';
 import { threadCpuMs } from '../workers/cpu.ts';
 import { type Connection, coordinator, nextJobId } from './caller.ts';
 import { systemClock } from './clock.ts';
@@ -19,7 +19,6 @@ import type {
   FromCoordinator,
   JobModule,
   JobOptions,
-  SlotReport,
   SnapshotPart,
   ToCoordinator,
   ToParticipant,
@@ -161,7 +160,7 @@ export class RunningJob {
         this.#snapshots.shift()?.(message.snapshot);
         return;
       case 'ended':
-        this.#finish(message.outcome, message.slots);
+        this.#finish(message);
         return;
     }
   }
@@ -193,7 +192,7 @@ export class RunningJob {
     return participant;
   }
 
-  #finish(outcome: JobOutcome, slots: readonly SlotReport[]): void {
+  #finish({ outcome, slots, messages }: Extract<FromCoordinator, { kind: 'ended' }>): void {
     const numbers = this.numbers();
     const now = threadCpuMs();
     if (outcome.kind === 'failed') {
@@ -211,6 +210,7 @@ export class RunningJob {
       lateRows: numbers.lateRows,
       elapsedMs: systemClock.monotonicMs() - this.#startedMs,
       slots: slots.filter((report) => report.slot < this.#submission.options.parallelism),
+      messages,
       callerCpuMs: now === null || this.#cpuAtStartMs === null ? 0 : now - this.#cpuAtStartMs,
     });
   }

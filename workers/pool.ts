@@ -47,7 +47,8 @@ export class SlotPool {
 
   /** Waits until `count` threads are free. `onWait` is called when it has to. */
   async acquire(count: number, onWait: () => void): Promise<SlotThread[]> {
-    if (count > slotsMax) throw new MillraceError('option/invalid', `a process has at most ${slotsMax} slots, not ${count}`);
+    if (count > slotsMax)
+      throw new MillraceError('option/invalid', `a process has at most ${slotsMax} slots, not ${count}`);
     if (this.#waiting.length > 0 || !this.#fits(count)) {
       onWait();
       await new Promise<void>((give) => this.#waiting.push({ count, give }));
@@ -73,11 +74,9 @@ export class SlotPool {
     return gone;
   }
 
-  /** Ends every thread that no job holds. */
-  async trim(): Promise<void> {
-    const idle = this.#idle.splice(0);
-    for (const thread of idle) thread.abort.abort();
-    await Promise.all(idle.map((thread) => thread.done));
+  /** Says something to every thread that no job holds. */
+  tell(message: unknown): void {
+    for (const thread of this.#idle) thread.post(message);
   }
 
   #fits(count: number): boolean {

@@ -41,6 +41,8 @@ export interface JobResult {
   readonly slots: readonly { readonly slot: number; readonly cpuMs: number }[];
   /** CPU time of the thread that called `run`, from then to the end. */
   readonly callerCpuMs: number;
+  /** Messages between threads. Rows travel by rings, so it does not grow with them. */
+  readonly messages: number;
 }
 
 /** One chain of operators in one slot. Times in milliseconds. */
