@@ -244,7 +244,11 @@ export class ColumnReader {
     if (!plain) throw new Damage(`a dictionary in the encoding ${encodingName(header.encoding)}`);
     const count = header.values;
     const end = this.#body + header.uncompressedBytes;
-    if (conversion.kind === 'bits' || conversion.kind === 'nulls') throw new Damage('a dictionary where none belongs');
+    if (conversion.kind === 'bits') throw new Damage('a dictionary of booleans');
+    if (conversion.kind === 'nulls') {
+      this.#entries = count;
+      return;
+    }
     if (conversion.kind === 'fixed') {
       if (count * conversion.width > header.uncompressedBytes) {
         throw new Damage(`a dictionary of ${count} entries in ${header.uncompressedBytes} bytes`);
