@@ -122,7 +122,7 @@ export function distribute(plan: RelPlan, traits: readonly Traits[], options: Di
 function spreadOver(from: readonly Placement[], wanted: Requirement): boolean {
   if (wanted.kind === 'none' || from.length === 0) return false;
   const many = from.some((p) => p.place === 'slots' && p.parallelism > 1);
-  return many && !(from.length === 1 && satisfies(from[0]!, wanted));
+  return many && !from.every((p) => satisfies(p, wanted));
 }
 
 function satisfies(from: Placement, wanted: Requirement): boolean {

@@ -2,6 +2,7 @@
  * What will run and why, for people: the plan as written, as rewritten, its chains and edges, what is known of the rows,
  * and what is compiled to WebAssembly and what is not. Aligned text without colours, and the same as JSON.
  */
+import { compiles } from '../compile/host.ts';
 import { exprText } from '../expr/print.ts';
 import type { Expr } from '../expr/tree.ts';
 import type { SourceInfo } from '../ports/connector.ts';
@@ -175,8 +176,6 @@ function operatorInput(physical: PhysicalPlan, chain: Chain, index: number): Lay
   return chain.operators[index]!.outputs[0]!;
 }
 
-const compiles = (_expr: Expr): true | string => true;
-
 function expressionsOf(operator: ChainOperator, input: Layout): ExplainedJson['expressions'] {
   const { node } = operator;
   if (node.kind === 'map') {
@@ -193,7 +192,7 @@ function expressionsOf(operator: ChainOperator, input: Layout): ExplainedJson['e
       operator: operator.name,
       text: exprText(expr, input),
       compiled: answer === true,
-      why: answer === true ? null : answer,
+      why: answer === true ? null : answer.reason,
     };
   });
 }

@@ -10,11 +10,19 @@ import { type Layout, type LayoutColumn, layoutOf, rowtimeColumn, rowtimeName } 
 import { sameType } from '../record/types.ts';
 import { columnExpr, identity, isIdentity } from './expressions.ts';
 import { whereOf } from './names.ts';
-import type { AggregateNode, NodeRef, Plan, PlanNode, PlanNodeKind } from './nodes.ts';
+import type { AggregateNode, NodeRef, Plan, PlanNode, PlanNodeKind, WindowSpec } from './nodes.ts';
 import type { SortKey } from './physical.ts';
 import { type Rel, type RelBuilder, type RelNode, type RelPlan, type RelRef, type RelRole, relBuilder } from './rel.ts';
-import { splitAggregates } from './rules/split-aggregates.ts';
-import { inputSchemas, leafIndices, leavesOf, projectColumns, type Schema, type Schemas } from './schema.ts';
+import { type SplitAggregates, splitAggregates } from './rules/split-aggregates.ts';
+import {
+  attachedWindow,
+  inputSchemas,
+  leafIndices,
+  leavesOf,
+  projectColumns,
+  type Schema,
+  type Schemas,
+} from './schema.ts';
 
 interface Context {
   readonly schemas: Schemas;
@@ -133,6 +141,10 @@ const table: { [K in PlanNodeKind]: Lower<Extract<PlanNode, { kind: K }>> } = {
       n: node.n,
       using: node.using,
       rank: node.rankAs !== null,
+      windowEnd:
+        schema!.window && node.partitionBy.includes(schema!.window.column)
+          ? leafIndices(schema!, schema!.window.column)![1]!
+          : null,
     };
     return [builder.add(rel(node, 'main', [input!], top, leavesOf(schemas.get(node.id)![0]!)))];
   },
@@ -234,18 +246,28 @@ function lowerAggregate(node: AggregateNode, input: RelRef, schemas: Schemas, bu
     from = builder.add(rel(node, 'arguments', [input], { kind: 'project', filter: null, columns }, layout));
   }
 
-  const windowed = node.window !== null;
-  const results = windowed ? [...split.results, rowtimeColumn] : split.results;
-  const aggregate: RelNode = {
+  const attached = attachedWindow(node, schema!) ?? null;
+  const timed = node.window !== null || attached !== null;
+  const results = timed ? [...split.results, rowtimeColumn] : split.results;
+  const aggregate = (keys: readonly number[], window: WindowSpec | null): RelNode => ({
     kind: 'aggregate',
     phase: 'single',
-    keys: split.keys,
+    keys,
     calls,
-    window: node.window,
-    time: windowed ? rowtimeIndex(layout) : null,
+    window,
+    time: window ? rowtimeIndex(layout) : null,
     allowedLatenessMs: node.allowedLatenessMs,
-  };
-  const grouped = builder.add(rel(node, 'main', [from], aggregate, results, ...(windowed ? [layout] : [])));
+  });
+  const grouped = attached
+    ? lowerAttached(node, from, leafIndices(schema!, attached.column)!, attached.spec, {
+        split,
+        results,
+        aggregate,
+        builder,
+      })
+    : builder.add(
+        rel(node, 'main', [from], aggregate(split.keys, node.window), results, ...(node.window ? [layout] : [])),
+      );
 
   // Back to the asked order: keys as they were named (the window among them), then the columns.
   const keyLeaves: number[][] = [];
@@ -257,11 +279,11 @@ function lowerAggregate(node: AggregateNode, input: RelRef, schemas: Schemas, bu
   const columns = [
     ...keyLeaves.flat().map((leaf) => columnExpr(results, leaf)),
     ...split.columns.flatMap((column) => column.leaves),
-    ...(windowed ? [columnExpr(results, results.length - 1)] : []),
+    ...(timed ? [columnExpr(results, results.length - 1)] : []),
   ];
   const result = leavesOf(schemas.get(node.id)![0]!);
   const main = builder.add(rel(node, 'result', [grouped], { kind: 'project', filter: null, columns }, result));
-  if (!windowed) return [main];
+  if (!node.window) return [main];
 
   // Late rows leave as they came: without the computed arguments.
   const lateColumns = [...identity(own), ...(time === null ? [] : [columnExpr(layout, layout.length - 1)])];
@@ -271,4 +293,51 @@ function lowerAggregate(node: AggregateNode, input: RelRef, schemas: Schemas, bu
     main,
     builder.add(rel(node, 'columns', [late], { kind: 'project', filter: null, columns: lateColumns }, before)),
   ];
+}
+
+interface AttachedContext {
+  readonly split: SplitAggregates;
+  /** What must come out: keys in order, the window among them, calls, `$rowtime`. */
+  readonly results: Layout;
+  readonly aggregate: (keys: readonly number[], window: WindowSpec | null) => RelNode;
+  readonly builder: RelBuilder;
+}
+
+/**
+ * Grouping by the window that rows are results of. Their event time is that window's end − 1 ms, and of all windows of a
+ * kind just one ends there: so this is a tumbling window as long as the slide, fired by the same watermark.
+ */
+function lowerAttached(
+  node: AggregateNode,
+  from: RelRef,
+  [startLeaf, endLeaf]: readonly number[],
+  spec: WindowSpec,
+  { split, results, aggregate, builder }: AttachedContext,
+): RelRef {
+  const slideMs = spec.kind === 'hop' ? spec.slideMs : spec.sizeMs;
+  const window: WindowSpec = { kind: 'tumble', sizeMs: slideMs, offsetMs: (spec.offsetMs + spec.sizeMs) % slideMs };
+  const layout = builder.layout(from);
+  const keys = split.keys.filter((key) => key !== startLeaf && key !== endLeaf);
+  const bounds = [startLeaf!, endLeaf!].map((leaf) => layout[leaf]!);
+  const grouped = [...keys.map((key) => layout[key]!), ...bounds, ...results.slice(split.keys.length)];
+  const main = builder.add(rel(node, 'main', [from], aggregate(keys, window), grouped, layout));
+  const end = columnExpr(grouped, keys.length + 1);
+  const start: Expr = spec.kind === 'tumble' ? columnExpr(grouped, keys.length) : earlier(end, spec.sizeMs);
+  const columns = [
+    ...split.keys.map((key) =>
+      key === startLeaf ? start : key === endLeaf ? end : columnExpr(grouped, keys.indexOf(key)),
+    ),
+    ...identity(grouped).slice(keys.length + 2),
+  ];
+  return builder.add(rel(node, 'columns', [main], { kind: 'project', filter: null, columns }, results));
+}
+
+function earlier(time: Expr, ms: number): Expr {
+  const length: Expr = {
+    kind: 'literal',
+    value: String(ms),
+    type: { kind: 'INTERVAL', of: 'DAY_TIME' },
+    nullable: false,
+  };
+  return { kind: 'call', fn: 'minus', args: [time, length], type: time.type, nullable: false };
 }

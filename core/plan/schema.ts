@@ -17,6 +17,7 @@ import type {
   ProjectNode,
   SinkNode,
   SourceNode,
+  WindowSpec,
 } from './nodes.ts';
 import { splitAggregates } from './rules/split-aggregates.ts';
 
@@ -24,6 +25,16 @@ import { splitAggregates } from './rules/split-aggregates.ts';
 export interface Schema {
   readonly fields: Fields;
   readonly time: boolean;
+  readonly window?: AttachedWindow | null;
+}
+
+/**
+ * The column that holds the window each row is the final result of: event time is its end − 1 ms, and none of its rows
+ * comes after the watermark has passed that. So groups and rankings by it are final then, too.
+ */
+export interface AttachedWindow {
+  readonly column: string;
+  readonly spec: WindowSpec;
 }
 /** Schemas by node id, then by port. */
 export type Schemas = ReadonlyMap<string, readonly Schema[]>;
@@ -208,19 +219,27 @@ const rules: { [K in PlanNodeKind]: SchemaRule<Extract<PlanNode, { kind: K }>> }
         `event time '${node.column}' is ${typeName(type)}; it must be a TIMESTAMP: cast it in a with before eventTime`,
       );
     }
-    return [{ fields: input!.fields, time: true }];
+    return [{ fields: input!.fields, time: true, window: null }];
   },
   filter: (node, [input]) => {
     bindCondition(node.condition, leavesOf(input!), whereOf(node));
     return [input!];
   },
-  project: (node, [input]) => [{ fields: projectColumns(node, input!).map((c) => c.field), time: input!.time }],
+  project: (node, [input]) => {
+    const columns = projectColumns(node, input!);
+    const window = windowAfter(input!, columns);
+    return [{ fields: columns.map((c) => c.field), time: input!.time, window }];
+  },
   map: (node, [input]) => {
     unique(node, node.schema);
     // A mapBatch of rows with event time gives one row for each (its operator holds it to that).
     return [{ fields: node.schema, time: input!.time }];
   },
-  union: (node, inputs) => [{ fields: unionFields(node, inputs), time: inputs.every((input) => input.time) }],
+  union: (node, inputs) => {
+    const windows = new Set(inputs.map((input) => JSON.stringify(input.window ?? null)));
+    const window = windows.size === 1 ? (inputs[0]!.window ?? null) : null;
+    return [{ fields: unionFields(node, inputs), time: inputs.every((input) => input.time), window }];
+  },
   aggregate: (node, [input]) => [aggregateSchema(node, input!), input!],
   distinct: (_node, [input]) => [{ fields: input!.fields, time: false }],
   sort: (node, [input]) => {
@@ -245,7 +264,7 @@ const rules: { [K in PlanNodeKind]: SchemaRule<Extract<PlanNode, { kind: K }>> }
     const rank: Field = { name: node.rankAs, type: { kind: 'BIGINT' }, nullable: false };
     const fields = [...input!.fields, rank];
     unique(node, fields);
-    return [{ fields, time: input!.time }];
+    return [{ ...input!, fields }];
   },
   sink: (node, [input]) => [{ fields: sinkFields(node, input!), time: false }],
 };
@@ -272,7 +291,29 @@ function aggregateSchema(node: AggregateNode, input: Schema): Schema {
   unique(node, fields);
   if (fields.length === 0)
     fail('plan/type', node, 'neither keys nor columns: there is nothing to give; ask for at least one aggregate');
-  return { fields, time: node.window !== null };
+  const attached = attachedWindow(node, input);
+  if (attached) return { fields, time: true, window: attached };
+  // Corrected results come after their window has passed.
+  const window = node.window && node.allowedLatenessMs === 0 ? { column: 'window', spec: node.window } : null;
+  return { fields, time: node.window !== null, window };
+}
+
+/** The window of the rows that an aggregate without a window of its own groups by: its results are final with it. */
+export function attachedWindow(node: AggregateNode, input: Schema): AttachedWindow | null {
+  return node.window === null && input.window && node.keys.includes(input.window.column) ? input.window : null;
+}
+
+/** Where the window goes under a projection: a column that is it. */
+function windowAfter(input: Schema, columns: readonly BoundColumn[]): AttachedWindow | null {
+  if (!input.window) return null;
+  const leaves = leafIndices(input, input.window.column)!;
+  const same = columns.find(
+    (c) =>
+      c.field.type.kind === 'ROW' &&
+      c.leaves.length === 2 &&
+      c.leaves.every((e, i) => e.kind === 'column' && e.index === leaves[i]),
+  );
+  return same ? { column: same.field.name, spec: input.window.spec } : null;
 }
 
 function unique(node: PlanNode, fields: Fields): void {

@@ -128,13 +128,14 @@ const table: { [K in RelNode['kind']]: TraitRule<Extract<RelNode, { kind: K }>> 
   }),
   topN: ({ node, rel, inputs: [input], bounded }) => {
     const partition = node.partitionBy.length > 0;
+    const until = !bounded && node.windowEnd != null ? ", dropped when the watermark passes its window's end" : '';
     const ties = node.using === 'ROW_NUMBER' ? '' : ' and their ties';
     return {
-      changes: [bounded ? 'insert' : 'all'],
+      changes: [bounded || node.windowEnd != null ? 'insert' : 'all'],
       upsertKey: rankKey(node, rel) ?? input!.upsertKey,
       order: partition || !bounded ? null : node.by,
       rowsMax: partition || node.using !== 'ROW_NUMBER' ? input!.rowsMax : least(input!.rowsMax, node.n),
-      state: partition ? `${node.n} rows${ties} per group` : `${node.n} rows${ties}`,
+      state: partition ? `${node.n} rows${ties} per group${until}` : `${node.n} rows${ties}`,
     };
   },
   sink: ({ inputs: [input] }) => ({ ...passed(input!), state: null }),

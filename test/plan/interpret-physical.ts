@@ -14,10 +14,16 @@ type Of<K extends PhysicalNode['kind']> = Extract<PhysicalNode, { kind: K }>;
 type Functions = ReadonlyMap<string, (row: never) => unknown>;
 
 /** `rowsOf` gives a source's rows by the columns asked for. Answers rows by output name. */
-export function interpretPhysical(plan: PhysicalPlan, rowsOf: (node: Of<'source'>, operator: ChainOperator) => readonly Row[], functions: Functions): Map<string, Row[]> {
+export function interpretPhysical(
+  plan: PhysicalPlan,
+  rowsOf: (node: Of<'source'>, operator: ChainOperator) => readonly Row[],
+  functions: Functions,
+): Map<string, Row[]> {
   const outputs = new Map<string, Row[]>();
   /** By edge, then by subtask of the consumer. */
-  const arrived = plan.edges.map((edge) => Array.from({ length: plan.chains[edge.to.chain]!.parallelism }, (): Row[] => []));
+  const arrived = plan.edges.map((edge) =>
+    Array.from({ length: plan.chains[edge.to.chain]!.parallelism }, (): Row[] => []),
+  );
   for (const chain of plan.chains) {
     for (let subtask = 0; subtask < chain.parallelism; subtask++) {
       const inputs: Row[][] = chain.operators.map(() => []);
@@ -55,7 +61,8 @@ function send(plan: PhysicalPlan, edgeId: number, rows: readonly Row[], subtask:
         break;
       case 'hash': {
         let hash = 7;
-        for (const char of keyText(exchange.keys.map((key) => row[key]!))) hash = (hash * 31 + char.codePointAt(0)!) >>> 0;
+        for (const char of keyText(exchange.keys.map((key) => row[key]!)))
+          hash = (hash * 31 + char.codePointAt(0)!) >>> 0;
         to[hash % to.length]!.push(row);
       }
     }
@@ -138,12 +145,17 @@ function aggregate(node: Of<'aggregate'>, rows: readonly Row[], first: boolean):
   // Every row as its key, its window (or slice), and its accumulators.
   type Partial = { key: Row; end: bigint | null; fields: Row };
   const partials = rows.flatMap((row): Partial[] => {
-    const fields = node.phase === 'final' ? row.slice(node.keys.length + (window ? 1 : 0)) : layout.fields.map((field) => {
-      if (field.filter !== null && row[field.filter] !== true) return field.kind === 'count' ? 0n : null;
-      if (field.kind === 'count') return field.arg === null || row[field.arg] !== null ? 1n : 0n;
-      const value = row[field.arg!]!;
-      return field.kind === 'sum' && typeof value === 'number' && field.type.kind === 'INT' ? BigInt(value) : value;
-    });
+    const fields =
+      node.phase === 'final'
+        ? row.slice(node.keys.length + (window ? 1 : 0))
+        : layout.fields.map((field) => {
+            if (field.filter !== null && row[field.filter] !== true) return field.kind === 'count' ? 0n : null;
+            if (field.kind === 'count') return field.arg === null || row[field.arg] !== null ? 1n : 0n;
+            const value = row[field.arg!]!;
+            return field.kind === 'sum' && typeof value === 'number' && field.type.kind === 'INT'
+              ? BigInt(value)
+              : value;
+          });
     const key = keyOf(row);
     if (!window) return [{ key, end: null, fields }];
     const time = row[node.time!] as bigint;
@@ -159,13 +171,29 @@ function aggregate(node: Of<'aggregate'>, rows: readonly Row[], first: boolean):
   for (const partial of partials) {
     const text = keyText([...partial.key, partial.end]);
     const known = groups.get(text);
-    groups.set(text, known ? { ...known, fields: known.fields.map((value, i) => merged(layout.fields[i]!.kind, value, partial.fields[i]!)) } : partial);
+    groups.set(
+      text,
+      known
+        ? {
+            ...known,
+            fields: known.fields.map((value, i) => merged(layout.fields[i]!.kind, value, partial.fields[i]!)),
+          }
+        : partial,
+    );
   }
   // A group of all rows is there even if no row is; its empty accumulators are nothing yet.
-  if (node.keys.length === 0 && !window && groups.size === 0 && first) groups.set('', { key: [], end: null, fields: layout.fields.map((f) => (f.kind === 'count' ? 0n : null)) });
+  if (node.keys.length === 0 && !window && groups.size === 0 && first)
+    groups.set('', { key: [], end: null, fields: layout.fields.map((f) => (f.kind === 'count' ? 0n : null)) });
   return [...groups.values()].map(({ key, end, fields }): Row => {
     // A sum of nothing is 0 in an accumulator; whether it counts, the count says.
-    if (node.phase === 'partial') return [...key, ...(end === null ? [] : [end]), ...fields.map((value, i) => (layout.fields[i]!.kind === 'sum' && value === null ? zeroOf(layout.fields[i]!.type) : value))];
+    if (node.phase === 'partial')
+      return [
+        ...key,
+        ...(end === null ? [] : [end]),
+        ...fields.map((value, i) =>
+          layout.fields[i]!.kind === 'sum' && value === null ? zeroOf(layout.fields[i]!.type) : value,
+        ),
+      ];
     const results = node.calls.map((call, i): Value => {
       const { count, value } = layout.calls[i]!;
       if (call.fn === 'count') return fields[count]!;
@@ -183,7 +211,8 @@ function zeroOf(type: DataType): Value {
 
 function merged(kind: string, a: Value, b: Value): Value {
   if (a === null || b === null) return a === null ? b : a;
-  if (kind === 'count' || kind === 'sum') return typeof a === 'bigint' ? a + (b as bigint) : (a as number) + (b as number);
+  if (kind === 'count' || kind === 'sum')
+    return typeof a === 'bigint' ? a + (b as bigint) : (a as number) + (b as number);
   const order = compareValues(a, b);
   return (kind === 'min') === order <= 0 ? a : b;
 }

@@ -12,7 +12,10 @@ describe('random plans keep their meaning', () => {
     test(`at parallelism ${parallelism}`, () => {
       let compared = 0;
       for (let seed = 1; seed <= cases; seed++) {
-        const { builder, plan, sources, rows } = randomJob(prng(seed), { rowsMax: 60, sinks: ['test', 'caller', 'file'] });
+        const { builder, plan, sources, rows } = randomJob(prng(seed), {
+          rowsMax: 60,
+          sinks: ['test', 'caller', 'file'],
+        });
         const expected = reference({ plan, sources, rows });
         const ends = plan.outputs.map(({ node }) => ({ node, port: 0 }));
         const { physical, explain } = builder.physical(ends, { parallelism });

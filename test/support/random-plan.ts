@@ -125,7 +125,8 @@ function step(
       const keys = keysOf(random, schema.fields, 3);
       const columns = randomAggregates(random, builder, schema.fields, updating);
       if (keys.length === 0) columns[`all${builder.nodes.length}`] = aggregate('count');
-      return { ref: builder.group(ref, keys, columns), updating: true };
+      const windowed = schema.window != null && keys.includes(schema.window.column);
+      return { ref: builder.group(ref, keys, columns), updating: !windowed };
     }
     case 6:
       return { ref: builder.add('distinct', [ref], {}), updating };

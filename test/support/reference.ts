@@ -241,7 +241,8 @@ function aggregated(node: AggregateNode, rows: readonly Row[], from: Schema, to:
       }
       return [interpret(bind(computed, keyLayout))(key)];
     });
-    const time = window ? [(group[0]!.at(-1) as bigint) - 1n] : [];
+    // Grouped by the window they are results of, rows keep its time.
+    const time = window ? [(group[0]!.at(-1) as bigint) - 1n] : to.time ? [group[0]!.at(-1)!] : [];
     return [...key.slice(0, keyCount), ...columns, ...time];
   });
 }

@@ -158,8 +158,9 @@ const table: { [K in RelNode['kind']]: Narrow<Extract<RelNode, { kind: K }>> } =
     const kept = keptInput[0]!.map(outputLeaf);
     if (rank) kept.splice(kept.at(-1) === time && time !== null ? kept.length - 1 : kept.length, 0, rankLeaf);
     const partitionBy = node.partitionBy.map(moved[0]!);
+    const windowEnd = node.windowEnd == null ? null : moved[0]!(node.windowEnd);
     return {
-      node: { ...node, rank, partitionBy, by: movedKeys(node.by, context) },
+      node: { ...node, rank, partitionBy, windowEnd, by: movedKeys(node.by, context) },
       kept: [kept],
       outputs: [pick(layout, kept)],
     };
