@@ -8,7 +8,7 @@ import type { Schema } from './schema.ts';
 import { rowSource } from './sources.ts';
 
 export interface Channel<R> extends Source<R, 'append'> {
-  /** Resolves when the row is in the channel. Errors: `sink/closed` after `end`. */
+  /** Resolves when the row is in the channel. Errors: `sink/closed` after `end`, and where it waits for a job that ended. */
   push(row: R): Promise<void>;
   /** False: there is no room, the row was not taken. Errors: `sink/closed` after `end`. */
   tryPush(row: R): boolean;
@@ -58,7 +58,9 @@ class Queue<R> implements RowQueue {
   #ended = false;
   #wake: (() => void) | null = null;
   /** Who waits for room, in order. They hold one row each. */
-  #waiting: { readonly row: R; readonly taken: () => void }[] = [];
+  #waiting: { readonly row: R; readonly taken: () => void; readonly refused: (error: Error) => void }[] = [];
+  /** There was a reader, and it went. Rows may still be put in while there is room: another job may read them. */
+  #deserted = false;
 
   constructor(capacity: number) {
     this.#capacity = capacity;
@@ -81,7 +83,8 @@ class Queue<R> implements RowQueue {
 
   async push(row: R): Promise<void> {
     if (this.tryPush(row)) return;
-    await new Promise<void>((taken) => this.#waiting.push({ row, taken }));
+    if (this.#deserted) throw deserted();
+    await new Promise<void>((taken, refused) => this.#waiting.push({ row, taken, refused }));
   }
 
   end(): void {
@@ -106,6 +109,8 @@ class Queue<R> implements RowQueue {
 
   onNews(wake: (() => void) | null): void {
     this.#wake = wake;
+    this.#deserted = wake === null;
+    if (this.#deserted) for (const { refused } of this.#waiting.splice(0)) refused(deserted());
   }
 
   #add(row: R): void {
@@ -118,4 +123,8 @@ class Queue<R> implements RowQueue {
     if (this.#ended)
       throw new MillraceError('sink/closed', 'the channel was ended; no more rows can be pushed into it');
   }
+}
+
+function deserted(): MillraceError {
+  return new MillraceError('sink/closed', 'the channel is full, and the job that read it has ended');
 }

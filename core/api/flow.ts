@@ -3,11 +3,11 @@
  * returns a frozen stream with one step more. Types are stream.ts's. Opens nothing, starts nothing, and never knows what
  * a plan becomes.
  */
-import { durationMs } from '../base/duration.ts';
-import { MillraceError, withWhere } from '../base/errors.ts';
+import { MillraceError } from '../base/errors.ts';
 import type { UnboundExpr } from '../expr/tree.ts';
 import type { WindowSpec } from '../plan/nodes.ts';
-import { callerOf, callSiteText } from './call-site.ts';
+import type { Json } from '../ports/connector.ts';
+import { type Callee, located, notAStream, notNegative, once, shown, whole } from './checks.ts';
 import { rowColumns, treeOf } from './expression.ts';
 import { loosest, type Mode, type StreamOf, updatingOf } from './modes.ts';
 import { madeOf, underNotes } from './notes.ts';
@@ -17,6 +17,8 @@ import {
   isWindowColumn,
   type KnownColumn,
   knownColumns,
+  orderBehind,
+  placed,
   type Step,
   type StepContent,
   type Tip,
@@ -28,18 +30,14 @@ import { orderKeys, windowSpecOf } from './windows.ts';
 
 /** A source becomes a stream; the same source twice is one scan. Errors: `option/invalid`. */
 export function from<R, M extends Mode>(source: Source<R, M>): Stream<R, M> {
-  const { connector, schema, mode, resource } = sourceOf(source);
-  const step: Step = {
-    content: { kind: 'source', connector, schema, bounded: mode === 'bounded' },
-    inputs: [],
-    name: null,
-    callSite: callSiteText(callerOf(from as Callee)),
-    attached: resource,
-  };
-  return asStream(flowOf({ step, port: 0, mode, columns: schema && knownColumns(schema) }));
+  return located(from as Callee, (callSite) => {
+    const { connector, schema, mode, resource } = sourceOf(source);
+    const content: StepContent = { kind: 'source', connector, schema, bounded: mode === 'bounded' };
+    const step: Step = Object.freeze({ content, inputs: [], name: null, callSite, attached: resource });
+    return asStream(flowOf({ step, port: 0, mode, columns: schema && knownColumns(schema) }));
+  });
 }
 
-type Callee = (...args: never[]) => unknown;
 type NamedTree = { readonly name: string; readonly expr: UnboundExpr };
 
 /** The one place where a flow gets the types of the rows it carries. */
@@ -141,39 +139,13 @@ class Flow {
   }
 
   groupBy(...keys: unknown[]): object {
-    const columns: (string | null)[] = [];
-    let window: WindowSpec | null = null;
-    for (const key of keys) {
-      const spec = windowSpecOf(key);
-      if (!spec && typeof key !== 'string')
-        throw new MillraceError('option/invalid', `a key is a column name or a window, not ${shown(key)}`);
-      if (spec && window)
-        throw new MillraceError(
-          'plan/window',
-          'a row is grouped by one window at most; the result of the first can be grouped by another',
-        );
-      if (spec) window = spec;
-      columns.push(spec ? null : (key as string));
-    }
-    const names = columns.map((key) => key ?? 'window');
-    if (names.length === 0)
-      throw new MillraceError(
-        'option/invalid',
-        'groupBy takes one key at least; all rows are one group in .aggregate()',
-      );
-    once('groupBy', names);
+    const { names, columns, window } = located(this.groupBy, () => keysOf(keys));
     const windowed = window !== null || names.some((name) => isWindowColumn(this.#tip.columns, name));
     const grouped = {
       aggregate: (callback: Callback, options: AggregateOptions = {}): Flow =>
         this.#aggregate(grouped.aggregate, columns, window, windowed, callback, options),
-      topN: (n: number, options: TopN<never, string>): Flow => {
-        if (window)
-          throw new MillraceError(
-            'plan/unsupported',
-            'topN of a window that nothing was aggregated over; aggregate first, then group by the column window',
-          );
-        return this.#topN(grouped.topN, names, n, options, windowed ? this.#tip.mode : updatingOf(this.#tip.mode));
-      },
+      topN: (n: number, options: TopN<never, string>): Flow =>
+        this.#topN(grouped.topN, columns, n, options, windowed ? this.#tip.mode : updatingOf(this.#tip.mode)),
     };
     return Object.freeze(grouped);
   }
@@ -195,12 +167,20 @@ class Flow {
   }
 
   to(sink: Sink<never, Mode>): object {
-    const { connector, schema, resource } = sinkOf(sink);
-    const { options } = connector;
+    const { connector, schema, resource } = located(this.to, () => sinkOf(sink));
+    const { mode, step } = this.#tip;
+    const options: Record<string, Json> = { ...connector.options };
     // Who receives rows of an updating stream receives changes; a receiver may have asked for them anyway.
-    const changes = 'changes' in options ? { changes: options.changes || this.#tip.mode === 'updating' } : {};
-    const spec = { ...connector, options: { ...options, ...changes } };
-    const flow = this.#step(this.to, () => ({ kind: 'sink', connector: spec, schema }), {}, [], resource);
+    if ('changes' in options) options.changes ||= mode === 'updating';
+    const sort = connector.kind === 'print' ? orderBehind(step) : [];
+    if (sort.length > 0) options.sort = sort.map(({ column, descending }) => ({ column, descending }));
+    const flow = this.#step(
+      this.to,
+      () => ({ kind: 'sink', connector: { ...connector, options }, schema }),
+      {},
+      [],
+      resource,
+    );
     return Object.freeze(withTip({ sink: true }, flow.#tip));
   }
 
@@ -220,9 +200,10 @@ class Flow {
     others: readonly Tip[] = [],
     attached: Step['attached'] = null,
   ): Flow {
-    const callSite = callSiteText(callerOf(callee));
-    const made = located(callee.name, callSite, content);
-    const step: Step = Object.freeze({ content: made, inputs: [this.#tip, ...others], name: null, callSite, attached });
+    const inputs = [this.#tip, ...others];
+    const step: Step = located(callee, (callSite) =>
+      Object.freeze({ content: content(), inputs, name: null, callSite, attached }),
+    );
     const { mode, columns } = this.#tip;
     return flowOf({ step, port: 0, mode, columns, ...change });
   }
@@ -243,17 +224,25 @@ class Flow {
     return flowOf({ ...flow.#tip, columns: keepOthers ? columns && placed(columns, known) : known });
   }
 
-  #topN(callee: Callee, partitionBy: readonly string[], n: number, options: TopN<never, string>, mode: Mode): Flow {
+  #topN(callee: Callee, keys: readonly (string | null)[], n: number, options: TopN<never, string>, mode: Mode): Flow {
     const { rankAs = null, using = 'ROW_NUMBER', orderBy } = options ?? {};
     const columns = this.#tip.columns;
     const ranked = rankAs === null ? columns : columns && [...columns, { name: rankAs, isWindow: false }];
     return this.#step(
       callee,
       () => {
+        if (keys.includes(null)) throw windowOfNothing();
         if (rankAs !== null) checkColumnName(rankAs);
         if (columns?.some(({ name }) => name === rankAs))
           throw new MillraceError('plan/duplicate', `rankAs: '${rankAs}' is a column already`);
-        return { kind: 'topN', partitionBy, by: orderKeys(orderBy), n: whole('topN', n, 1), using, rankAs };
+        return {
+          kind: 'topN',
+          partitionBy: keys as readonly string[],
+          by: orderKeys(orderBy),
+          n: whole('topN', n, 1),
+          using,
+          rankAs,
+        };
       },
       { mode, columns: ranked },
     );
@@ -290,10 +279,10 @@ class Flow {
   }
 
   #map(callee: Callee, style: 'map' | 'flatMap' | 'mapBatch', output: Schema<unknown>, fn: unknown): Flow {
-    if (typeof fn !== 'function') {
+    const schema = located(callee, () => {
+      if (typeof fn === 'function') return fieldsOf(output);
       throw new MillraceError('option/invalid', `${style} takes a schema and a function, not ${shown(fn)}`);
-    }
-    const schema = fieldsOf(output);
+    });
     const content: StepContent = { kind: 'map', style, functionId: '', schema };
     return this.#step(callee, () => content, { columns: knownColumns(schema) }, [], { value: fn });
   }
@@ -322,47 +311,40 @@ class Flow {
 // biome-ignore lint/suspicious/noExplicitAny: a callback gets a proxy for whatever row type it was written for
 type Callback = (row: any) => unknown;
 
-function located<T>(method: string, callSite: string | null, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    if (!(error instanceof MillraceError)) throw error;
-    throw withWhere(error, { operator: method, ...(callSite === null ? {} : { callSite }) }, error.code);
+/** Keys of a grouping: columns, and one window at most, which stands among them as null. */
+function keysOf(keys: readonly unknown[]): {
+  names: readonly string[];
+  columns: (string | null)[];
+  window: WindowSpec | null;
+} {
+  const specs = keys.map(windowSpecOf);
+  const windows = specs.filter((spec) => spec !== null);
+  const wrong = keys.find((key, i) => !specs[i] && typeof key !== 'string');
+  if (wrong !== undefined)
+    throw new MillraceError('option/invalid', `a key is a column name or a window, not ${shown(wrong)}`);
+  if (windows.length > 1) {
+    throw new MillraceError(
+      'plan/window',
+      'a row is grouped by one window at most; the result of the first can be grouped by another',
+    );
   }
+  if (keys.length === 0) {
+    throw new MillraceError('option/invalid', 'groupBy takes one key at least; all rows are one group in .aggregate()');
+  }
+  const columns = keys.map((key, i) => (specs[i] ? null : (key as string)));
+  return {
+    names: once(
+      'groupBy',
+      columns.map((key) => key ?? 'window'),
+    ),
+    columns,
+    window: windows[0] ?? null,
+  };
 }
 
-/** New columns go to the end, those of a name that is there in its place. */
-function placed(columns: readonly KnownColumn[], added: readonly KnownColumn[]): readonly KnownColumn[] {
-  const byName = new Map([...columns, ...added].map((column) => [column.name, column]));
-  return [...byName.values()];
-}
-
-/** Errors: `plan/duplicate`. */
-function once(method: string, names: readonly string[]): readonly string[] {
-  const twice = names.find((name, i) => names.indexOf(name) !== i);
-  if (twice !== undefined) throw new MillraceError('plan/duplicate', `${method}: the column '${twice}' is there twice`);
-  return names;
-}
-
-function whole(what: string, given: number, least: number): number {
-  if (Number.isSafeInteger(given) && given >= least) return given;
-  throw new MillraceError('option/invalid', `${what} takes a whole number of rows from ${least}, not ${given}`);
-}
-
-function notNegative(what: string, duration: string): number {
-  const ms = durationMs(duration);
-  if (ms >= 0) return ms;
-  throw new MillraceError('option/invalid', `${what} cannot be negative: '${duration}'`);
-}
-
-function notAStream(method: string, value: unknown): never {
-  throw new MillraceError('option/invalid', `${method} takes streams, not ${shown(value)}`);
-}
-
-function shown(value: unknown): string {
-  if (madeOf(value)) return 'one expression';
-  if (value instanceof Promise) return 'a promise (the callback must not be async)';
-  return value === null || typeof value === 'boolean' || typeof value === 'number'
-    ? `the value ${value}`
-    : `a value of type ${typeof value}`;
+function windowOfNothing(): MillraceError {
+  return new MillraceError(
+    'plan/unsupported',
+    'topN of a window that nothing was aggregated over; aggregate first, then group by the column window',
+  );
 }

@@ -7,7 +7,7 @@
  * | `parquet`, `jsonl` | `path`; `changelog: true`: a first column `row_kind`, and every change is taken | |
  * | `arrow` | `resource`, `changes` | a function of one apache-arrow RecordBatch |
  * | `callback` | `resource`, `changes` | a function of one row, or of one `Change` where `changes` is true |
- * | `print` | `limit` (number or null), `format` | |
+ * | `print` | `limit` (number or null), `format`, `sort`: the order of the rows, where one was asked for | |
  * | `blackhole` | `resource`, if any | a SharedArrayBuffer of 24 bytes for its checksum |
  * | `handle` | `output`, `changes` | rows of an end without a sink go to the job's handle under that name |
  *

@@ -2,7 +2,7 @@
  * What stands behind a stream: one step and, through its inputs, all before it. Frozen; a step knows its inputs and
  * nothing of what reads it. build.ts turns the steps that a job's ends need into a plan.
  */
-import type { PlanNode } from '../plan/nodes.ts';
+import type { OrderKey, PlanNode } from '../plan/nodes.ts';
 import type { Fields } from '../record/types.ts';
 import type { Mode } from './modes.ts';
 
@@ -49,6 +49,28 @@ export function knownColumns(fields: Fields): readonly KnownColumn[] {
 /** Whether a column holds windows; of an unknown one its name tells, as for the compiler. */
 export function isWindowColumn(columns: Tip['columns'], name: string): boolean {
   return columns === null ? name === 'window' : columns.some((column) => column.name === name && column.isWindow);
+}
+
+/** New columns go to the end, those of a name that is there in its place. */
+export function placed(columns: readonly KnownColumn[], added: readonly KnownColumn[]): readonly KnownColumn[] {
+  const byName = new Map([...columns, ...added].map((column) => [column.name, column]));
+  return [...byName.values()];
+}
+
+/** The order that a step gave its rows and later ones kept, as far as it is known: how a table of them is best shown. */
+export function orderBehind({ content, inputs }: Step): readonly OrderKey[] {
+  switch (content.kind) {
+    case 'topN':
+      return [...content.partitionBy.map((column) => ({ column, descending: false })), ...content.by];
+    case 'sort':
+      return content.by;
+    case 'filter':
+    case 'limit':
+    case 'project':
+      return inputs[0] ? orderBehind(inputs[0].step) : [];
+    default:
+      return [];
+  }
 }
 
 const behind = Symbol.for('millrace.stream');

@@ -172,6 +172,19 @@ for (const [name, work, code, message] of wrong) {
   });
 }
 
+test('errors of every method name the line of the call', () => {
+  for (const work of [
+    () => from([] as never),
+    () => flights.groupBy('origin', 'origin'),
+    () => flights.to(5 as never),
+    () => untyped.map(flight, 5),
+    () => flights.groupBy('origin').aggregate(() => ({ origin: count() })),
+    () => flights.limit(-1),
+  ]) {
+    expect(failure(work).where.callSite).toMatch(/^errors\.test\.ts:\d+$/);
+  }
+});
+
 test('parameters are checked against their schema', () => {
   const with_ = (given: Record<string, unknown>) => () =>
     buildPlan(

@@ -311,3 +311,16 @@ test('rows of the program carry their schema in the spec', () => {
   expect(specOf(channel(a))).toEqual({ capacity: 1024, schema: fields, resource: 'r0' });
   expect(specOf(iterable([{ a: 1 }], { schema: a }))).toEqual({ bounded: false, schema: fields, resource: 'r0' });
 });
+
+test('a printed table is told the order of its rows', () => {
+  const s = from(jsonl('r', { schema: reading }));
+  const sortOf = (stream: { to(sink: unknown): unknown }) =>
+    node(planOf(stream.to(print())), 'sink').connector.options.sort;
+  const top = s.groupBy('device').topN(3, { orderBy: desc('celsius') });
+  expect(sortOf(top.filter((r) => r.celsius.gt(5)).pick('device', 'celsius') as never)).toEqual([
+    { column: 'device', descending: false },
+    { column: 'celsius', descending: true },
+  ]);
+  expect(sortOf(s.orderBy('at') as never)).toEqual([{ column: 'at', descending: false }]);
+  expect(sortOf(s.orderBy('at').distinct() as never)).toBeUndefined();
+});

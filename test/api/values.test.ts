@@ -142,6 +142,23 @@ test('a channel wakes its reader for the first row and for the end', () => {
   expect(wakes).toBe(3);
 });
 
+test('who waits for room in a channel is told when its reader goes', async () => {
+  const clicks = channel(schema({ n: t.int() }), { capacity: 1 });
+  const queue = queueOf(clicks);
+  queue.onNews(() => {});
+  clicks.tryPush({ n: 1 });
+  const waiting = clicks.push({ n: 2 });
+  queue.onNews(null);
+  await expect(waiting).rejects.toMatchObject({ code: 'sink/closed' });
+  await expect(clicks.push({ n: 3 })).rejects.toThrow(/has ended/);
+  expect(clicks.tryPush({ n: 3 })).toBe(false);
+  queue.onNews(() => {});
+  const again = clicks.push({ n: 4 });
+  expect(queue.take(5)).toEqual([{ n: 1 }]);
+  await again;
+  expect(queue.take(5)).toEqual([{ n: 4 }]);
+});
+
 test('a channel passes a hundred thousand rows through a small room, in order', async () => {
   const clicks = channel(schema({ n: t.int() }), { capacity: 7 });
   const queue = queueOf(clicks);
