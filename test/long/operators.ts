@@ -10,8 +10,8 @@ import type { LongSuite } from './suite.ts';
 export const suite: LongSuite = {
   name: 'operators',
   describe: 'operators against plain references, one thread, every regime',
-  cases: 20_000,
-  casesInCi: 600,
+  cases: 10_000,
+  casesInCi: 300,
   async run({ cases, seed, log }) {
     const names = Object.keys(operatorCases);
     const coverage: Record<string, number> = { more: 0, restored: 0, late: 0 };
