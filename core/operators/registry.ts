@@ -1,9 +1,11 @@
 /** Every kind of plan node has its operator: a new kind does not compile until it stands here. */
 import { assert } from '../base/assert.ts';
 import type { PhysicalKind, PhysicalNode } from '../plan/physical.ts';
+import { aggregateOperator } from './aggregate.ts';
 import { limitOperator } from './limit.ts';
 import { mapOperator } from './map.ts';
 import type { Operator, OperatorContext } from './operator.ts';
+import { projectOperator } from './project.ts';
 import { sortOperator } from './sort.ts';
 import { topNOperator } from './top-n.ts';
 import { watermarkOperator } from './watermark.ts';
@@ -14,9 +16,9 @@ type Create<K extends PhysicalKind> = (node: Extract<PhysicalNode, { kind: K }>,
 
 const operators: { readonly [K in OperatorKind]: Create<K> } = {
   watermark: watermarkOperator,
-  project: () => later('project'),
+  project: projectOperator,
   map: mapOperator,
-  aggregate: () => later('aggregate'),
+  aggregate: aggregateOperator,
   sort: sortOperator,
   limit: limitOperator,
   topN: topNOperator,
@@ -27,8 +29,4 @@ export function createOperator(node: PhysicalNode, context: OperatorContext): Op
   assert(node.kind !== 'source' && node.kind !== 'sink', `a ${node.kind} is no operator`);
   // One erasing cast: the table pairs each kind with its own node.
   return (operators[node.kind] as Create<typeof node.kind>)(node as never, context);
-}
-
-function later(kind: string): never {
-  throw new Error(`no operator for ${kind}`);
 }
