@@ -389,8 +389,8 @@ export function evaluateCast(value: Present, from: DataType, to: DataType): Valu
   return result;
 }
 
-/** TRY_CAST. */
-function castOrNull(value: Present, from: DataType, to: DataType): Value {
+/** TRY_CAST of a value that is not NULL. */
+export function castOrNull(value: Present, from: DataType, to: DataType): Value {
   switch (to.kind) {
     case 'BOOLEAN':
       return typeof value === 'string' ? parseBoolean(value) : typeof value === 'boolean' ? value : Number(value) !== 0;

@@ -1,0 +1,347 @@
+/**
+ * Filter and expressions over batches: compiled per shape of batch, first met, first compiled. Pass-through columns go by
+ * reference, computed ones are written at the row's own number, a filter makes a selection. What depends on one
+ * dictionary alone is computed per entry. Buffers are taken from the arena once. It knows no operators and no plan.
+ */
+import { assert } from '../base/assert.ts';
+import { type ErrorCode, type ErrorWhere, MillraceError, withWhere } from '../base/errors.ts';
+import { batchRowsMax } from '../base/limits.ts';
+import { interpret } from '../expr/interpret.ts';
+import type { Expr } from '../expr/tree.ts';
+import type { Kernels } from '../ports/kernels.ts';
+import { type Batch, type Column, type Dictionary, batch as newBatch } from '../record/batch.ts';
+import { type Layout, storageOf, valueBytes } from '../record/layout.ts';
+import type { SlotMemory } from '../record/memory.ts';
+import { utf8Bytes } from '../record/text.ts';
+import { instantiate } from './cache.ts';
+import { columnParameterBytes, shapeOfColumn, shapeOfColumns, writeColumnParameters } from './columns.ts';
+import { Block, type Frame, frameIn, StopReason } from './frame.ts';
+import { type Hoistable, hoistables, overEntries } from './hoist.ts';
+import { hostCalls, partsOf } from './host.ts';
+import { columnPlace, compileFilter, compileProject, type Program, type ProgramInputs } from './program.ts';
+import { rowValues } from './row-values.ts';
+import { selectionSlackBytes } from './simd-filter.ts';
+
+/** Bytes of computed text that one output batch may hold; a single value must fit. A full room ends the batch early. */
+export const textRoomBytes = 256 * 1024;
+/** The same for what is computed per dictionary entry; a dictionary that does not fit is computed per row. */
+export const entryRoomBytes = 64 * 1024;
+
+export interface ProjectorContext {
+  readonly memory: SlotMemory;
+  readonly kernels: Kernels;
+  readonly input: Layout;
+  readonly output: Layout;
+  /** For errors. */
+  readonly name: string;
+  /** Tests set it small. */
+  readonly textRoomBytes?: number;
+}
+
+export interface Projector {
+  /** Takes a batch, which must stay as it is until `next` answers null. Errors: those of its expressions, with the row. */
+  begin(batch: Batch): void;
+  /** The next rows, or null when the batch is used up. Valid until the call after. Errors: as `begin`, `record/too-large`. */
+  next(): Batch | null;
+}
+
+interface Loaded {
+  run(block: number): number;
+  readonly program: Program;
+}
+
+/** `filter`: rows where it is TRUE stay. `columns`: one expression per output leaf. */
+export function projector(filter: Expr | null, columns: readonly Expr[], context: ProjectorContext): Projector {
+  const { memory, kernels, input, output } = context;
+  const { u8, u32, arena } = memory;
+  const computed = columns.flatMap((expr, at) => (expr.kind === 'column' ? [] : [{ expr, at }]));
+  const exprs = computed.map((c) => c.expr);
+  const all = filter ? [filter, ...exprs] : exprs;
+  const makesText = all.some(hasNewText);
+
+  const block = arena.allocate(blockBytes(all, input.length, columns.length), `the parameters of ${context.name}`);
+  const frame = frameIn(
+    memory,
+    block,
+    columnPlace(input.length + hoistables(all).length + columns.length),
+    blockBytes(all, input.length, columns.length),
+  );
+  const selectionBuffer = arena.allocate(batchRowsMax * 4 + selectionSlackBytes, `the selection of ${context.name}`);
+  const roomBytes = context.textRoomBytes ?? textRoomBytes;
+  const room = makesText ? arena.allocate(roomBytes, `text computed by ${context.name}`) : 0;
+  const buffers = computed.map(({ expr }) => {
+    const storage = storageOf(expr.type);
+    return {
+      storage,
+      values: arena.allocate(valueBytes(storage, batchRowsMax), `a column computed by ${context.name}`),
+      validity: arena.allocate(valueBytes('bit', batchRowsMax), `a column computed by ${context.name}`),
+    };
+  });
+  const tables = hoistables(all).map((h) => entryTable(h, context));
+  const filterColumns = filter ? columnsOf([filter]) : [];
+  const projectColumns = columnsOf(exprs);
+  const evaluators = { filter: filter && interpret(filter), columns: columns.map(interpret) };
+  const variants = new Map<string, Loaded>();
+
+  let current: Batch | null = null;
+  let selection = 0;
+  let size = 0;
+  let at = 0;
+
+  function variant(of: Batch, kind: 'filter' | 'project', indices: readonly number[], selected: boolean): Loaded {
+    let key = `${kind}${selected ? ' s ' : ' '}${shapeOfColumns(of, indices)}`;
+    for (const table of tables) key += table.active ? '1' : '0';
+    let loaded = variants.get(key);
+    if (loaded === undefined) {
+      const inputs: ProgramInputs = {
+        columns: indices.map((index) => ({ index, shape: shapeOfColumn(of.columns[index] as Column) })),
+        tables: tables
+          .filter((t) => t.active && indices.includes(t.column))
+          .map((t) => ({ expr: t.expr, column: t.column, nullable: t.result.validity !== 0 })),
+      };
+      const program =
+        kind === 'filter'
+          ? compileFilter(filter as Expr, inputs, selected, frame)
+          : compileProject(exprs, inputs, selected, frame);
+      loaded = load(program, memory, kernels, block);
+      variants.set(key, loaded);
+    }
+    return loaded;
+  }
+
+  /** Tells a program about the batch; outputs come behind columns and tables. */
+  function tell(of: Batch, indices: readonly number[], start: number, end: number): number {
+    let place = block + Block.columns;
+    for (const index of indices) {
+      writeColumnParameters(memory, place, of.columns[index] as Column);
+      place += columnParameterBytes;
+    }
+    for (const table of tables) {
+      if (!table.active || !indices.includes(table.column)) continue;
+      writeColumnParameters(memory, place, table.result);
+      place += columnParameterBytes;
+    }
+    const word = block >>> 2;
+    u32[word + Block.start / 4] = start;
+    u32[word + Block.end / 4] = end;
+    u32[word + Block.selection / 4] = selection;
+    u32[word + Block.out / 4] = selectionBuffer;
+    u32[word + Block.count / 4] = 0;
+    u32[word + Block.room / 4] = room;
+    u32[word + Block.roomEnd / 4] = room + (room === 0 ? 0 : roomBytes);
+    return place;
+  }
+
+  function applyFilter(of: Batch): void {
+    const loaded = variant(of, 'filter', filterColumns, selection !== 0);
+    tell(of, filterColumns, 0, size);
+    const stop = loaded.run(block) >>> 0;
+    const reason = u32[(block + Block.reason) >>> 2] as StopReason;
+    if (reason !== StopReason.done) raise(of, stop, reason, true);
+    const count = u32[(block + Block.count) >>> 2] as number;
+    if (count === of.rowCount) return;
+    selection = selectionBuffer;
+    size = count;
+  }
+
+  function raise(of: Batch, turn: number, reason: StopReason, filtering: boolean): never {
+    const row = selection === 0 ? turn : (u32[(selection >>> 2) + turn] as number);
+    const where: ErrorWhere = { operator: context.name, position: positionOf(of, row) };
+    if (reason === StopReason.roomFull) {
+      throw new MillraceError('record/too-large', `the text that this row computes is longer than ${roomBytes} bytes`, {
+        where,
+      });
+    }
+    const values = rowValues(memory, of, row);
+    try {
+      if (filtering) evaluators.filter?.(values);
+      else for (const evaluate of evaluators.columns) evaluate(values);
+    } catch (error) {
+      throw withWhere(error, where, 'expr/cast' satisfies ErrorCode);
+    }
+    throw new Error(
+      `Millrace is wrong, not you: ${context.name} failed row ${row}, but its expressions do not. Please report it.`,
+    );
+  }
+
+  return {
+    begin(of) {
+      assert(of.rowCount <= batchRowsMax, `a batch of ${of.rowCount} rows`);
+      current = of;
+      at = 0;
+      selection = of.selection;
+      size = of.size;
+      if (size === 0) return;
+      for (const table of tables) table.open((of.columns[table.column] as Column).dictionary, of.rowCount);
+      if (filter) applyFilter(of);
+      // Bits are set by or-ing.
+      for (const { storage, values, validity } of buffers) {
+        u8.fill(0, validity, validity + valueBytes('bit', of.rowCount));
+        if (storage === 'bit') u8.fill(0, values, values + valueBytes('bit', of.rowCount));
+      }
+    },
+    next() {
+      if (current === null || at >= size) {
+        current = null;
+        return null;
+      }
+      const of = current;
+      const from = at;
+      let nullable: readonly boolean[] = [];
+      let stop = size;
+      if (computed.length > 0) {
+        const loaded = variant(of, 'project', projectColumns, selection !== 0);
+        let place = tell(of, projectColumns, from, size) >>> 2;
+        for (const { values, validity } of buffers) {
+          u32[place] = values;
+          u32[place + 1] = validity;
+          place += columnParameterBytes / 4;
+        }
+        stop = loaded.run(block) >>> 0;
+        const reason = u32[(block + Block.reason) >>> 2] as StopReason;
+        if (reason === StopReason.badRow || (reason === StopReason.roomFull && stop === from))
+          raise(of, stop, reason, false);
+        nullable = loaded.program.nullable;
+      }
+      at = stop;
+      const made: Column[] = [];
+      let next = 0;
+      for (const expr of columns) {
+        if (expr.kind === 'column') made.push(of.columns[expr.index] as Column);
+        else {
+          const { values, validity } = buffers[next] as (typeof buffers)[number];
+          made.push({ values, validity: nullable[next] ? validity : 0, dictionary: null });
+          next++;
+        }
+      }
+      const more = { kinds: of.kinds, origin: of.origin };
+      if (from === 0 && stop === size) {
+        return newBatch(output, of.rowCount, made, selection === 0 ? more : { ...more, selection, size });
+      }
+      if (selection === 0) for (let row = from; row < stop; row++) u32[(selectionBuffer >>> 2) + row] = row;
+      const part = (selection === 0 ? selectionBuffer : selection) + 4 * from;
+      return newBatch(output, of.rowCount, made, { ...more, selection: part, size: stop - from });
+    },
+  };
+}
+
+function load(program: Program, memory: SlotMemory, kernels: Kernels, block: number): Loaded {
+  const host = { host: hostCalls(memory, block, program.hostNodes) };
+  return {
+    program,
+    run: instantiate(program.bytes, program.imports, memory.memory, kernels, host).run as Loaded['run'],
+  };
+}
+
+/** Results of an expression per entry of the dictionary that was opened last. */
+interface EntryTable extends Hoistable {
+  /** Whether this batch looks results up. */
+  readonly active: boolean;
+  readonly result: Column;
+  open(dictionary: Dictionary | null, rowCount: number): void;
+}
+
+function entryTable(of: Hoistable, context: ProjectorContext): EntryTable {
+  const { memory, kernels } = context;
+  const { u8, u32, arena } = memory;
+  const expr = overEntries(of.expr);
+  const purpose = `dictionary entries of ${context.name}`;
+  const bytes = blockBytes([expr], 1, 1);
+  const block = arena.allocate(bytes, purpose);
+  const frame: Frame = frameIn(memory, block, columnPlace(2), bytes);
+  const storage = storageOf(expr.type);
+  const values = arena.allocate(valueBytes(storage, batchRowsMax), purpose);
+  const validity = arena.allocate(valueBytes('bit', batchRowsMax), purpose);
+  const room = hasNewText(expr) ? arena.allocate(entryRoomBytes, purpose) : 0;
+  let loaded: Loaded | null = null;
+  let known: Dictionary | null = null;
+  let fits = false;
+  let active = false;
+  let result: Column = { values, validity, dictionary: null };
+
+  const compute = (dictionary: Dictionary): boolean => {
+    loaded ??= load(
+      compileProject(
+        [expr],
+        { columns: [{ index: 0, shape: { nullable: false, coded: false } }], tables: [] },
+        false,
+        frame,
+      ),
+      memory,
+      kernels,
+      block,
+    );
+    result = { values, validity: loaded.program.nullable[0] ? validity : 0, dictionary: null };
+    u8.fill(0, validity, validity + valueBytes('bit', dictionary.count));
+    if (storage === 'bit') u8.fill(0, values, values + valueBytes('bit', dictionary.count));
+    writeColumnParameters(memory, block + columnPlace(0), { values: dictionary.views, validity: 0, dictionary: null });
+    writeColumnParameters(memory, block + columnPlace(1), { values, validity, dictionary: null });
+    const word = block >>> 2;
+    u32[word + Block.start / 4] = 0;
+    u32[word + Block.end / 4] = dictionary.count;
+    u32[word + Block.room / 4] = room;
+    u32[word + Block.roomEnd / 4] = room + (room === 0 ? 0 : entryRoomBytes);
+    return loaded.run(block) >>> 0 === dictionary.count;
+  };
+
+  return {
+    ...of,
+    get active() {
+      return active;
+    },
+    get result() {
+      return result;
+    },
+    open(dictionary, rowCount) {
+      active = false;
+      if (dictionary === null || dictionary.count > batchRowsMax) return;
+      const same =
+        known !== null &&
+        known.id === dictionary.id &&
+        known.views === dictionary.views &&
+        known.count === dictionary.count;
+      // Worth it when it saves work in this batch already, or was done before.
+      if (!same && (dictionary.count === 0 || dictionary.count > rowCount)) return;
+      if (!same) {
+        fits = compute(dictionary);
+        known = dictionary;
+      }
+      active = fits;
+    },
+  };
+}
+
+/** `flights.parquet, row group 3, row 17`, counted from 0. */
+function positionOf(of: Batch, row: number): string {
+  return of.origin ? `${of.origin.source}, row ${of.origin.firstRow + row}` : `row ${row} of a batch of ${of.rowCount}`;
+}
+
+function columnsOf(exprs: readonly Expr[]): readonly number[] {
+  const found = new Set<number>();
+  const visit = (expr: Expr): void => {
+    if (expr.kind === 'column') found.add(expr.index);
+    else for (const part of partsOf(expr)) visit(part);
+  };
+  for (const expr of exprs) visit(expr);
+  return [...found].sort((a, b) => a - b);
+}
+
+/** Whether it makes text that stands nowhere yet. */
+function hasNewText(expr: Expr): boolean {
+  return (
+    ((expr.kind === 'call' || expr.kind === 'cast') && expr.type.kind === 'VARCHAR') || partsOf(expr).some(hasNewText)
+  );
+}
+
+/** Room for the columns and for every place that the expressions' code may ask for, generously. */
+function blockBytes(exprs: readonly Expr[], inputs: number, outputs: number): number {
+  let nodes = 0;
+  let bytes = 0;
+  const visit = (expr: Expr): void => {
+    nodes++;
+    if (expr.kind === 'literal' && typeof expr.value === 'string') bytes += 8 * utf8Bytes(expr.value);
+    for (const part of partsOf(expr)) visit(part);
+  };
+  for (const expr of exprs) visit(expr);
+  return columnPlace(inputs + outputs + nodes) + 512 + nodes * 224 + bytes;
+}
