@@ -43,6 +43,13 @@ export interface StoredState extends OperatorState {
   dispose(): void;
 }
 
+interface Home extends TableHome {
+  /** A place for the chunk that is being written or restored. */
+  readonly chunk: number;
+  /** Snapshots that are being read. */
+  readonly reading: { count: number };
+}
+
 /** Dictionaries of up to this many entries are resolved once per entry and batch. */
 const codesMax = 16_384;
 
@@ -55,12 +62,13 @@ export function slotState(parts: {
   const scratch = pool.takePlace();
   const chunk = pool.takePlace();
   assert(scratch !== 0 && chunk !== 0, 'a page pool was handed on in use');
-  const home: TableHome & { readonly chunk: number } = {
+  const home: Home = {
     memory,
     kernels,
     pool,
     scratch,
     chunk,
+    reading: { count: 0 },
     codeCache: memory.arena.allocate(4 * codesMax, 'the dictionary code cache'),
     codesMax,
     counter: memory.arena.allocate(8, 'a counter'),
@@ -94,7 +102,7 @@ function tableBlocks(memory: SlotMemory): Pick<TableHome, 'takeTableBlock' | 'gi
 }
 
 function operatorState(
-  home: TableHome & { readonly chunk: number },
+  home: Home,
   id: string,
   keyGroups: KeyGroupRange,
   restored: readonly SnapshotPart[],
@@ -156,6 +164,9 @@ function operatorState(
       const saved = mine.flatMap((part) => (part.keyed[name] ?? []) as readonly KeyedValue<T>[]);
       return saved.filter(({ keyGroup }) => keyGroup >= keyGroups.from && keyGroup < keyGroups.to);
     },
+    get reading() {
+      return home.reading.count > 0;
+    },
     get freePages() {
       return home.pool.free;
     },
@@ -181,7 +192,9 @@ function operatorState(
       };
       open = stateSnapshot(home, keyGroups, now, frozen, () => {
         open = null;
+        home.reading.count--;
       });
+      home.reading.count++;
       return open;
     },
     dispose() {
@@ -204,6 +217,10 @@ class Slices implements SlicedTables {
   constructor(home: TableHome, shape: Shape) {
     this.#home = home;
     this.shape = shape;
+  }
+
+  get accumulatorOffset(): number {
+    return this.shape.accumulatorOffset;
   }
 
   open(slice: number): HashTable {

@@ -88,6 +88,8 @@ export interface GroupTable {
 
 /** Tables by time slice; dropping a slice is a free list. */
 export interface SlicedTables {
+  /** As `GroupTable.accumulatorOffset`, of all of them. */
+  readonly accumulatorOffset: number;
   /** The table of a slice (its number, or its end in ms), made if absent. */
   open(slice: number): GroupTable;
   get(slice: number): GroupTable | null;
@@ -117,6 +119,8 @@ export interface OperatorState {
    * answers structured-cloneable values by key group; the answer is what was saved for the key groups that come here.
    */
   keyed<T>(name: string, save: () => Iterable<KeyedValue<T>>): readonly KeyedValue<T>[];
+  /** A snapshot of the slot is being read: pages that it holds will come free. */
+  readonly reading: boolean;
   /** Pages that can still be taken, and pages in all. */
   readonly freePages: number;
   readonly totalPages: number;

@@ -1,0 +1,138 @@
+/**
+ * Groups without windows. Bounded input: results once, at the end. Unbounded: every batch tells what it changed in the
+ * groups it touched, as a changelog.
+ */
+import type { AggregateUpdater } from '../compile/aggregate.ts';
+import type { AggregateCall } from '../expr/tree.ts';
+import type { GroupTable } from '../ports/state.ts';
+import { type Batch, batch as batchOf, type Column } from '../record/batch.ts';
+import { Changes } from './aggregate-changes.ts';
+import { resolveRows, resultColumns, Work, waitForPages } from './aggregate-parts.ts';
+import { type AggregateNode, type AggregateSetup, aggregateSetup } from './aggregate-setup.ts';
+import { type Operator, type OperatorContext, type Output, Progress } from './operator.ts';
+
+/** A count of all rows, so that a group whose rows were all taken away is known to be gone. */
+const countRows: AggregateCall = {
+  fn: 'count',
+  arg: null,
+  argType: null,
+  filter: null,
+  type: { kind: 'BIGINT' },
+  nullable: false,
+};
+
+export class GroupedAggregate implements Operator {
+  readonly #setup: AggregateSetup;
+  readonly #table: GroupTable;
+  readonly #updater: AggregateUpdater;
+  readonly #changes: Changes | null;
+  /** Bounded: results on their way out. */
+  readonly #results: Column[];
+  readonly #work = new Work();
+
+  constructor(node: AggregateNode, context: OperatorContext) {
+    const changing = !context.bounded;
+    // Partial results have a fixed layout; only rows can be counted on the side.
+    const calls = changing && node.phase === 'single' ? [...node.calls, countRows] : node.calls;
+    this.#setup = aggregateSetup(node, context, { calls, marked: changing });
+    this.#table = context.state.groups(this.#setup.decl('groups'));
+    this.#updater = this.#setup.updater(this.#table.accumulatorOffset);
+    this.#setup.target = this.#table;
+    this.#changes = changing ? new Changes(this.#setup, this.#updater, this.#table.accumulatorOffset) : null;
+    this.#results = changing ? [] : resultColumns(context.outputs[0]!, context.batchRows, context);
+  }
+
+  onBatch(batch: Batch, _port: number, out: Output): Progress {
+    return batch.size === 0 ? Progress.done : this.#work.start(this.#consume(batch, out));
+  }
+
+  resume(): Progress {
+    return this.#work.resume();
+  }
+
+  onEnd(out: Output): Progress {
+    return this.#work.start(this.#finish(out));
+  }
+
+  *#consume(batch: Batch, out: Output): Generator<void> {
+    const setup = this.#setup;
+    const { hasher, hashes, entries, node } = setup;
+    this.#table.reclaim();
+    if (node.keys.length === 0) {
+      yield* this.#allRows(batch, out);
+      return;
+    }
+    hasher.hash(batch, batch.selection, batch.size, hashes);
+    yield* resolveRows(this.#table, batch, node.keys, hashes, batch.selection, batch.size, setup, (rows, count) =>
+      this.#add(batch, rows, count, entries, out),
+    );
+  }
+
+  /** Without keys there is one group: it is found once per batch. */
+  *#allRows(batch: Batch, out: Output): Generator<void> {
+    const setup = this.#setup;
+    yield* this.#resolveGroup(batch);
+    const { u32 } = setup.context.memory;
+    const at = setup.entries >>> 2;
+    u32.fill(u32[at] as number, at, at + batch.size);
+    const more = this.#add(batch, batch.selection, batch.size, setup.entries, out);
+    if (more) yield* more;
+  }
+
+  *#resolveGroup(batch: Batch): Generator<void> {
+    const { hasher, hashes, entries, state } = this.#setup;
+    hasher.hash(batch, 0, 1, hashes);
+    while (this.#table.resolve(batch, [], hashes, 0, 1, entries) === 0) yield* waitForPages(this.#table.stop, state);
+  }
+
+  #add(batch: Batch, rows: number, count: number, entries: number, out: Output): Iterable<void> | undefined {
+    const update = (): void => this.#setup.add(this.#updater, batch, rows, count, entries);
+    if (this.#changes) return this.#changes.run(this.#table, entries, count, update, false, null, out);
+    update();
+    return undefined;
+  }
+
+  *#finish(out: Output): Generator<void> {
+    const { context, node, entries } = this.#setup;
+    const layout = context.outputs[0]!;
+    if (node.keys.length === 0 && this.#table.size === 0) {
+      // SQL: an aggregate of no rows is one row. Adding nothing to the group makes its result known.
+      const none = batchOf(
+        context.inputs[0]!,
+        0,
+        context.inputs[0]!.map(() => ({ validity: 0, values: 0, dictionary: null })),
+      );
+      yield* this.#resolveGroup(none);
+      if (this.#changes) yield* this.#emptyResult(out);
+    }
+    if (this.#changes) return;
+    const keys = node.keys.length;
+    for (
+      let n = this.#table.drain(entries, context.batchRows);
+      n > 0;
+      n = this.#table.drain(entries, context.batchRows)
+    ) {
+      for (let i = 0; i < keys; i++) {
+        const column = this.#results[i] as Column;
+        this.#table.readKey(i, entries, n, column.values, column.validity);
+      }
+      this.#updater.finish(entries, n, this.#results.slice(keys));
+      if (out.emit(batchOf(layout, n, this.#results)) === Progress.more) yield;
+    }
+    this.#table.clear();
+  }
+
+  *#emptyResult(out: Output): Generator<void> {
+    const { context, calls, entries } = this.#setup;
+    const columns = resultColumns(
+      [...context.outputs[0]!, ...calls.slice(this.#setup.node.calls.length).map(() => hiddenLeaf)],
+      1,
+      context,
+    );
+    this.#updater.finish(entries, 1, columns);
+    const shown = columns.slice(0, context.outputs[0]!.length);
+    if (out.emit(batchOf(context.outputs[0]!, 1, shown)) === Progress.more) yield;
+  }
+}
+
+const hiddenLeaf = { name: '$rows', type: { kind: 'BIGINT' }, nullable: false, storage: 'i64' } as const;

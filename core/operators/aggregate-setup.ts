@@ -1,0 +1,79 @@
+/** What an aggregate node comes to in one task: declaration of its tables, compiled updates, buffers. Knows no phase's logic. */
+
+import { batchRowsMax } from '../base/limits.ts';
+import { type AggregateUpdater, accumulatorLayout, aggregateUpdater } from '../compile/aggregate.ts';
+import type { AggregateCall } from '../expr/tree.ts';
+import type { PhysicalNode } from '../plan/physical.ts';
+import type { GroupTable, GroupTableDecl } from '../ports/state.ts';
+import type { Batch } from '../record/batch.ts';
+import { identityRows, KeyHasher, type ResolveBuffers } from './aggregate-parts.ts';
+import type { OperatorContext } from './operator.ts';
+
+export type AggregateNode = Extract<PhysicalNode, { kind: 'aggregate' }>;
+
+export interface AggregateSetup extends ResolveBuffers {
+  readonly node: AggregateNode;
+  readonly context: OperatorContext;
+  /** Calls with those that the operator added for itself behind. */
+  readonly calls: readonly AggregateCall[];
+  readonly hasher: KeyHasher;
+  /** u64 per row of a batch. */
+  readonly hashes: number;
+  /** Declaration of a table of groups. */
+  decl(name: string): GroupTableDecl;
+  /** Compiles the updates for tables with that `accumulatorOffset`. */
+  updater(accumulatorOffset: number): AggregateUpdater;
+  /** The table whose accumulators keep texts during the next update or merge. */
+  target: GroupTable | null;
+  /** Whether accumulators keep texts at all. */
+  readonly texts: boolean;
+  /** Adds rows (or, in `final`, partial results) to their entries. */
+  add(updater: AggregateUpdater, batch: Batch, rows: number, n: number, entries: number): void;
+}
+
+/** Bytes before an entry's accumulators that belong to the operator: {u32 round of the last change, u32 emitted}. */
+export const markBytes = 8;
+
+export function aggregateSetup(
+  node: AggregateNode,
+  context: OperatorContext,
+  options: { readonly calls?: readonly AggregateCall[]; readonly marked: boolean },
+): AggregateSetup {
+  const { memory, kernels, state } = context;
+  const input = context.inputs[0] ?? [];
+  const calls = options.calls ?? node.calls;
+  const head = options.marked ? markBytes : 0;
+  const layout = accumulatorLayout(calls);
+  const textOffsets = layout.fields.filter((f) => f.storage === 'view').map((f) => head + f.offset + 8);
+  const firstPartial = node.keys.length + (node.window === null ? 0 : 1);
+  const setup: AggregateSetup = {
+    node,
+    context,
+    calls,
+    state,
+    identity: identityRows(memory),
+    hasher: new KeyHasher(context, input, node.keys),
+    hashes: memory.arena.allocate(8 * batchRowsMax, `hashes of ${context.name}`),
+    entries: memory.arena.allocate(4 * (batchRowsMax + 1), `entries of ${context.name}`),
+    target: null,
+    texts: textOffsets.length > 0,
+    decl: (name) => ({
+      name,
+      keys: node.keys.map((key) => input[key]!),
+      accumulatorBytes: head + layout.bytes,
+      texts: textOffsets,
+    }),
+    updater: (accumulatorOffset) =>
+      aggregateUpdater(calls, accumulatorOffset + head, {
+        memory,
+        kernels,
+        name: context.name,
+        keepText: (target, view) => setup.target?.keepText(target, view),
+      }),
+    add:
+      node.phase === 'final'
+        ? (updater, batch, rows, n, entries) => updater.mergePartials(batch, firstPartial, rows, n, entries)
+        : (updater, batch, rows, n, entries) => updater.update(batch, rows, n, entries),
+  };
+  return setup;
+}

@@ -1,0 +1,15 @@
+/**
+ * Grouped aggregation: which operator does which phase. `single` and `final` hold the groups as state; `partial` reduces
+ * rows before they are exchanged and holds nothing across a flush.
+ */
+import { GroupedAggregate } from './aggregate-grouped.ts';
+import { PartialAggregate } from './aggregate-partial.ts';
+import type { AggregateNode } from './aggregate-setup.ts';
+import { WindowedAggregate } from './aggregate-windowed.ts';
+import type { Operator, OperatorContext } from './operator.ts';
+
+/** Errors: `plan/unsupported` when a group's keys and accumulators are larger than an entry may be. */
+export function aggregateOperator(node: AggregateNode, context: OperatorContext): Operator {
+  if (node.phase === 'partial') return new PartialAggregate(node, context);
+  return node.window === null ? new GroupedAggregate(node, context) : new WindowedAggregate(node, context);
+}
