@@ -6,23 +6,16 @@
 
 import { bindCondition } from '../expr/bind.ts';
 import type { AggregateCall, Expr } from '../expr/tree.ts';
-import { type Layout, type LayoutColumn, layoutOf, rowtimeColumn, rowtimeName } from '../record/layout.ts';
+import { type Layout, layoutOf, rowtimeColumn, rowtimeName } from '../record/layout.ts';
 import { sameType } from '../record/types.ts';
+import { leafIndices, leavesOf, projectColumns, rowtimeIndex, type Schema, sameLayout } from './columns.ts';
 import { columnExpr, identity, isIdentity } from './expressions.ts';
 import { whereOf } from './names.ts';
 import type { AggregateNode, NodeRef, Plan, PlanNode, PlanNodeKind, WindowSpec } from './nodes.ts';
 import type { SortKey } from './physical.ts';
 import { type Rel, type RelBuilder, type RelNode, type RelPlan, type RelRef, type RelRole, relBuilder } from './rel.ts';
 import { type SplitAggregates, splitAggregates } from './rules/split-aggregates.ts';
-import {
-  attachedWindow,
-  inputSchemas,
-  leafIndices,
-  leavesOf,
-  projectColumns,
-  type Schema,
-  type Schemas,
-} from './schema.ts';
+import { attachedWindow, inputSchemas, type Schemas } from './schema.ts';
 
 interface Context {
   readonly schemas: Schemas;
@@ -41,11 +34,6 @@ export function lower(plan: Plan, schemas: Schemas): RelPlan {
     refs.set(node.id, (table[node.kind] as Lower<PlanNode>)(node, inputs, { schemas, outputs, builder }));
   }
   return builder.plan();
-}
-
-/** Index of the hidden event time, or null. */
-export function rowtimeIndex(layout: Layout): number | null {
-  return layout.at(-1)?.name === rowtimeName ? layout.length - 1 : null;
 }
 
 const table: { [K in PlanNodeKind]: Lower<Extract<PlanNode, { kind: K }>> } = {
@@ -191,14 +179,6 @@ function alignedTo(node: PlanNode, input: RelRef, from: Schema, to: Schema, buil
   });
   if (isIdentity(columns, before) && sameLayout(before, layout)) return input;
   return builder.add(rel(node, 'columns', [input], { kind: 'project', filter: null, columns }, layout));
-}
-
-export function sameLayout(a: Layout, b: Layout): boolean {
-  return a.length === b.length && a.every((leaf, i) => sameLeaf(leaf, b[i]!));
-}
-
-function sameLeaf(a: LayoutColumn, b: LayoutColumn): boolean {
-  return a.name === b.name && a.nullable === b.nullable && a.storage === b.storage && sameType(a.type, b.type);
 }
 
 function lowerAggregate(node: AggregateNode, input: RelRef, schemas: Schemas, builder: RelBuilder): readonly RelRef[] {

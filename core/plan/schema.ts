@@ -2,40 +2,24 @@
  * What columns come out of every logical node, by port, and whether its rows carry event time. Names and types are
  * checked here, where they are first met; regimes and changes are `checks.ts`'s. Binding is the expression room's.
  */
-import { bind, bindCondition } from '../expr/bind.ts';
-import type { Expr, UnboundExpr } from '../expr/tree.ts';
+import { bindCondition } from '../expr/bind.ts';
 import type { SourceInfo } from '../ports/connector.ts';
-import { type Layout, type LayoutColumn, rowtimeColumn, type StorageKind, storageOf } from '../record/layout.ts';
 import { type DataType, type Field, type Fields, sameType, typeName, windowType } from '../record/types.ts';
+import {
+  type AttachedWindow,
+  type BoundColumn,
+  fieldAt,
+  firstDuplicate,
+  leafIndices,
+  leavesOf,
+  projectColumns,
+  requireLeaves,
+  type Schema,
+} from './columns.ts';
 import { fail, fieldTypeText, nearest, unknownColumn, whereOf } from './names.ts';
-import type {
-  AggregateNode,
-  NodeRef,
-  Plan,
-  PlanNode,
-  PlanNodeKind,
-  ProjectNode,
-  SinkNode,
-  SourceNode,
-  WindowSpec,
-} from './nodes.ts';
+import type { AggregateNode, NodeRef, Plan, PlanNode, PlanNodeKind, SinkNode, SourceNode } from './nodes.ts';
 import { splitAggregates } from './rules/split-aggregates.ts';
 
-/** The logical row type of one output, and whether the hidden event time goes with it. */
-export interface Schema {
-  readonly fields: Fields;
-  readonly time: boolean;
-  readonly window?: AttachedWindow | null;
-}
-
-/**
- * The column that holds the window each row is the final result of: event time is its end − 1 ms, and none of its rows
- * comes after the watermark has passed that. So groups and rankings by it are final then, too.
- */
-export interface AttachedWindow {
-  readonly column: string;
-  readonly spec: WindowSpec;
-}
 /** Schemas by node id, then by port. */
 export type Schemas = ReadonlyMap<string, readonly Schema[]>;
 
@@ -52,117 +36,6 @@ export function schemasOf(plan: Plan, sources: ReadonlyMap<string, SourceInfo>):
 
 export function inputSchemas(node: PlanNode, schemas: Schemas): Schema[] {
   return node.inputs.map((ref) => schemas.get(ref.node)![ref.port]!);
-}
-
-/**
- * The leaves of a schema, `$rowtime` last. Types that have no storage yet get a place too: only if somebody reads such a
- * column (`checkReadable`) is it an error.
- */
-export function leavesOf(schema: Schema): Layout {
-  const leaves: LayoutColumn[] = [];
-  const visit = (fields: Fields, prefix: string, nullable: boolean): void => {
-    for (const field of fields) {
-      const name = prefix + field.name;
-      if (field.type.kind === 'ROW') visit(field.type.fields, `${name}.`, nullable || field.nullable);
-      else
-        leaves.push({
-          name,
-          type: field.type,
-          nullable: nullable || field.nullable,
-          storage: storageOrView(field.type),
-        });
-    }
-  };
-  visit(schema.fields, '', false);
-  return schema.time ? [...leaves, rowtimeColumn] : leaves;
-}
-
-function storageOrView(type: DataType): StorageKind {
-  try {
-    return storageOf(type);
-  } catch {
-    return 'view';
-  }
-}
-
-/** Leaf indices of a column; several for a ROW. A dotted name reaches into one. Null: no such column. */
-export function leafIndices(schema: Schema, column: string): number[] | null {
-  const leaves = leavesOf(schema);
-  const found = leaves.flatMap((leaf, i) => (leaf.name === column || leaf.name.startsWith(`${column}.`) ? [i] : []));
-  return found.length > 0 && !column.startsWith('$') ? found : null;
-}
-
-/** Leaf indices of columns that must exist. `use` says what they are: `key`, `order column`. */
-export function requireLeaves(node: PlanNode, schema: Schema, columns: readonly string[], use: string): number[] {
-  return columns.flatMap((name) => leafIndices(schema, name) ?? unknownColumn(node, name, schema.fields, use));
-}
-
-/** One output column: its logical type, and an expression for every leaf of it. */
-export interface BoundColumn {
-  readonly field: Field;
-  readonly leaves: readonly Expr[];
-}
-
-/** Binds a named column; a reference to a ROW gives all its leaves. */
-export function bindColumn(
-  node: PlanNode,
-  name: string,
-  expr: UnboundExpr,
-  fields: Fields,
-  layout: Layout,
-): BoundColumn {
-  if (expr.kind === 'column') {
-    const field = fieldAt(fields, expr.path);
-    if (field?.type.kind === 'ROW') {
-      const prefix = `${expr.path.join('.')}.`;
-      const leaves = layout.flatMap((leaf, index): Expr[] =>
-        leaf.name.startsWith(prefix) ? [{ kind: 'column', index, type: leaf.type, nullable: leaf.nullable }] : [],
-      );
-      return { field: { name, type: field.type, nullable: field.nullable }, leaves };
-    }
-  }
-  const bound = bind(expr, layout, whereOf(node));
-  return { field: { name, type: bound.type, nullable: bound.nullable }, leaves: [bound] };
-}
-
-function fieldAt(fields: Fields, path: readonly string[]): Field | undefined {
-  let field: Field | undefined;
-  let among: Fields = fields;
-  let nullable = false;
-  for (const name of path) {
-    field = among.find((f) => f.name === name);
-    if (!field) return undefined;
-    nullable ||= field.nullable;
-    among = field.type.kind === 'ROW' ? field.type.fields : [];
-  }
-  return field && { ...field, nullable };
-}
-
-/** The columns of a `select`, `with`, `pick` or `drop`, in the order in which they come out. */
-export function projectColumns(node: ProjectNode, schema: Schema): readonly BoundColumn[] {
-  const layout = leavesOf(schema);
-  const twice = firstDuplicate(node.columns.map((column) => column.name));
-  if (twice !== null) fail('plan/duplicate', node, `column '${twice}' is made twice; give one of them another name`);
-  for (const name of node.dropped) {
-    if (!schema.fields.some((field) => field.name === name)) unknownColumn(node, name, schema.fields, 'dropped column');
-  }
-  const made = new Map(
-    node.columns.map((c) => [c.name, () => bindColumn(node, c.name, c.expr, schema.fields, layout)] as const),
-  );
-  const result: BoundColumn[] = [];
-  if (node.keepOthers || node.dropped.length > 0) {
-    for (const field of schema.fields) {
-      if (node.dropped.includes(field.name)) continue;
-      const replacement = made.get(field.name);
-      made.delete(field.name);
-      result.push(
-        replacement?.() ?? bindColumn(node, field.name, { kind: 'column', path: [field.name] }, schema.fields, layout),
-      );
-    }
-  }
-  for (const make of made.values()) result.push(make());
-  if (result.length === 0) fail('plan/type', node, 'no column is left; keep or make one');
-  return result;
 }
 
 /** For each field of the first input, its index in every other input: unions go by name. */
@@ -319,10 +192,6 @@ function windowAfter(input: Schema, columns: readonly BoundColumn[]): AttachedWi
 function unique(node: PlanNode, fields: Fields): void {
   const twice = firstDuplicate(fields.map((field) => field.name));
   if (twice !== null) fail('plan/duplicate', node, `there are two columns '${twice}'; give one of them another name`);
-}
-
-function firstDuplicate(names: readonly string[]): string | null {
-  return names.find((name, i) => names.indexOf(name) !== i) ?? null;
 }
 
 /** The declared schema is a checked cast of the place's own columns. */

@@ -4,7 +4,7 @@
  * subtasks is known only behind the exchanges (distribute.ts).
  */
 import type { Layout } from '../record/layout.ts';
-import { rowtimeIndex } from './lower.ts';
+import { rowtimeIndex } from './columns.ts';
 import { durationText, nodeName } from './names.ts';
 import type { SortKey } from './physical.ts';
 import type { Rel, RelNode, RelPlan } from './rel.ts';

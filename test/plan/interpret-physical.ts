@@ -5,7 +5,7 @@
 import { accumulatorLayout } from '../../core/compile/accumulators.ts';
 import { interpret } from '../../core/expr/interpret.ts';
 import type { Value } from '../../core/expr/value.ts';
-import { rowtimeIndex } from '../../core/plan/lower.ts';
+import { rowtimeIndex } from '../../core/plan/columns.ts';
 import type { ChainOperator, PhysicalNode, PhysicalPlan, SortKey } from '../../core/plan/physical.ts';
 import type { DataType } from '../../core/record/types.ts';
 import { compareValues, keyText, type Row, rowObject, rowValues, windowStarts } from '../support/reference.ts';

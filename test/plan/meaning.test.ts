@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { prng } from '../../core/base/prng.ts';
-import { leavesOf } from '../../core/plan/schema.ts';
+import { leavesOf } from '../../core/plan/columns.ts';
 import { randomJob } from '../support/random-plan.ts';
 import { reference, rowsDifference } from '../support/reference.ts';
 import { interpretPhysical } from './interpret-physical.ts';

@@ -1,7 +1,7 @@
 /** The laws of every physical plan; a list of what is broken. */
 import type { Expr } from '../../core/expr/tree.ts';
+import { rowtimeIndex } from '../../core/plan/columns.ts';
 import { columnsOf } from '../../core/plan/expressions.ts';
-import { rowtimeIndex } from '../../core/plan/lower.ts';
 import type { Chain, ChainOperator, PhysicalPlan } from '../../core/plan/physical.ts';
 import type { SourceInfo } from '../../core/ports/connector.ts';
 import { type Layout, layoutOf, storageOf } from '../../core/record/layout.ts';

@@ -5,8 +5,9 @@
 import type { Prng } from '../../core/base/prng.ts';
 import type { UnboundExpr } from '../../core/expr/tree.ts';
 import type { Value } from '../../core/expr/value.ts';
+import type { Schema } from '../../core/plan/columns.ts';
 import type { Plan, WindowSpec } from '../../core/plan/nodes.ts';
-import { type Schema, schemasOf } from '../../core/plan/schema.ts';
+import { schemasOf } from '../../core/plan/schema.ts';
 import type { SourceInfo } from '../../core/ports/connector.ts';
 import { type DataType, type Fields, sameType } from '../../core/record/types.ts';
 import { aggregate, call, column, field, literal, PlanBuilder, type Ref, types } from './plan-builder.ts';

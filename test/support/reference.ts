@@ -7,8 +7,9 @@ import { bind, bindAggregate, bindCondition } from '../../core/expr/bind.ts';
 import { interpret } from '../../core/expr/interpret.ts';
 import type { UnboundExpr } from '../../core/expr/tree.ts';
 import { literalOfValue, type Value } from '../../core/expr/value.ts';
+import { leafIndices, leavesOf, projectColumns, type Schema } from '../../core/plan/columns.ts';
 import type { AggregateNode, OrderKey, Plan, PlanNode, TopNNode, WindowSpec } from '../../core/plan/nodes.ts';
-import { inputSchemas, leafIndices, leavesOf, projectColumns, type Schema, schemasOf } from '../../core/plan/schema.ts';
+import { inputSchemas, schemasOf } from '../../core/plan/schema.ts';
 import type { SourceInfo } from '../../core/ports/connector.ts';
 import { type DataType, type Fields, ticksPerMs } from '../../core/record/types.ts';
 

@@ -1,6 +1,7 @@
 /** A projection that passes every column on as it is goes; where it only renames, an aggregate below takes the names. */
+
+import { sameLayout } from '../columns.ts';
 import { isIdentity } from '../expressions.ts';
-import { sameLayout } from '../lower.ts';
 import { consumerCounts, type RelPlan, rewrite } from '../rel.ts';
 
 export function dropIdentities(plan: RelPlan): RelPlan {

@@ -7,8 +7,8 @@
  */
 import { assert } from '../../base/assert.ts';
 import type { Layout } from '../../record/layout.ts';
+import { rowtimeIndex } from '../columns.ts';
 import { columnExpr, columnsOf, moveColumns } from '../expressions.ts';
-import { rowtimeIndex } from '../lower.ts';
 import { type Rel, type RelNode, type RelPlan, type RelRef, relBuilder, withoutUnused } from '../rel.ts';
 
 type Leaves = ReadonlySet<number>;

@@ -6,9 +6,9 @@ import { bind, bindAggregate, bindCondition } from '../../expr/bind.ts';
 import type { AggregateName, Expr, UnboundExpr } from '../../expr/tree.ts';
 import { type Layout, type LayoutColumn, storageOf } from '../../record/layout.ts';
 import { type DataType, type Fields, windowType } from '../../record/types.ts';
+import { type BoundColumn, bindColumn, leafIndices, leavesOf, type Schema } from '../columns.ts';
 import { fail, whereOf } from '../names.ts';
 import type { AggregateNode } from '../nodes.ts';
-import { type BoundColumn, bindColumn, leafIndices, leavesOf, type Schema } from '../schema.ts';
 
 /** An aggregate whose argument and filter are expressions over the input's leaves. */
 export interface SplitCall {
