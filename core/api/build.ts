@@ -4,12 +4,13 @@
  */
 import { MillraceError } from '../base/errors.ts';
 import type { NodeRef, Plan, PlanNode } from '../plan/nodes.ts';
+import { digestOf } from './digest.ts';
 import { type Step, type Tip, tipOf } from './step.ts';
 
 /** A function of the user's. */
 export interface BuiltFunction {
   readonly call: (...args: never[]) => unknown;
-  /** Of its source text, so that a worker can tell whether it has the same; spaces and line ends do not count. */
+  /** Of its source, so that a worker can tell whether it has the same (digest.ts). */
   readonly digest: string;
 }
 
@@ -156,30 +157,6 @@ function checkFiles(nodes: readonly PlanNode[]): void {
 function places(...nodes: readonly PlanNode[]): string {
   const sites = nodes.map((node) => node.callSite).filter((site) => site !== null);
   return sites.length === 0 ? '' : ` (${sites.join(' and ')})`;
-}
-
-/**
- * FNV-1a of a function's words, in order: names, numbers and the text in strings. Loaders that strip types write the
- * same function with other quotes, brackets, comments and import prefixes; those do not count.
- */
-export function digestOf(source: string): string {
-  let hash = 0xcbf29ce484222325n;
-  for (const char of wordsOf(source)) {
-    hash = BigInt.asUintN(64, (hash ^ BigInt(char.codePointAt(0) as number)) * 0x100000001b3n);
-  }
-  return hash.toString(16).padStart(16, '0');
-}
-
-const comment = /\/\*[\s\S]*?\*\/|(^|[^:'"`\\])\/\/[^\n]*/g;
-/** What loaders put before an imported name. */
-const prefix = /\b(?:__vite_ssr_import_\d+__|__vi_import_\d+__|_[A-Za-z]\w*)\./g;
-
-function wordsOf(source: string): string {
-  const plain = source
-    .replace(comment, '$1')
-    .replace(prefix, '')
-    .replace(/\(0,\s*([\w.]+)\)/g, '$1');
-  return (plain.match(/[\p{L}\p{N}_$]+/gu) ?? []).join(' ');
 }
 
 function deepFreeze<T>(value: T): T {
