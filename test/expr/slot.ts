@@ -29,8 +29,12 @@ const bytes = readFileSync(new URL('../../dist/kernels/kernels.wasm', import.met
 const kernelsModule = new WebAssembly.Module(bytes);
 let dictionaryIds = 0;
 
-export function testSlot(megabytes = 64): TestSlot {
-  const wasmMemory = new WebAssembly.Memory({ initial: megabytes * 16, maximum: megabytes * 16, shared: true });
+/** `reuse`: the memory of a slot that is no longer needed, its used part zeroed. */
+export function testSlot(megabytes = 64, reuse?: TestSlot): TestSlot {
+  if (reuse) reuse.memory.u8.fill(0, 65_536, 65_536 + reuse.memory.arena.usedBytes);
+  const wasmMemory = reuse
+    ? reuse.memory.memory
+    : new WebAssembly.Memory({ initial: megabytes * 16, maximum: megabytes * 16, shared: true });
   const kernels = new WebAssembly.Instance(kernelsModule, { env: { memory: wasmMemory } })
     .exports as unknown as Kernels;
   const memory = slotMemory(wasmMemory, 65_536, megabytes * 1_048_576);
