@@ -14,6 +14,7 @@ export type ErrorCode =
   | 'plan/unbounded'
   | 'plan/duplicate'
   | 'plan/unsupported'
+  | 'plan/invalid'
   | 'schema/mismatch'
   | 'job/not-found'
   | 'job/no-default-export'

@@ -50,13 +50,11 @@ export function checkNodes(plan: Plan, schemas: Schemas, regime: Regime): void {
   }
 }
 
-/** Only a windowed aggregate has a side output. Called before schemas are asked for. */
-export function checkPorts(node: PlanNode, plan: Plan): void {
+/** Late rows come from a windowed aggregate only; that no other node has a second output, `validatePlan` has seen. */
+function checkPorts(node: PlanNode, plan: Plan): void {
   for (const ref of node.inputs) {
-    if (ref.port === 0) continue;
-    const from = plan.nodes.find((n) => n.id === ref.node)!;
-    if (from.kind !== 'aggregate') fail('plan/unsupported', node, `${nodeName(from)} has no side output ${ref.port}`);
-    if (from.window === null) {
+    const from = ref.port === 0 ? null : plan.nodes.find((n) => n.id === ref.node);
+    if (from?.kind === 'aggregate' && from.window === null) {
       fail(
         'plan/window',
         node,

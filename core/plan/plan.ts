@@ -15,6 +15,7 @@ import type { PhysicalPlan } from './physical.ts';
 import { applyRules } from './rules.ts';
 import { schemasOf } from './schema.ts';
 import { traitsOf } from './traits.ts';
+import { validatePlan } from './validate.ts';
 
 export interface PlanOptions {
   /** Slots of the job. */
@@ -34,7 +35,8 @@ export interface Planned {
 /**
  * Errors: every `plan/…` code, `schema/mismatch`, and what `options.sinks` throws; each with operator and call site.
  */
-export function planPhysical(plan: Plan, options: PlanOptions): Planned {
+export function planPhysical(from: Plan, options: PlanOptions): Planned {
+  const plan = validatePlan(from);
   if (!Number.isSafeInteger(options.parallelism) || options.parallelism < 1) {
     throw new MillraceError(
       'option/invalid',
