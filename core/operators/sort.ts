@@ -61,7 +61,7 @@ class SortAll implements Operator {
       return Progress.more;
     }
     this.#leaving = false;
-    this.#sorter.clear();
+    this.#sorter.close();
     return Progress.done;
   }
 }

@@ -109,6 +109,12 @@ export class Sorter {
     this.store.clear();
   }
 
+  /** Gives everything back. */
+  close(): void {
+    this.clear();
+    this.store.close();
+  }
+
   /** Rows of `batch`, among those that are in, that do not stand behind row `id` by prefix: to `out`; answers how many. */
   notBehind(batch: Batch, id: number, entries: number, out: number): number {
     const { kernels, memory } = this.#setup;

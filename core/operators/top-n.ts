@@ -106,6 +106,7 @@ class FinalTopN implements Operator {
     if (n === 0) {
       this.#swap();
       this.#leaving = null;
+      if (leaving.all) for (const kept of [this.#rows, this.#spare]) kept.sorter.close();
       return Progress.done;
     }
     const closed = leaving.all ? n : this.#closedAmong(n, leaving.untilMs);
@@ -144,6 +145,7 @@ class FinalTopN implements Operator {
 
   #leave(leaving: Leaving, out: Output): Progress {
     this.#rows.begin();
+    this.#leastEndMs = Number.POSITIVE_INFINITY;
     this.#leaving = leaving;
     return this.resume(out);
   }

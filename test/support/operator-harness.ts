@@ -221,8 +221,8 @@ class Run implements Output {
     const { memory, kernels } = slot;
     const pool = pagePool(memory, slot.poolFrom, slot.poolTo);
     const state = slotState({ memory, kernels, pool }).operator('operator', allKeyGroups, parts);
-    const { input, outputs, bounded, functions, arrow, node } = this.#setup;
-    const context: OperatorContext = {
+    const { node } = this.#setup;
+    const context = operatorContext(this.#setup, {
       memory,
       kernels,
       state,
@@ -234,17 +234,8 @@ class Run implements Output {
         countCall: () => {},
       },
       batchRows: this.#regime.batchRows,
-      bounded,
-      hashSeed: 42n,
-      subtask: 0,
-      parallelism: 1,
-      name: 'operator',
-      inputs: [input],
-      outputs,
       poisonRows: this.#random.below(2) === 0,
-      arrow: arrow ?? noArrow,
-      userFunction: (id) => functions?.[id] as UserFunction,
-    };
+    });
     return [slot, state, createOperator(node, context)];
   }
 
@@ -269,6 +260,26 @@ class Run implements Output {
     });
     return { ...batch, origin };
   }
+}
+
+/** A context of the one subtask there is, but for what `own` says. */
+export function operatorContext(
+  { input, outputs, bounded, functions, arrow }: OperatorSetup,
+  own: Pick<OperatorContext, 'memory' | 'kernels' | 'state' | 'batchRows'> & Partial<OperatorContext>,
+): OperatorContext {
+  return {
+    counters: { addLate: () => {}, countCall: () => {} },
+    bounded,
+    hashSeed: 42n,
+    subtask: 0,
+    parallelism: 1,
+    name: 'operator',
+    inputs: [input],
+    outputs,
+    arrow: arrow ?? noArrow,
+    userFunction: (id) => functions?.[id] as UserFunction,
+    ...own,
+  };
 }
 
 const noArrow: ArrowBoundary = {
