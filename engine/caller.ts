@@ -2,6 +2,7 @@
  * The caller's side of the coordinator: one connection per process, to a thread that starts with the first job. Keeps
  * Node alive while a job runs and not a moment longer.
  */
+import { existsSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { MillraceError } from '../core/base/errors.ts';
 import type { FromCoordinator, ToCoordinator } from './messages.ts';
@@ -26,6 +27,12 @@ export function nextJobId(): string {
   return `job-${++jobs}`;
 }
 
+/** Beside this file in the built package; from the source tree, in the build output. */
+function entry(): URL {
+  const beside = new URL('./coordinator-main.js', import.meta.url);
+  return existsSync(beside) ? beside : new URL('../dist/engine/coordinator-main.js', import.meta.url);
+}
+
 export class Connection {
   readonly #worker: Worker;
   readonly #listeners = new Map<string, JobListener>();
@@ -34,7 +41,7 @@ export class Connection {
   #requests = 0;
 
   constructor() {
-    this.#worker = new Worker(new URL('./coordinator-main.js', import.meta.url), { execArgv: [], stdin: false });
+    this.#worker = new Worker(entry(), { execArgv: [], stdin: false });
     this.#worker.on('message', (message: FromCoordinator) => this.#heard(message));
     this.#worker.on('error', (error) => this.#lost(error));
     this.#worker.on('exit', () => this.#lost(new MillraceError('slot/died', 'the coordinator thread ended')));

@@ -33,6 +33,8 @@ export interface LocalOptions {
   readonly ringBytes?: number;
   /** Steps after which a snapshot is taken; then the job goes on. */
   readonly snapshotAtStep?: number;
+  /** An unbounded job is stopped, with its windows closed, when nothing has moved for a few rounds. */
+  readonly drainWhenIdle?: boolean;
   /** With `snapshotAtStep`: the job is abandoned once the snapshot is complete. */
   readonly crashAfterSnapshot?: boolean;
 }
@@ -90,10 +92,18 @@ class LocalJob {
 
   async run(): Promise<LocalRun> {
     const counters = await this.#deploy();
+    let rounds = 0;
+    let idleRounds = 0;
     while (this.#outcome === null) {
       this.#deliver();
       if (this.#snapshot && this.#local.crashAfterSnapshot) break;
-      if (this.#round()) continue;
+      if (this.#round()) {
+        idleRounds = 0;
+        // Receivers run now and then, as they would beside threads.
+        if (++rounds % 64 === 0) await new Promise((resolve) => setImmediate(resolve));
+        continue;
+      }
+      if (++idleRounds === 5 && this.#local.drainWhenIdle) this.#event({ kind: 'stopAsked', drain: true });
       // Nothing moved: let promises of readers and writers settle, and time pass.
       this.#clock.advance(1);
       await new Promise((resolve) => setImmediate(resolve));

@@ -67,6 +67,8 @@ export interface TaskSnapshot {
     readonly splits: readonly Split[];
     readonly watermarkMs: number;
   } | null;
+  /** Rows handed to each sink before the barrier, by operator id. */
+  readonly written: ReadonlyMap<string, number>;
   /** By operator id: what the state room exported. */
   readonly state: ReadonlyMap<string, unknown>;
 }

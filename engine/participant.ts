@@ -63,6 +63,8 @@ export class Participant {
   readonly #blocks: BlockPool;
   /** By operator id: an operator runs once in a slot. */
   readonly #stored = new Map<string, StoredState>();
+  /** Rows handed to each sink, by operator id. */
+  readonly #written = new Map<string, number>();
   #open: OpenSnapshot | null = null;
 
   /** Null when the memory could not be laid out: `failed` was posted; who made it answers the cancel that follows. */
@@ -318,7 +320,14 @@ export class Participant {
         resource: (id) => this.#setup.resource(id),
         wake: () => this.#exchange.doorbell.wake(),
       });
-      return sinkOperator(writer, counters);
+      this.#written.set(operator.id, 0);
+      return sinkOperator(writer, {
+        addWritten: (rows) => {
+          counters.addWritten(rows);
+          this.#written.set(operator.id, this.#written.get(operator.id)! + rows);
+        },
+        setBytesWritten: (bytes) => counters.setBytesWritten(bytes),
+      });
     }
     const parts = restored.flatMap((task) => (task.state.get(operator.id) as StatePart | undefined) ?? []);
     const stored = this.#state.operator(operator.id, keyGroupRange(subtask, chain.parallelism), parts);
@@ -387,7 +396,9 @@ export class Participant {
       if (stored) states.set(operator.id, stored.snapshot());
     }
     const source = position ? { operator: chain.operators[0]!.id, ...position } : null;
-    this.#open.tasks.push({ chain: chain.id, subtask, watermarkMs, source, states });
+    const sinks = chain.operators.filter((operator) => this.#written.has(operator.id));
+    const written = new Map(sinks.map(({ id: sink }) => [sink, this.#written.get(sink)!] as const));
+    this.#open.tasks.push({ chain: chain.id, subtask, watermarkMs, source, written, states });
   }
 
   /** Reads some of what is frozen; true while there is more. */

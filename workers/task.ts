@@ -63,6 +63,8 @@ export class Task {
   #barrierAsked = 0;
   #stop: 'no' | 'stop' | 'drain' = 'no';
   #ended = false;
+  /** Event time has come to its end: all windows are to close. */
+  #complete = false;
   #sentWatermarkMs = watermarkMin;
   #sentIdle = false;
 
@@ -235,13 +237,15 @@ export class Task {
         return TaskStatus.moved;
       }
       case GateEvent.watermark:
-        this.#control = this.#watermark(this.#nodes[0]!, gate.watermarkMs, gate.idle);
+        // The highest comes right before the end and is passed on with it, operator by operator.
+        if (gate.watermarkMs === watermarkMax) this.#complete = true;
+        else this.#control = this.#watermark(this.#nodes[0]!, gate.watermarkMs, gate.idle);
         return TaskStatus.moved;
       case GateEvent.barrier:
         this.#control = this.#barrier(gate.barrierId);
         return TaskStatus.moved;
       case GateEvent.end:
-        this.#control = this.#finish(true);
+        this.#control = this.#finish(this.#complete);
         return TaskStatus.moved;
       case GateEvent.empty:
         return this.#park();
@@ -289,13 +293,19 @@ export class Task {
       for (const port of node.routers) yield* this.#send(port, () => port.router.barrier(checkpointId));
   }
 
+  /** Operator by operator: what one holds until its end (a sort) reaches the next before that one's event time ends. */
   *#finish(complete: boolean): Generator<void> {
-    if (complete) yield* this.#watermark(this.#nodes[0]!, watermarkMax, false);
+    if (complete) this.#sentWatermarkMs = watermarkMax;
     for (const node of this.#nodes) {
       yield* this.#call(node, (work) => work.flush?.(node.output));
+      if (complete) yield* this.#call(node, (work) => work.onWatermark?.(watermarkMax, node.output));
       yield* this.#call(node, (work) => work.onEnd?.(node.output));
-      for (const port of node.routers) yield* this.#send(port, () => port.router.end());
+      for (const port of node.routers) {
+        if (complete) yield* this.#send(port, () => port.router.watermark(watermarkMax, false));
+        yield* this.#send(port, () => port.router.end());
+      }
     }
+    this.counters.setWatermark(this.#sentWatermarkMs);
     this.#ended = true;
   }
 
