@@ -19,6 +19,8 @@ export const sinkConnectors: Readonly<Record<string, () => Promise<SinkConnector
   blackhole: async () => (await import('./blackhole/blackhole.ts')).blackholeSink,
   callback: async () => (await import('./rows/callback.ts')).callbackSink,
   handle: async () => (await import('./rows/callback.ts')).handleSink,
+  jsonl: async () => (await import('./jsonl/sink.ts')).jsonlSink,
+  parquet: async () => (await import('./parquet/sink.ts')).parquetSink,
   print: async () => (await import('./print/print.ts')).printSink,
 };
 

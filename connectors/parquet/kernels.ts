@@ -11,6 +11,8 @@ export interface ParquetKernels {
   blocksPosition(context: number): number;
   snappyLength(context: number): bigint;
   snappyStep(context: number, budget: number): number;
+  snappyTableBytes(): number;
+  snappyCompress(src: number, n: number, table: number, dst: number): number;
   lz4Step(context: number, budget: number): number;
   hybridBegin(cursor: number, src: number, end: number, width: number): void;
   hybridValues(cursor: number, n: number, limit: number, out: number): number;

@@ -5,3 +5,4 @@ export * from './parquet/blocks';
 export * from './parquet/delta';
 export * from './parquet/plain';
 export * from './parquet/zstd';
+export * from './parquet/snappy-compress';

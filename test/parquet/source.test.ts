@@ -70,7 +70,7 @@ describe('paths', () => {
       join(directory, 'no.parquet'),
       join(directory, '*.csv'),
       join(numbers, 'x'),
-      directory + '/many/b/deep/e',
+      join(directory, 'many', 'b', 'deep', 'e'),
     ]) {
       await expect(parquetSource.describe(spec(path), none)).rejects.toMatchObject({
         code: 'source/not-found',
