@@ -106,26 +106,33 @@ export class Changes {
       u32[before + i] = (had ? 1 : 0) + (has ? 2 : 0);
       u32[flag] = has ? 1 : 0;
       if (!had) continue;
+      // A group without results (DISTINCT) does not change by being met again.
+      if (has && calls === 0) {
+        u32[before + i] = 0;
+        continue;
+      }
       u32[selection + size++] = i;
       u8[this.#kinds + i] = has ? RowKindByte.updateBefore : RowKindByte.delete;
     }
-    yield* this.#emit(changed, this.#old.slice(0, calls), size, out);
+    yield* this.#emit(changed, this.#old.slice(0, calls), size, this.#kinds, out);
     size = 0;
+    let kinds = 0;
     for (let i = 0; i < changed; i++) {
       const how = u32[before + i] as number;
       if (how < 2) continue;
       u32[selection + size++] = i;
       u8[this.#kinds + i] = how === 3 ? RowKindByte.updateAfter : RowKindByte.insert;
+      if (how === 3) kinds = this.#kinds;
     }
-    yield* this.#emit(changed, this.#new.slice(0, calls), size, out);
+    yield* this.#emit(changed, this.#new.slice(0, calls), size, kinds, out);
   }
 
-  #emit(rowCount: number, results: readonly Column[], size: number, out: Output): Generator<void> {
+  #emit(rowCount: number, results: readonly Column[], size: number, kinds: number, out: Output): Generator<void> {
     const { context } = this.#setup;
     const window = this.#fixed.slice(0, 2);
     const columns = [...this.#keys, ...window, ...results, ...this.#fixed.slice(2)];
     return emitRows(
-      { layout: context.outputs[0]!, rowCount, columns, kinds: this.#kinds },
+      { layout: context.outputs[0]!, rowCount, columns, kinds },
       this.#selection,
       size,
       context.batchRows,
