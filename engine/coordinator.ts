@@ -148,7 +148,7 @@ export class Coordinator {
       slotBytes: inboxBytes(bytes),
       callerBytes: inboxBytes(callerBytes),
     });
-    const maps = inboxes.inboxes.map((inbox, p) => memoryMap(p < parallelism ? bytes : callerBytes, inbox.bytes));
+    const maps = inboxes.inboxes.map((_, p) => memoryMap(p < parallelism ? bytes : callerBytes));
     job.memories = maps.map((map, p) => (p < parallelism || hasCaller ? this.#memories.take(map.bytes) : null));
     job.participants = parallelism + (hasCaller ? 1 : 0);
     const counters = new SharedArrayBuffer(counterBytes(parallelism + 1, physical.chains.length));

@@ -128,7 +128,7 @@ class LocalJob {
       callerBytes: inboxBytes(bytes),
       ...(this.#local.ringBytes === undefined ? {} : { ringBytes: this.#local.ringBytes }),
     });
-    const maps = inboxes.inboxes.map((inbox) => memoryMap(bytes, inbox.bytes));
+    const maps = inboxes.inboxes.map(() => memoryMap(bytes));
     const hasCaller = physical.chains.some((chain) => chain.place === 'caller');
     const memories = maps.map((_, p) => (p < parallelism || hasCaller ? createMemory(bytes) : null));
     const counters = new SharedArrayBuffer(counterBytes(parallelism + 1, physical.chains.length));

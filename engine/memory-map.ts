@@ -1,18 +1,17 @@
 /**
- * Where things lie in a slot's memory; fixed at deployment.
+ * Where things lie in a slot's memory: by its size alone, so that a memory used before has the same map again.
  *
- *   0        64 KB          inboxEnd         scratchEnd                         bytes
- *   ├─ none ─┼──── inbox ────┼──── scratch ───┼──── pages →          ← blocks ────┤
+ *   0        64 KB          inboxTo          scratchTo                         bytes
+ *   ├─ none ─┼──── inbox ────┼──── scratch ───┼──── pages and blocks ────────────┤
  *
- * Scratch is an arena: operators', routers' and readers' buffers. Above it state pages grow up from below and the blocks
- * of sorts and build sides down from above, until they meet.
+ * Scratch is an arena: operators', routers' and readers' buffers, zeroed before each job as far as the job before used
+ * it. State pages and the blocks of sorts and build sides share the rest.
  */
-import { MillraceError } from '../core/base/errors.ts';
 import { alignUp } from '../core/record/memory.ts';
 
-/** Address of every inbox. Below lie address 0, which means "none", and the words of `reuse`. */
+/** Address of every inbox. Below lie address 0, which means "none", and the word that says how much scratch was used. */
 export const inboxFrom = 65_536;
-/** Address of a u32: how far the scratch area was used by the job before, so that it can be zeroed again. */
+/** Address of a u32: where the scratch area ends that the job before used. */
 export const usedScratchWord = 64;
 
 export interface MemoryMap {
@@ -24,16 +23,9 @@ export interface MemoryMap {
 /** Inbox budget of a slot: an eighth, at most 64 MB. */
 export const inboxBytes = (slotBytes: number): number => Math.min(Math.floor(slotBytes / 8), 64 * 2 ** 20);
 
-/** `inboxUsed`: bytes that the inbox plan takes from `inboxFrom`. */
-export function memoryMap(slotBytes: number, inboxUsed: number): MemoryMap {
-  const inboxTo = alignUp(inboxFrom + inboxUsed, 65_536);
-  const scratchBytes = Math.min(Math.max(Math.floor(slotBytes / 4), 8 * 2 ** 20), 192 * 2 ** 20);
-  const scratchTo = alignUp(inboxTo + scratchBytes, 65_536);
-  if (scratchTo >= slotBytes) {
-    throw new MillraceError(
-      'memory/exhausted',
-      `a slot of ${slotBytes} bytes holds no state after its inbox (${inboxUsed}) and scratch (${scratchBytes}); raise 'memory' or lower 'parallelism'`,
-    );
-  }
-  return { inboxTo, scratchTo, bytes: slotBytes };
+/** A quarter of a slot, at most 192 MB, is scratch. The least slot (limits.slotBytesMin) has room for all of it. */
+export function memoryMap(slotBytes: number): MemoryMap {
+  const inboxTo = alignUp(inboxFrom + inboxBytes(slotBytes), 65_536);
+  const scratchBytes = Math.min(Math.floor(slotBytes / 4), 192 * 2 ** 20);
+  return { inboxTo, scratchTo: alignUp(inboxTo + scratchBytes, 65_536), bytes: slotBytes };
 }
