@@ -85,7 +85,7 @@ export class HashTable implements GroupTable {
     const plain = this.shape.bind(batch, keyColumns);
     if (!this.#begin()) return 0;
     const codes = plain && this.shape.single === 'view' ? batch.columns[keyColumns[0] as number]?.dictionary : null;
-    const cached = codes != null && codes.count <= Math.min(4 * n, this.#home.codesMax);
+    const cached = codes != null && codes.count <= Math.min(n / 4, this.#home.codesMax);
     const cache = this.#home.codeCache;
     let k = 0;
     for (;;) {

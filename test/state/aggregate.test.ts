@@ -118,7 +118,10 @@ function grouped(
     const head = [...node.keys.map((k) => row[k] as TestValue), ...headOf(row)];
     const text = textOf(head);
     let group = groups.get(text);
-    if (!group) groups.set(text, (group = { head, rows: [] }));
+    if (!group) {
+      group = { head, rows: [] };
+      groups.set(text, group);
+    }
     group.rows.push(row);
   }
   const expected = new Map<string, number>();

@@ -8,7 +8,6 @@ import type { AggregateNode } from '../../core/operators/aggregate-setup.ts';
 import { type Operator, type OperatorContext, type Output, Progress } from '../../core/operators/operator.ts';
 import { type Batch, type RowKind, rowKindNames } from '../../core/record/batch.ts';
 import { type Layout, type LayoutColumn, rowtimeColumn } from '../../core/record/layout.ts';
-import { slotMemory } from '../../core/record/memory.ts';
 import { pagePool } from '../../state/page-pool.ts';
 import { slotState } from '../../state/slot-state.ts';
 import type { SnapshotPart } from '../../state/snapshot.ts';
@@ -102,10 +101,15 @@ export function runAggregate(
   const rows: OutRow[] = [];
   const random: Prng = prng(options.seed ?? 0);
   const context: OperatorContext = {
-    memory: slotMemory(slot.memory.memory, 1024, slot.poolFrom),
+    memory: slot.memory,
     kernels: slot.kernels,
     state,
-    counters: { addLate: (n) => void (late += n) },
+    counters: {
+      addLate(n) {
+        late += n;
+      },
+      countCall() {},
+    },
     batchRows: options.batchRows ?? 4096,
     bounded: options.bounded,
     hashSeed: 42n,
@@ -117,7 +121,7 @@ export function runAggregate(
     arrow: null as unknown as OperatorContext['arrow'],
     userFunction: () => () => null,
   };
-  const operator = aggregateOperator(node, { ...context, memory: slot.memory });
+  const operator = aggregateOperator(node, context);
   let held = false;
   const out: Output = {
     emit(batch: Batch, port = 0): Progress {
