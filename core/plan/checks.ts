@@ -77,14 +77,7 @@ const nodeChecks: { [K in PlanNodeKind]: NodeCheck<Extract<PlanNode, { kind: K }
   map: nothing,
   union: nothing,
   aggregate: (node, { schemas }) => {
-    const windows = node.keys.filter((key) => key === null).length;
     const [input] = inputSchemas(node, schemas);
-    if (windows > 1)
-      fail(
-        'plan/window',
-        node,
-        `there are ${windows} windows in one key; group by one window, then group its results by the other`,
-      );
     if (node.window === null) {
       if (node.allowedLatenessMs > 0)
         fail('plan/window', node, 'allowedLateness needs a window among the keys; without one no row is late');
@@ -203,7 +196,13 @@ const changeChecks: { [K in Exclude<RelNode['kind'], 'sink'>]: ChangeCheck<Extra
     }
   },
   sort: nothing,
-  limit: nothing,
+  limit: (_node, { rel, makers, regime }) => {
+    fail(
+      'plan/changelog',
+      rel.from,
+      `a limit cannot take back rows, and ${makers} corrects its results (${regime.why}); put the limit before it, use topN on final results, or run it bounded`,
+    );
+  },
   topN: (_node, { rel, makers, regime }) => {
     fail(
       'plan/changelog',

@@ -29,7 +29,7 @@ const push: Rule = { name: 'pushed filters down', apply: pushFilters };
 /** In order; those in brackets again and again, until none of them finds anything. */
 const rules: readonly (Rule | readonly Rule[])[] = [
   { name: 'shared equal steps', apply: shareEqual },
-  { name: 'took limits into sorts', apply: limitSort },
+  [{ name: 'took limits into sorts', apply: limitSort }],
   [merge, push],
   { name: 'left out columns that nobody reads', apply: pruneColumns },
   { name: 'made watermarks in the source', apply: eventTimeSource },

@@ -143,6 +143,14 @@ const rules: { [K in PlanNodeKind]: SchemaRule<Extract<PlanNode, { kind: K }>> }
 };
 
 function aggregateSchema(node: AggregateNode, input: Schema): Schema {
+  const windows = node.keys.filter((key) => key === null).length;
+  if (windows > 1) {
+    fail(
+      'plan/window',
+      node,
+      `there are ${windows} windows in one key; group by one window, then group its results by the other`,
+    );
+  }
   for (const key of node.keys) {
     if (key !== null && leafIndices(input, key) === null) {
       if (key === 'window') {

@@ -17,7 +17,7 @@ export interface RandomPlanOptions {
   /** Rows of each source at most. */
   readonly rowsMax?: number;
   readonly stepsMax?: number;
-  /** Without `sort` and `limit`, and nothing that corrects its results before something that cannot take it. */
+  /** Without `sort`, and nothing that corrects its results before something that cannot take it. */
   readonly unbounded?: boolean;
   /** Kinds of sinks to choose from. */
   readonly sinks?: readonly string[];
@@ -91,7 +91,7 @@ function step(
   const { ref, updating } = from;
   const names = schema.fields.filter((f) => f.type.kind !== 'ROW').map((f) => f.name);
   const same = (next: Ref): Growing => ({ ref: next, updating });
-  switch (random.below(options.unbounded ? 9 : 11)) {
+  switch (random.below(11)) {
     case 0:
     case 1:
       return same(builder.filter(ref, randomCondition(random, schema.fields)));
@@ -147,10 +147,12 @@ function step(
     }
     case 9: {
       if (names.length === 0) return null;
+      if (options.unbounded) return null;
       const sorted = builder.sort(ref, `${random.below(2) === 0 ? '-' : ''}${oneOf(random, names)}`, ...names);
       return same(random.below(2) === 0 ? sorted : builder.add('limit', [sorted], { rows: random.below(20) }));
     }
     default:
+      if (updating) return null;
       return same(builder.add('limit', [ref], { rows: random.below(50) }));
   }
 }
