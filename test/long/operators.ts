@@ -3,6 +3,7 @@
  * dictionaries, nulls, row kinds, snapshots in the middle.
  */
 import { prng } from '../../core/base/prng.ts';
+import { aggregateCases } from '../support/aggregate-cases.ts';
 import { operatorCases } from '../support/operator-cases.ts';
 import { regimes, runOperator } from '../support/operator-harness.ts';
 import type { LongSuite } from './suite.ts';
@@ -13,14 +14,15 @@ export const suite: LongSuite = {
   cases: 10_000,
   casesInCi: 300,
   async run({ cases, seed, log }) {
-    const names = Object.keys(operatorCases);
+    const makers: typeof operatorCases = { ...operatorCases, ...aggregateCases };
+    const names = Object.keys(makers);
     const coverage: Record<string, number> = { more: 0, restored: 0, late: 0 };
     const failures: string[] = [];
     for (let k = 0; k < cases; k++) {
       const name = names[k % names.length] as string;
       const caseSeed = seed + k;
       const random = prng(caseSeed);
-      const made = operatorCases[name]?.(random);
+      const made = makers[name]?.(random);
       if (!made) continue;
       coverage[name] = (coverage[name] ?? 0) + 1;
       for (const regime of regimes(random)) {

@@ -1,15 +1,17 @@
 /** Every operator against its plain reference, in every regime. The same cases by the thousand: test/long/operators.ts. */
 import { describe, test } from 'vitest';
 import { prng } from '../../core/base/prng.ts';
+import { aggregateCases } from '../support/aggregate-cases.ts';
 import { operatorCases } from '../support/operator-cases.ts';
 import { regimes, runOperator } from '../support/operator-harness.ts';
 
-const seeds = 12;
+const seeds = 10;
+const cases: typeof operatorCases = { ...operatorCases, ...aggregateCases };
 
-describe.each(Object.keys(operatorCases))('%s', (name) => {
+describe.each(Object.keys(cases))('%s', (name) => {
   test.each(Array.from({ length: seeds }, (_, k) => k + 1))('gives what its reference gives (seed %i)', (seed) => {
     const random = prng(seed);
-    const found = operatorCases[name]?.(random);
+    const found = cases[name]?.(random);
     for (const regime of regimes(random)) {
       const run = runOperator(found!.setup, found!.arrivals, regime, random);
       found!.check(run);

@@ -87,10 +87,10 @@ export function randomRows(random: Prng, layout: Layout): TestRow[] {
 }
 
 const arrivalsOf = (rows: readonly TestRow[]): Arrival[] => rows.map((row) => ({ kind: 'row', row }));
-const rowsOf = (out: readonly Departure[]) =>
+export const rowsOf = (out: readonly Departure[]) =>
   out.filter((departure) => departure.kind === 'row') as Extract<Departure, { kind: 'row' }>[];
 /** Values as text that tells −0, NaN and bigint apart. */
-const textOf = (row: TestRow): string => row.map(valueText).join('|');
+export const textOf = (row: TestRow): string => row.map(valueText).join('|');
 const valueText = (v: TestValue): string =>
   typeof v === 'bigint' ? `${v}n` : typeof v === 'string' ? JSON.stringify(v) : Object.is(v, -0) ? '-0' : `${v}`;
 const texts = (out: readonly Departure[]): string[] => rowsOf(out).map(({ row }) => textOf(row));

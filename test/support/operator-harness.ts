@@ -6,6 +6,7 @@
  */
 import assert from 'node:assert/strict';
 import { allKeyGroups } from '../../core/base/key-groups.ts';
+import { batchRowsMax } from '../../core/base/limits.ts';
 import type { Prng } from '../../core/base/prng.ts';
 import {
   type Operator,
@@ -244,8 +245,10 @@ class Run implements Output {
     const { selection, dictionary } = this.#regime;
     const all: { row: TestRow; rowKind: number }[] = [];
     const selected: number[] = [];
+    let room = selection ? batchRowsMax - rows.length : 0;
     for (const row of rows) {
-      while (selection && this.#random.below(3) === 0) all.push(rows[this.#random.below(rows.length)] as typeof row);
+      for (; room > 0 && this.#random.below(3) === 0; room--)
+        all.push(rows[this.#random.below(rows.length)] as typeof row);
       selected.push(all.length);
       all.push(row);
     }
