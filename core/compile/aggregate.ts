@@ -22,7 +22,13 @@ import {
   usedColumns,
 } from './aggregate-code.ts';
 import { instantiate } from './cache.ts';
-import { columnParameterBytes, shapeOfColumns, writeColumnParameters } from './columns.ts';
+import {
+  columnParameterBytes,
+  shapeNumber,
+  shapeNumberColumns,
+  shapeOfColumns,
+  writeColumnParameters,
+} from './columns.ts';
 
 export { accumulatorLayout, partialLayout } from './accumulators.ts';
 
@@ -140,28 +146,48 @@ export function aggregateUpdater(
     columns.map((c) => (c.validity === 0 ? 'v' : 'V')).join('');
   const rowsKey = (rows: number): string => (rows === 0 ? '' : 'r');
 
+  /** 0 for what has too many columns to tell by a number. */
+  const shapeHead = (of: Batch, rows: number, columns: readonly number[]): number =>
+    columns.length > shapeNumberColumns
+      ? 0
+      : shapeNumber(of, columns) * 4 + (rows === 0 ? 0 : 2) + (of.kinds === 0 ? 0 : 1);
+  const updateVariant = (of: Batch, rows: number): Run => {
+    const shape = shapeOfColumns(of, used);
+    return variant(`update ${rowsKey(rows)}${of.kinds === 0 ? '' : 'k'} ${shape}`, () =>
+      compileUpdate(layout, used, shape, accumulatorOffset, rows !== 0, of.kinds !== 0),
+    );
+  };
+  const mergeVariant = (of: Batch, rows: number, indices: readonly number[]): Run => {
+    const shape = shapeOfColumns(of, indices);
+    return variant(`merge ${rowsKey(rows)} ${shape}`, () => compileMerge(layout, shape, accumulatorOffset, rows !== 0));
+  };
+  let partialColumns: readonly number[] = [];
+  const indicesFrom = (first: number): readonly number[] => {
+    if (partialColumns[0] !== first) partialColumns = layout.fields.map((_, i) => first + i);
+    return partialColumns;
+  };
+  /** The variants that fitted last. */
+  let lastUpdate: { head: number; run: Run } = { head: -1, run: () => 0 };
+  let lastMerge: { head: number; run: Run } = { head: -1, run: () => 0 };
+
   return {
     layout,
     update(batch, rows, n, entries) {
-      const shape = shapeOfColumns(batch, used);
-      const run = variant(`update ${rowsKey(rows)}${batch.kinds === 0 ? '' : 'k'} ${shape}`, () =>
-        compileUpdate(layout, used, shape, accumulatorOffset, rows !== 0, batch.kinds !== 0),
-      );
+      const head = shapeHead(batch, rows, used);
+      if (head === 0 || head !== lastUpdate.head) lastUpdate = { head, run: updateVariant(batch, rows) };
       begin(rows, n, entries, batch.kinds);
-      for (const [i, index] of used.entries())
-        writeColumnParameters(memory, columnAt(i), batch.columns[index] as Column);
-      check(run(parameters));
+      for (let i = 0; i < used.length; i++)
+        writeColumnParameters(memory, columnAt(i), batch.columns[used[i] as number] as Column);
+      check(lastUpdate.run(parameters));
     },
     mergePartials(batch, firstColumn, rows, n, entries) {
-      const indices = layout.fields.map((_, i) => firstColumn + i);
-      const shape = shapeOfColumns(batch, indices);
-      const run = variant(`merge ${rowsKey(rows)} ${shape}`, () =>
-        compileMerge(layout, shape, accumulatorOffset, rows !== 0),
-      );
+      const indices = indicesFrom(firstColumn);
+      const head = shapeHead(batch, rows, indices);
+      if (head === 0 || head !== lastMerge.head) lastMerge = { head, run: mergeVariant(batch, rows, indices) };
       begin(rows, n, entries, 0);
-      for (const [i, index] of indices.entries())
-        writeColumnParameters(memory, columnAt(i), batch.columns[index] as Column);
-      check(run(parameters));
+      for (let i = 0; i < indices.length; i++)
+        writeColumnParameters(memory, columnAt(i), batch.columns[indices[i] as number] as Column);
+      check(lastMerge.run(parameters));
     },
     mergeEntries(from, into, n) {
       const run = variant('entries', () => compileMergeEntries(layout, accumulatorOffset));

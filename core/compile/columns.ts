@@ -95,7 +95,19 @@ export const wasmTypes: Readonly<Record<StorageKind, Type>> = {
   view: Type.i32,
 };
 
-/** Shape of those columns of a batch, as a cache key. */
+/** Shape of those columns of a batch as a number, for up to `shapeNumberColumns` of them: two bits each. */
+export function shapeNumber(of: Batch, columns: readonly number[]): number {
+  const { columns: all } = of;
+  let key = 1;
+  for (let i = 0; i < columns.length; i++) {
+    const column = all[columns[i] as number] as Column;
+    key = key * 4 + (column.validity === 0 ? 0 : 2) + (column.dictionary === null ? 0 : 1);
+  }
+  return key;
+}
+export const shapeNumberColumns = 24;
+
+/** Shape of those columns of a batch, as text. */
 export function shapeOfColumns(of: Batch, columns: readonly number[]): string {
   let key = '';
   for (const index of columns) key += shapeKey(shapeOfColumn(of.columns[index] as Column));

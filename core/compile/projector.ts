@@ -9,12 +9,19 @@ import { batchRowsMax } from '../base/limits.ts';
 import { interpret } from '../expr/interpret.ts';
 import type { Expr } from '../expr/tree.ts';
 import type { Kernels } from '../ports/kernels.ts';
-import { type Batch, type Column, type Dictionary, batch as newBatch } from '../record/batch.ts';
+import type { Batch, Column, Dictionary } from '../record/batch.ts';
 import { type Layout, storageOf, valueBytes } from '../record/layout.ts';
 import type { SlotMemory } from '../record/memory.ts';
 import { utf8Bytes } from '../record/text.ts';
 import { instantiate } from './cache.ts';
-import { columnParameterBytes, shapeOfColumn, shapeOfColumns, writeColumnParameters } from './columns.ts';
+import {
+  columnParameterBytes,
+  shapeNumber,
+  shapeNumberColumns,
+  shapeOfColumn,
+  shapeOfColumns,
+  writeColumnParameters,
+} from './columns.ts';
 import { Block, type Frame, frameIn, StopReason } from './frame.ts';
 import { type Hoistable, hoistables, overEntries } from './hoist.ts';
 import { hostCalls, partsOf } from './host.ts';
@@ -26,6 +33,9 @@ import { selectionSlackBytes } from './simd-filter.ts';
 export const textRoomBytes = 256 * 1024;
 /** The same for what is computed per dictionary entry; a dictionary that does not fit is computed per row. */
 export const entryRoomBytes = 64 * 1024;
+
+/** Parts that are looked up per dictionary entry, at most; further ones are computed per row. */
+export const entryTablesMax = 48;
 
 export interface ProjectorContext {
   readonly memory: SlotMemory;
@@ -43,6 +53,12 @@ export interface Projector {
   begin(batch: Batch): void;
   /** The next rows, or null when the batch is used up. Valid until the call after. Errors: as `begin`, `record/too-large`. */
   next(): Batch | null;
+}
+
+interface Memo {
+  readonly head: number;
+  readonly shape: number | string;
+  readonly loaded: Loaded;
 }
 
 interface Loaded {
@@ -77,11 +93,17 @@ export function projector(filter: Expr | null, columns: readonly Expr[], context
       validity: arena.allocate(valueBytes('bit', batchRowsMax), `a column computed by ${context.name}`),
     };
   });
-  const tables = hoistables(all).map((h) => entryTable(h, context));
+  const tables = hoistables(all)
+    .slice(0, entryTablesMax)
+    .map((h) => entryTable(h, context));
   const filterColumns = filter ? columnsOf([filter]) : [];
   const projectColumns = columnsOf(exprs);
   const evaluators = { filter: filter && interpret(filter), columns: columns.map(interpret) };
   const variants = new Map<string, Loaded>();
+  /** The variant that fitted the batch before. */
+  const last: { filter: Memo | null; project: Memo | null } = { filter: null, project: null };
+  /** Which tables this batch looks up, a bit each. */
+  let tablesActive = 0;
 
   let current: Batch | null = null;
   let selection = 0;
@@ -89,38 +111,52 @@ export function projector(filter: Expr | null, columns: readonly Expr[], context
   let at = 0;
 
   function variant(of: Batch, kind: 'filter' | 'project', indices: readonly number[], selected: boolean): Loaded {
-    let key = `${kind}${selected ? ' s ' : ' '}${shapeOfColumns(of, indices)}`;
-    for (const table of tables) key += table.active ? '1' : '0';
+    const memo = kind === 'filter' ? last.filter : last.project;
+    const head = (selected ? 1 : 0) + 2 * tablesActive;
+    const shape = indices.length <= shapeNumberColumns ? shapeNumber(of, indices) : shapeOfColumns(of, indices);
+    if (memo !== null && memo.head === head && memo.shape === shape) return memo.loaded;
+    const key = `${kind} ${head} ${shape}`;
     let loaded = variants.get(key);
     if (loaded === undefined) {
-      const inputs: ProgramInputs = {
-        columns: indices.map((index) => ({ index, shape: shapeOfColumn(of.columns[index] as Column) })),
-        tables: tables
-          .filter((t) => t.active && indices.includes(t.column))
-          .map((t) => ({ expr: t.expr, column: t.column, nullable: t.result.validity !== 0 })),
-      };
-      const program =
-        kind === 'filter'
-          ? compileFilter(filter as Expr, inputs, selected, frame)
-          : compileProject(exprs, inputs, selected, frame);
-      loaded = load(program, memory, kernels, block);
+      loaded = compileVariant(of, kind, indices, selected);
       variants.set(key, loaded);
     }
+    last[kind] = { head, shape, loaded };
     return loaded;
+  }
+
+  function compileVariant(
+    of: Batch,
+    kind: 'filter' | 'project',
+    indices: readonly number[],
+    selected: boolean,
+  ): Loaded {
+    const inputs: ProgramInputs = {
+      columns: indices.map((index) => ({ index, shape: shapeOfColumn(of.columns[index] as Column) })),
+      tables: tables
+        .filter((t) => t.active && indices.includes(t.column))
+        .map((t) => ({ expr: t.expr, column: t.column, nullable: t.result.validity !== 0 })),
+    };
+    const program =
+      kind === 'filter'
+        ? compileFilter(filter as Expr, inputs, selected, frame)
+        : compileProject(exprs, inputs, selected, frame);
+    return load(program, memory, kernels, block);
   }
 
   /** Tells a program about the batch; outputs come behind columns and tables. */
   function tell(of: Batch, indices: readonly number[], start: number, end: number): number {
     let place = block + Block.columns;
-    for (const index of indices) {
-      writeColumnParameters(memory, place, of.columns[index] as Column);
+    for (let i = 0; i < indices.length; i++) {
+      writeColumnParameters(memory, place, of.columns[indices[i] as number] as Column);
       place += columnParameterBytes;
     }
-    for (const table of tables) {
-      if (!table.active || !indices.includes(table.column)) continue;
-      writeColumnParameters(memory, place, table.result);
-      place += columnParameterBytes;
-    }
+    if (tablesActive > 0)
+      for (const table of tables) {
+        if (!table.active || !indices.includes(table.column)) continue;
+        writeColumnParameters(memory, place, table.result);
+        place += columnParameterBytes;
+      }
     const word = block >>> 2;
     u32[word + Block.start / 4] = start;
     u32[word + Block.end / 4] = end;
@@ -172,13 +208,12 @@ export function projector(filter: Expr | null, columns: readonly Expr[], context
       selection = of.selection;
       size = of.size;
       if (size === 0) return;
-      for (const table of tables) table.open((of.columns[table.column] as Column).dictionary, of.rowCount);
-      if (filter) applyFilter(of);
-      // Bits are set by or-ing.
-      for (const { storage, values, validity } of buffers) {
-        u8.fill(0, validity, validity + valueBytes('bit', of.rowCount));
-        if (storage === 'bit') u8.fill(0, values, values + valueBytes('bit', of.rowCount));
+      tablesActive = 0;
+      for (const [i, table] of tables.entries()) {
+        table.open((of.columns[table.column] as Column).dictionary, of.rowCount);
+        if (table.active) tablesActive += 2 ** i;
       }
+      if (filter) applyFilter(of);
     },
     next() {
       if (current === null || at >= size) {
@@ -191,8 +226,13 @@ export function projector(filter: Expr | null, columns: readonly Expr[], context
       let stop = size;
       if (computed.length > 0) {
         const loaded = variant(of, 'project', projectColumns, selection !== 0);
+        nullable = loaded.program.nullable;
         let place = tell(of, projectColumns, from, size) >>> 2;
-        for (const { values, validity } of buffers) {
+        for (let i = 0; i < buffers.length; i++) {
+          const { storage, values, validity } = buffers[i] as (typeof buffers)[number];
+          // Bits are set by or-ing.
+          if (from === 0 && nullable[i]) u8.fill(0, validity, validity + ((of.rowCount + 7) >>> 3));
+          if (from === 0 && storage === 'bit') u8.fill(0, values, values + ((of.rowCount + 7) >>> 3));
           u32[place] = values;
           u32[place + 1] = validity;
           place += columnParameterBytes / 4;
@@ -201,7 +241,6 @@ export function projector(filter: Expr | null, columns: readonly Expr[], context
         const reason = u32[(block + Block.reason) >>> 2] as StopReason;
         if (reason === StopReason.badRow || (reason === StopReason.roomFull && stop === from))
           raise(of, stop, reason, false);
-        nullable = loaded.program.nullable;
       }
       at = stop;
       const made: Column[] = [];
@@ -214,13 +253,12 @@ export function projector(filter: Expr | null, columns: readonly Expr[], context
           next++;
         }
       }
-      const more = { kinds: of.kinds, origin: of.origin };
-      if (from === 0 && stop === size) {
-        return newBatch(output, of.rowCount, made, selection === 0 ? more : { ...more, selection, size });
-      }
+      const { rowCount, kinds, origin } = of;
+      if (from === 0 && stop === size)
+        return { layout: output, rowCount, columns: made, kinds, selection, size, origin };
       if (selection === 0) for (let row = from; row < stop; row++) u32[(selectionBuffer >>> 2) + row] = row;
       const part = (selection === 0 ? selectionBuffer : selection) + 4 * from;
-      return newBatch(output, of.rowCount, made, { ...more, selection: part, size: stop - from });
+      return { layout: output, rowCount, columns: made, kinds, selection: part, size: stop - from, origin };
     },
   };
 }

@@ -11,26 +11,44 @@ const NOT_ASCII: u32 = 0xffffffff;
   return load<u32>(view) <= 12 ? view + 4 : load<u32>(view, 12);
 }
 
+const HIGH_BITS: u64 = 0x8080808080808080;
+const ONES: u64 = 0x0101010101010101;
+
 /** Writes the view of `length` bytes at `from` to `out`. Short text is copied, long text referred to. */
 export function writeView(from: u32, length: u32, out: u32): void {
-  if (length <= 12) {
-    let low: u64 = 0;
-    let high: u64 = 0;
-    // Byte by byte: `from` may lie inside `out`.
-    for (let i: u32 = 0; i < length; i++) {
-      const byte = <u64>load<u8>(from + i);
-      if (i < 4) low |= byte << (32 + (i << 3));
-      else high |= byte << ((i - 4) << 3);
-    }
-    store<u64>(out, low | <u64>length);
-    store<u64>(out, high, 8);
-  } else {
+  if (length > 12) {
     const prefix = load<u32>(from);
     store<u32>(out, length);
     store<u32>(out, prefix, 4);
     store<u32>(out, 0, 8);
     store<u32>(out, from, 12);
+    return;
   }
+  let low: u64 = 0;
+  let high: u64 = 0;
+  // `from` may lie inside `out`: all is read before anything is written.
+  if (<u64>from + 12 <= <u64>memory.size() << 16) {
+    low = load<u64>(from);
+    high = <u64>load<u32>(from, 8);
+    if (length < 8) {
+      low &= (<u64>1 << (<u64>length << 3)) - 1;
+      high = 0;
+    } else high &= (<u64>1 << ((<u64>length - 8) << 3)) - 1;
+  } else {
+    for (let i: u32 = 0; i < length; i++) {
+      const byte = <u64>load<u8>(from + i);
+      if (i < 8) low |= byte << (i << 3);
+      else high |= byte << ((i - 8) << 3);
+    }
+  }
+  store<u64>(out, <u64>length | (low << 32));
+  store<u64>(out, (low >> 32) | (high << 32), 8);
+}
+
+function copyBytes(to: u32, from: u32, n: u32): void {
+  let i: u32 = 0;
+  for (; i + 8 <= n; i += 8) store<u64>(to + i, load<u64>(from + i));
+  for (; i < n; i++) store<u8>(to + i, load<u8>(from + i));
 }
 
 export function viewEquals(a: u32, b: u32): i32 {
@@ -42,6 +60,10 @@ export function viewEquals(a: u32, b: u32): i32 {
 
 /** Unsigned bytes, which for UTF-8 is code point order: -1, 0 or 1. */
 export function viewCompare(a: u32, b: u32): i32 {
+  // Zero padding sorts before every byte, so differing prefixes decide.
+  const pa = bswap<u32>(load<u32>(a, 4));
+  const pb = bswap<u32>(load<u32>(b, 4));
+  if (pa != pb) return pa < pb ? -1 : 1;
   const la = load<u32>(a);
   const lb = load<u32>(b);
   const common = la < lb ? la : lb;
@@ -64,14 +86,25 @@ function compareBytes(a: u32, b: u32, n: u32): i32 {
   return 0;
 }
 
+/** Bytes 10xxxxxx of eight: those that begin no character. */
+// @ts-ignore: decorator
+@inline function continuations(x: u64): i32 {
+  return i32(popcnt<u64>(x & HIGH_BITS & ~(x << 1)));
+}
+
 /** Code points. */
 export function viewLength(view: u32): i32 {
-  return codePoints(bytesOf(view), load<u32>(view));
+  const length = load<u32>(view);
+  // The padding is zeros.
+  if (length <= 12) return length - continuations(load<u64>(view) >> 32) - continuations(load<u64>(view, 8));
+  return codePoints(load<u32>(view, 12), length);
 }
 
 function codePoints(from: u32, bytes: u32): i32 {
-  let n = 0;
-  for (let i: u32 = 0; i < bytes; i++) n += i32((load<u8>(from + i) & 0xc0) != 0x80);
+  let n: i32 = bytes;
+  let i: u32 = 0;
+  for (; i + 8 <= bytes; i += 8) n -= continuations(load<u64>(from + i));
+  for (; i < bytes; i++) n -= i32((load<u8>(from + i) & 0xc0) == 0x80);
   return n;
 }
 
@@ -88,27 +121,34 @@ export function upperView(view: u32, out: u32, room: u32, roomEnd: u32): u32 {
   return changeCase(view, out, room, roomEnd, 0x61);
 }
 
+/** Flips bit 5 of the bytes from `first` on, 26 of them; eight ASCII bytes at a time. */
+// @ts-ignore: decorator
+@inline function flip(x: u64, first: u64): u64 {
+  const from = x + (0x80 - first) * ONES;
+  const behind = x + (0x7f - first - 25) * ONES;
+  return x ^ (((from ^ behind) & HIGH_BITS) >> 2);
+}
+
 /** Flips the 26 letters from `first` on. */
-function changeCase(view: u32, out: u32, room: u32, roomEnd: u32, first: u32): u32 {
+function changeCase(view: u32, out: u32, room: u32, roomEnd: u32, first: u64): u32 {
   const length = load<u32>(view);
-  const from = bytesOf(view);
-  let seen: u32 = 0;
-  for (let i: u32 = 0; i < length; i++) seen |= <u32>load<u8>(from + i);
-  if (seen > 0x7f) return NOT_ASCII;
   if (length <= 12) {
-    store<u64>(out, load<u64>(view));
-    store<u64>(out, load<u64>(view, 8), 8);
-    for (let at = out + 4; at < out + 4 + length; at++) {
-      const byte = <u32>load<u8>(at);
-      if (byte - first < 26) store<u8>(at, byte ^ 0x20);
-    }
+    const low = load<u64>(view) >> 32;
+    const high = load<u64>(view, 8);
+    if (((low | high) & HIGH_BITS) != 0) return NOT_ASCII;
+    store<u64>(out, <u64>length | (flip(low, first) << 32));
+    store<u64>(out, flip(high, first), 8);
     return room;
   }
+  const from = load<u32>(view, 12);
+  let seen: u64 = 0;
+  let i: u32 = 0;
+  for (; i + 8 <= length; i += 8) seen |= load<u64>(from + i);
+  for (; i < length; i++) seen |= <u64>load<u8>(from + i);
+  if ((seen & HIGH_BITS) != 0) return NOT_ASCII;
   if (roomEnd - room < length) return ROOM_FULL;
-  for (let i: u32 = 0; i < length; i++) {
-    const byte = <u32>load<u8>(from + i);
-    store<u8>(room + i, byte - first < 26 ? byte ^ 0x20 : byte);
-  }
+  for (i = 0; i + 8 <= length; i += 8) store<u64>(room + i, flip(load<u64>(from + i), first));
+  for (; i < length; i++) store<u8>(room + i, flip(<u64>load<u8>(from + i), first));
   writeView(room, length, out);
   return room + length;
 }
@@ -148,21 +188,26 @@ export function concatViews(args: u32, n: i32, out: u32, room: u32, roomEnd: u32
   let length: u64 = 0;
   for (let i = 0; i < n; i++) length += <u64>load<u32>(load<u32>(args + (<u32>i << 2)));
   if (length <= 12) {
-    // Built beside `out`, which may be an argument.
-    let low: u64 = length;
+    // Twelve bytes in two words, moved into place whole; padding is zeros. `out` may be an argument.
+    let low: u64 = 0;
     let high: u64 = 0;
-    let at: u32 = 0;
+    let shift: u64 = 0;
     for (let i = 0; i < n; i++) {
       const view = load<u32>(args + (<u32>i << 2));
-      const size = load<u32>(view);
-      for (let k: u32 = 0; k < size; k++, at++) {
-        const byte = <u64>load<u8>(view + 4 + k);
-        if (at < 4) low |= byte << (32 + (at << 3));
-        else high |= byte << ((at - 4) << 3);
-      }
+      const size = <u64>load<u32>(view);
+      const first = load<u64>(view, 4);
+      const rest = <u64>load<u32>(view, 12);
+      if (shift == 0) {
+        low = first;
+        high = rest;
+      } else if (shift < 64) {
+        low |= first << shift;
+        high |= (first >> (64 - shift)) | (rest << shift);
+      } else high |= first << (shift - 64);
+      shift += size << 3;
     }
-    store<u64>(out, low);
-    store<u64>(out, high, 8);
+    store<u64>(out, length | (low << 32));
+    store<u64>(out, (low >> 32) | (high << 32), 8);
     return room;
   }
   if (<u64>(roomEnd - room) < length) return ROOM_FULL;
@@ -170,7 +215,7 @@ export function concatViews(args: u32, n: i32, out: u32, room: u32, roomEnd: u32
   for (let i = 0; i < n; i++) {
     const view = load<u32>(args + (<u32>i << 2));
     const size = load<u32>(view);
-    memory.copy(at, bytesOf(view), size);
+    copyBytes(at, bytesOf(view), size);
     at += size;
   }
   writeView(room, <u32>length, out);
