@@ -5,14 +5,15 @@
 import { keyGroupOfHigh, keyGroupRange } from '../base/key-groups.ts';
 import type { KeyedValue } from '../ports/state.ts';
 import type { Batch } from '../record/batch.ts';
-import type { StorageKind } from '../record/layout.ts';
 import { type ColumnBuffer, columnBuffers, keptBatch, type RowStore } from '../record/row-store.ts';
 import { eachBatchOf, type RowValues, rowValues } from '../record/row-values.ts';
+import { KeyHasher } from './aggregate-parts.ts';
 import type { OperatorContext } from './operator.ts';
 
 export class RowSaver {
   readonly #context: OperatorContext;
   readonly #partitionBy: readonly number[];
+  readonly #hasher: KeyHasher;
   /** Taken when a first snapshot is. */
   #buffers: readonly ColumnBuffer[] | null = null;
   #ids = 0;
@@ -21,6 +22,7 @@ export class RowSaver {
   constructor(partitionBy: readonly number[], context: OperatorContext) {
     this.#partitionBy = partitionBy;
     this.#context = context;
+    this.#hasher = new KeyHasher(context, context.inputs[0] ?? [], partitionBy);
   }
 
   /** The rows `ids` of a store, those of one key group in the order given. */
@@ -56,7 +58,8 @@ export class RowSaver {
 
   #sort(batch: Batch, groups: Map<number, RowValues[]>): void {
     const { memory, subtask, parallelism } = this.#context;
-    if (this.#partitionBy.length > 0) this.#hash(batch);
+    // The same hash by which an exchange brings rows of a partition here.
+    if (this.#partitionBy.length > 0) this.#hasher.hash(batch, 0, batch.size, this.#hashes);
     const own = keyGroupRange(subtask, parallelism).from;
     rowValues(batch, memory).forEach((row, k) => {
       const high = memory.u32[(this.#hashes >>> 2) + 2 * k + 1] as number;
@@ -64,24 +67,6 @@ export class RowSaver {
       const group = groups.get(keyGroup);
       if (group) group.push(row);
       else groups.set(keyGroup, [row]);
-    });
-  }
-
-  /** The same hash by which an exchange brings rows of a partition here. */
-  #hash(batch: Batch): void {
-    const { kernels, hashSeed } = this.#context;
-    const byStorage: { readonly [K in StorageKind]: typeof kernels.hashI64 } = {
-      bit: kernels.hashBit,
-      i32: kernels.hashI32,
-      i64: kernels.hashI64,
-      f64: kernels.hashF64,
-      view: kernels.hashView,
-    };
-    this.#partitionBy.forEach((leaf, k) => {
-      const column = batch.columns[leaf];
-      const storage = batch.layout[leaf]?.storage;
-      if (!column || !storage) throw new RangeError(`no column ${leaf} to partition by`);
-      byStorage[storage](column.values, column.validity, 0, batch.size, hashSeed, k === 0 ? 1 : 0, this.#hashes);
     });
   }
 }

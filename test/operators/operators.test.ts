@@ -5,7 +5,7 @@ import { aggregateCases } from '../support/aggregate-cases.ts';
 import { operatorCases } from '../support/operator-cases.ts';
 import { regimes, runOperator } from '../support/operator-harness.ts';
 
-const seeds = 10;
+const seeds = 5;
 const cases: typeof operatorCases = { ...operatorCases, ...aggregateCases };
 
 describe.each(Object.keys(cases))('%s', (name) => {

@@ -79,7 +79,8 @@ export function regimes(random: Prng): Regime[] {
     fullChance: [0, 0.5, 1][random.below(3)] as number,
     dictionary: random.below(2) === 0,
     selection: random.below(2) === 0,
-    restoreChance: random.below(2) === 0 ? 0 : 0.05,
+    // A restore takes a new memory: seldom where batches are many.
+    restoreChance: random.below(2) === 0 ? 0 : batchRows === 1 ? 0.004 : batchRows === 7 ? 0.02 : 0.5,
   }));
 }
 
