@@ -10,6 +10,8 @@
 import { MillraceError } from '../../core/base/errors.ts';
 import type { ConnectorSpec, SinkConnector, SinkWriter, WriterContext } from '../../core/ports/connector.ts';
 import { type Batch, RowKindByte, rowKindNames } from '../../core/record/batch.ts';
+import type { Fields } from '../../core/record/types.ts';
+import { type ByteSink, rowEncoder } from '../jsonl/encode.ts';
 import { batchBytes } from '../rows/bytes.ts';
 import { alignsRight, rowCells } from './cells.ts';
 import { currentRows, type SortBy } from './current.ts';
@@ -28,7 +30,7 @@ export const printSink: SinkConnector = {
     }
     return { accepts: 'all', parallelismMax: 1, place: 'caller' };
   },
-  writer: (spec, _fields, context) => printWriter(spec, context, terminalOf(process.stdout)),
+  writer: (spec, fields, context) => printWriter(spec, fields, context, terminalOf(process.stdout)),
 };
 
 /** One row as text. */
@@ -44,11 +46,17 @@ interface Printer {
 }
 
 /** The writer over any terminal: tests bring their own. */
-export function printWriter(spec: ConnectorSpec, context: WriterContext, terminal: Terminal): SinkWriter {
+export function printWriter(
+  spec: ConnectorSpec,
+  fields: Fields,
+  context: WriterContext,
+  terminal: Terminal,
+): SinkWriter {
   const { layout, memory } = context;
   const head: TableHead = { names: layout.map((c) => c.name), right: layout.map(alignsRight) };
   const cellsOf = rowCells(layout, memory);
   const printer = printerOf(spec, context, head, terminal);
+  const lines = spec.options.format === 'jsonl' ? jsonLines(fields, context, terminal) : null;
   terminal.onClosed(() => context.wake());
   let bytes = 0;
   let failed = false;
@@ -60,7 +68,8 @@ export function printWriter(spec: ConnectorSpec, context: WriterContext, termina
   return {
     write(batch) {
       guard();
-      printer.rows(shownRows(batch, cellsOf, memory.u8, memory.u32));
+      if (lines) lines(batch);
+      else printer.rows(shownRows(batch, cellsOf, memory.u8, memory.u32));
       bytes += batchBytes(batch);
       guard();
       return true;
@@ -68,7 +77,7 @@ export function printWriter(spec: ConnectorSpec, context: WriterContext, termina
     flush() {},
     finish() {
       guard();
-      printer.end();
+      if (!lines) printer.end();
       guard();
     },
     close() {
@@ -101,7 +110,6 @@ function printerOf(spec: ConnectorSpec, context: WriterContext, head: TableHead,
   const format = asked === 'table' && updating && !terminal.isTty ? 'changelog' : asked;
   const limit = typeof options.limit === 'number' ? options.limit : 100;
   if (format === 'changelog') return changelog(head, terminal);
-  if (format === 'jsonl') return jsonLines(head, context, terminal, updating);
   if (updating) return updatingTable(head, terminal, limit, (options.sort ?? []) as unknown as readonly SortBy[]);
   return context.bounded === false ? growingTable(head, terminal) : finalTable(head, terminal, limit);
 }
@@ -122,25 +130,20 @@ function changelog(head: TableHead, terminal: Terminal): Printer {
   };
 }
 
-function jsonLines(head: TableHead, context: WriterContext, terminal: Terminal, updating: boolean): Printer {
-  const quoted = context.layout.map(
-    (c) => c.storage === 'view' || c.type.kind === 'DATE' || c.type.kind === 'TIMESTAMP',
-  );
-  return {
-    rows(rows) {
-      let text = '';
-      for (const { kind, cells } of rows) {
-        const parts = cells.map((cell, i) => {
-          const bare = cell === 'NULL' ? 'null' : /^-?\d|^true$|^false$/.test(cell) ? cell : JSON.stringify(cell);
-          return `${JSON.stringify(head.names[i])}:${quoted[i] && cell !== 'NULL' ? JSON.stringify(cell) : bare}`;
-        });
-        if (updating) parts.unshift(`"row_kind":"${rowKindNames[kind]}"`);
-        text += `{${parts.join(',')}}\n`;
-      }
-      terminal.write(text);
+/** As the jsonl sink writes them. */
+function jsonLines(fields: Fields, context: WriterContext, terminal: Terminal): (batch: Batch) => void {
+  const encoder = rowEncoder(fields, context.memory, context.updating === true);
+  const out: ByteSink = {
+    buffer: new Uint8Array(64 * 1024),
+    at: 0,
+    drain() {
+      terminal.write(Buffer.from(this.buffer.subarray(0, this.at)));
+      this.at = 0;
     },
-    end() {},
-    close() {},
+  };
+  return (batch) => {
+    encoder.encode(batch, out);
+    out.drain();
   };
 }
 

@@ -7,7 +7,7 @@ export interface Terminal {
   readonly rows: number;
   /** Who read it has gone. */
   readonly closed: boolean;
-  write(text: string): void;
+  write(text: string | Uint8Array): void;
   /** Calls `tell` once when it is closed from outside. */
   onClosed(tell: () => void): void;
   /** Stops telling; the stream itself stays open. */
@@ -32,7 +32,7 @@ export function terminalOf(stream: NodeJS.WriteStream): Terminal {
       return closed;
     },
     write(text) {
-      if (!closed && text !== '') stream.write(text);
+      if (!closed && text.length > 0) stream.write(text);
     },
     onClosed(listener) {
       tell = listener;
