@@ -78,3 +78,11 @@ export function partialLayout(calls: readonly AggregateCall[]): Layout {
     return { name, type: field.type, nullable: true, storage: field.storage as StorageKind };
   });
 }
+
+/** Which accumulator of these calls counts every row; null: none. */
+export function rowsField(calls: readonly AggregateCall[]): number | null {
+  const found = accumulatorLayout(calls).fields.findIndex(
+    (field) => field.kind === 'count' && field.arg === null && field.filter === null,
+  );
+  return found < 0 ? null : found;
+}

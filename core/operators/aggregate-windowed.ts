@@ -6,6 +6,7 @@
  */
 
 import { batchRowsMax } from '../base/limits.ts';
+import { rowsField } from '../compile/accumulators.ts';
 import type { AggregateUpdater } from '../compile/aggregate.ts';
 import { sliceWorkBytes } from '../ports/kernels-state.ts';
 import type { GroupTable, SlicedTables } from '../ports/state.ts';
@@ -36,12 +37,16 @@ export class WindowedAggregate implements Operator {
   readonly #bins: number;
   readonly #list: number;
   readonly #merged: number;
+  /** Of partial results: the column that counts the rows they stand for, where the plan has one. */
+  readonly #rowsColumn: number | null;
   readonly #work = new Work();
 
   constructor(node: AggregateNode, context: OperatorContext) {
     this.#math = windowMath(node.window!);
     this.#latenessMs = context.bounded ? 0 : node.allowedLatenessMs;
     const corrects = this.#latenessMs > 0;
+    const rows = node.phase === 'final' ? rowsField(node.calls) : null;
+    this.#rowsColumn = rows === null ? null : node.keys.length + 1 + rows;
     this.#setup = aggregateSetup(node, context, { marked: corrects });
     const { state, memory } = context;
     this.#slices = state.slices(this.#setup.decl('slices'));
@@ -107,10 +112,20 @@ export class WindowedAggregate implements Operator {
       if (last === null) continue;
       const list = rows === 0 ? 0 : rows + 4 * from;
       if (!context.bounded && isOver(last, this.#latenessMs, this.#watermark.get())) {
-        context.counters.addLate(count);
+        context.counters.addLate(this.#rowsIn(batch, list, count));
         yield* emitRows(batch, list || this.#setup.identity, count, context.batchRows, out, 1);
       } else yield* this.#addToSlice(batch, list, count, hashes + 8 * from, end, out);
     }
+  }
+
+  /** Rows that `count` rows of the input stand for: themselves, or, as partial results, what they counted. */
+  #rowsIn(batch: Batch, list: number, count: number): number {
+    if (this.#rowsColumn === null) return count;
+    const { u32, i64 } = this.#setup.context.memory;
+    const values = batch.columns[this.#rowsColumn]!.values >>> 3;
+    let rows = 0;
+    for (let i = 0; i < count; i++) rows += Number(i64[values + (list === 0 ? i : u32[(list >>> 2) + i]!)]);
+    return rows;
   }
 
   *#addToSlice(batch: Batch, rows: number, count: number, hashes: number, end: number, out: Output): Generator<void> {

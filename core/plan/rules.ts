@@ -4,6 +4,7 @@
  */
 import type { RelPlan } from './rel.ts';
 import { checkReadable } from './rules/check-readable.ts';
+import { countLate } from './rules/count-late.ts';
 import { dropIdentities } from './rules/drop-identities.ts';
 import { eventTimeSource } from './rules/event-time-source.ts';
 import { limitSort } from './rules/limit-sort.ts';
@@ -32,6 +33,7 @@ const rules: readonly (Rule | readonly Rule[])[] = [
   [{ name: 'took limits into sorts', apply: limitSort }],
   [merge, push],
   { name: 'left out columns that nobody reads', apply: pruneColumns },
+  { name: 'counts rows, so that late ones are told exactly', apply: countLate },
   { name: 'made watermarks in the source', apply: eventTimeSource },
   [merge, push],
   { name: 'dropped projections that do nothing', apply: dropIdentities },
