@@ -279,7 +279,7 @@ export class HashTable implements GroupTable {
 
   /** Copy on first write; a page that is clean but no longer frozen only becomes dirty. */
   #makeWritable(id: number): boolean {
-    const { pool, memory } = this.#home;
+    const { pool, kernels } = this.#home;
     const entry = pool.entry(id);
     const from = (entry & ~at.pageFlags) >>> 0;
     if ((entry & at.pageFrozen) === 0) {
@@ -295,7 +295,7 @@ export class HashTable implements GroupTable {
       this.stop = ResolveStop.needPage;
       return false;
     }
-    memory.u8.copyWithin(to, from, from + at.pageSize);
+    kernels.copyPage(to, from);
     pool.setEntry(id, (to | at.pageDirty) >>> 0);
     this.#copies++;
     return true;
@@ -418,19 +418,12 @@ export class HashTable implements GroupTable {
   }
 
   #copyToScratch(page: number): void {
-    this.#home.memory.u8.copyWithin(this.#home.scratch, page, page + at.pageSize);
+    this.#home.kernels.copyPage(this.#home.scratch, page);
   }
 
   #initialise(page: number, id: number, depth: number, prefix: number, layout: PageLayout): void {
-    const { u8, u32 } = this.#home.memory;
-    u8.fill(0, page, page + at.pageSize);
-    u32[(page + at.pageIdAt) >>> 2] = id;
-    u32[(page + at.pageCapacityAt) >>> 2] = layout.capacity;
-    u32[(page + at.pageEntriesAt) >>> 2] = layout.entriesAt;
-    u32[(page + at.pageCountMaxAt) >>> 2] = layout.countMax;
-    u32[(page + at.pageHeapAt) >>> 2] = at.pageSize;
-    u32[(page + at.pageDepthAt) >>> 2] = depth;
-    u32[(page + at.pagePrefixAt) >>> 2] = prefix;
+    const { capacity, entriesAt, countMax } = layout;
+    this.#home.kernels.clearPage(page, id, depth, prefix, capacity, entriesAt, countMax);
   }
 
   #pageOf(id: number): number {

@@ -83,6 +83,8 @@ export function shapeOf(memory: SlotMemory, decl: GroupTableDecl, pageTable: num
   set(at.shapeAccumulatorsAt, accumulatorOffset);
   set(at.shapeTextsAt, texts.length);
   set(at.shapeEntryMaxAt, entryBytesMax);
+  set(at.shapeInverseAt, Math.ceil(2 ** 32 / stride));
+  set(at.shapeLineMaskAt, ~(perLine(stride) - 1) >>> 0);
   keys.forEach((leaf, i) => {
     set(at.shapeLeavesAt + at.leafBytes * i + at.leafStorageAt, storageCode[leaf.storage]);
     set(at.shapeLeavesAt + at.leafBytes * i + at.leafOffsetAt, offsets[i] as number);
@@ -125,11 +127,17 @@ export interface PageLayout {
 /** How a page is divided when its entries take `stride` bytes and own `heapBytes` on average. */
 export function pageLayout(stride: number, heapBytes: number): PageLayout {
   const room = at.pageSize - at.pageTagsAt - 16 - 64;
-  const capacity = Math.max(4, Math.floor(room / (stride + 1 + heapBytes * loadFactor)));
+  const most = Math.max(4, Math.floor(room / (stride + 1 + heapBytes * loadFactor)));
+  const capacity = most - (most % perLine(stride));
   // Entries of a power-of-two size do not straddle cache lines.
   const alignment = (stride & (stride - 1)) === 0 ? Math.min(stride, 64) : 8;
   const entriesAt = alignUp(at.pageTagsAt + capacity + 16, alignment);
   return { capacity, entriesAt, countMax: Math.min(capacity - 1, Math.floor(capacity * loadFactor)) };
+}
+
+/** Entries that share a cache line wholly: those of a power-of-two size, and one of any other. */
+function perLine(stride: number): number {
+  return (stride & (stride - 1)) === 0 && stride < 64 ? 64 / stride : 1;
 }
 
 /** Beyond this share of its places a page splits: probes get long, and pages that split are half full. */

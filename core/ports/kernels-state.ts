@@ -48,6 +48,18 @@ export interface StateKernels {
   /** Find or insert the keys of `n` entries of other tables of the same shape. */
   absorbEntries(shape: number, table: number, sources: number, from: number, n: number, to: number): number;
   absorbAgain(shape: number, table: number, sources: number, n: number, to: number, moved: number): void;
+  /** A whole page, to another place. */
+  copyPage(to: number, from: number): void;
+  /** An empty page with its header. */
+  clearPage(
+    page: number,
+    id: number,
+    depth: number,
+    prefix: number,
+    capacity: number,
+    entriesAt: number,
+    countMax: number,
+  ): void;
   /** Entries of `source` go to fresh pages by hash bit `depth`; `one` 0: all to `zero`. */
   distribute(shape: number, source: number, zero: number, one: number, depth: number): void;
   /** Occupied entries of a page from place `from`; how many at `count`; answers the place to go on at. */

@@ -13,7 +13,8 @@
 // 1 = NULL}{padding}{accumulators}. A view of more than 12 bytes holds {length, prefix, 0, offset of its bytes in the page}.
 // Views in the accumulators hold the address of their text, which lies in blocks of its own (state/text-store.ts) and stays
 // where it is when entries move.
-// Place of a hash: (low 32 bits × capacity) >> 32, then linear probing, wrapping around. Nothing is ever removed singly.
+// Place of a hash: (low 32 bits × capacity) >> 32, rounded down to the first entry of its cache line where whole entries
+// share lines, then linear probing, wrapping around. Nothing is ever removed singly.
 
 export const pageShift = 14;
 export const pageSize = 16384;
@@ -65,7 +66,11 @@ export const shapeTextsAt = 44;
 export const shapeNeedAt = 48;
 /** An entry's bytes with its strings at most. */
 export const shapeEntryMaxAt = 52;
-export const shapeLeavesAt = 64;
+/** Masks a place down to the first of its cache line: probes begin with the neighbours that cost nothing. */
+export const shapeLineMaskAt = 64;
+/** 2^32 / stride, rounded up. */
+export const shapeInverseAt = 68;
+export const shapeLeavesAt = 72;
 
 export const leafBytes = 32;
 export const leafStorageAt = 0;

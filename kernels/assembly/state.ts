@@ -2,10 +2,10 @@
 // kernel that cannot go on (page full, frozen, absent) stops at that row, says why in the shape block, and is called again.
 import { canonicalBits } from './canonical';
 import {
-  pageShift, pageSize, pageCountAt, pageCapacityAt, pageEntriesAt, pageCountMaxAt, pageHeapAt, pageTagsAt,
+  pageSize, pageIdAt, pageDepthAt, pagePrefixAt, pageCountAt, pageCapacityAt, pageEntriesAt, pageCountMaxAt, pageHeapAt, pageTagsAt,
   pageDirty, pageFrozen, pageAbsent, pageFlags, tableDirectoryAt, tableShiftAt, shapePageTableAt, shapeCapacityAt, shapeStrideAt,
   shapeEntriesAt, shapeCountMaxAt, shapeKeysAt, shapeNullsAt, shapeAccumulatorsAt, shapeReasonAt, shapeStopAt, shapeSinkAt,
-  shapeTextsAt, shapeNeedAt, shapeEntryMaxAt, shapeLeavesAt, leafBytes, leafStorageAt, leafOffsetAt, leafValuesAt, leafValidityAt, leafViewsAt,
+  shapeTextsAt, shapeNeedAt, shapeEntryMaxAt, shapeLineMaskAt, shapeInverseAt, shapeLeavesAt, leafBytes, leafStorageAt, leafOffsetAt, leafValuesAt, leafValidityAt, leafViewsAt,
   storageBit, storageI32, storageI64, storageF64, storageView, stopDone, stopFull, stopHeap, stopFrozen, stopAbsent,
 } from '../../core/ports/page-layout';
 
@@ -69,6 +69,7 @@ export function resolveCodes(shape: usize, table: usize, hashes: usize, rows: us
  */
 export function resolveAgain(shape: usize, table: usize, hashes: usize, rows: usize, n: i32, entries: usize, moved: usize): void {
   const stride = <usize>load<u32>(shape, shapeStrideAt);
+  const lineMask = <usize>load<u32>(shape, shapeLineMaskAt);
   for (let k: usize = 0; k < <usize>n; k++) {
     if ((<usize>load<u32>(entries + (k << 2)) & pageMask) != moved) continue;
     const row = rows ? <usize>load<u32>(rows + (k << 2)) : k;
@@ -77,7 +78,7 @@ export function resolveAgain(shape: usize, table: usize, hashes: usize, rows: us
     const capacity = load<u32>(page, pageCapacityAt);
     const first = page + <usize>load<u32>(page, pageEntriesAt);
     const end = first + <usize>capacity * stride;
-    let at = first + placeOf(hash, capacity) * stride;
+    let at = first + placeOf(hash, capacity, lineMask) * stride;
     for (let i: u32 = 0; i <= capacity; i++) {
       if (load<u64>(at) == hash && matches(shape, at, page, row)) break;
       at += stride;
@@ -97,10 +98,12 @@ function byEntries<K>(shape: usize, table: usize, hashes: usize, rows: usize, fr
   const directory = <usize>load<u32>(table, tableDirectoryAt);
   const shift = <u64>load<u32>(table, tableShiftAt);
   const pages = <usize>load<u32>(shape, shapePageTableAt);
+  const lineMask = <usize>load<u32>(shape, shapeLineMaskAt);
   let capacity = load<u32>(shape, shapeCapacityAt);
   let firstAt = <usize>load<u32>(shape, shapeEntriesAt);
   let k = <usize>from;
   let sum: u64 = 0;
+  let grows = false;
   while (k < <usize>n) {
     const stop = min(k + ahead, <usize>n);
     for (let j = k; j < stop; j++) {
@@ -111,10 +114,20 @@ function byEntries<K>(shape: usize, table: usize, hashes: usize, rows: usize, fr
         capacity = load<u32>(page, pageCapacityAt);
         firstAt = <usize>load<u32>(page, pageEntriesAt);
       }
-      const home = page + firstAt + placeOf(hash, capacity) * stride;
+      const home = page + firstAt + placeOf(hash, capacity, lineMask) * stride;
       sum += load<u64>(home);
       store<u32>(entries + (j << 2), (entry & (pageDirty | pageFrozen | pageAbsent)) == pageDirty ? <u32>home : 0);
     }
+    if (grows) {
+      // Many keys are new: what inserting them writes (header and tag) is touched ahead as well.
+      for (let j = k; j < stop; j++) {
+        const home = <usize>load<u32>(entries + (j << 2));
+        if (load<u64>(home) != 0) continue;
+        const page = home & pageMask;
+        sum += <u64>load<u32>(page) + <u64>load<u8>(page + placeOf(load<u64>(hashes + (j << 3)), capacity, lineMask), pageTagsAt);
+      }
+    }
+    let inserted: u32 = 0;
     for (; k < stop; k++) {
       let at = <usize>load<u32>(entries + (k << 2));
       const hash = stored(load<u64>(hashes + (k << 3)));
@@ -129,6 +142,7 @@ function byEntries<K>(shape: usize, table: usize, hashes: usize, rows: usize, fr
           const page = at & pageMask;
           if (!hasRoom<K>(shape, page, key, row)) return stopFullAt(shape, page, k);
           insert<K>(shape, page, at, hash, keyAt, values, key, row, stride);
+          inserted++;
           break;
         }
         const page = at & pageMask;
@@ -141,6 +155,7 @@ function byEntries<K>(shape: usize, table: usize, hashes: usize, rows: usize, fr
       }
       store<u32>(entries + (k << 2), <u32>at);
     }
+    grows = inserted > <u32>(ahead >> 3);
   }
   store<u64>(shape, sum, shapeSinkAt + 16);
   store<u32>(shape, stopDone, shapeReasonAt);
@@ -157,6 +172,7 @@ function byTags<K>(shape: usize, table: usize, hashes: usize, rows: usize, from:
   const directory = <usize>load<u32>(table, tableDirectoryAt);
   const shift = <u64>load<u32>(table, tableShiftAt);
   const pages = <usize>load<u32>(shape, shapePageTableAt);
+  const lineMask = <usize>load<u32>(shape, shapeLineMaskAt);
   let capacity = load<u32>(shape, shapeCapacityAt);
   let firstAt = <usize>load<u32>(shape, shapeEntriesAt);
   const none = i8x16.splat(0);
@@ -172,7 +188,7 @@ function byTags<K>(shape: usize, table: usize, hashes: usize, rows: usize, from:
     const row = rows ? <usize>load<u32>(rows + (k << 2)) : k;
     const key = isVector<K>() ? (views ? views + (<usize>load<u32>(values + (row << 2)) << 4) : values + (row << 4)) : 0;
     const wanted = i8x16.splat(tagOf(hash));
-    let place = placeOf(hash, capacity);
+    let place = placeOf(hash, capacity, lineMask);
     let at: usize = 0;
     for (;;) {
       const group = v128.load(page + pageTagsAt + place);
@@ -210,8 +226,8 @@ function stored(hash: u64): u64 {
 }
 // @ts-ignore: decorator
 @inline
-function placeOf(hash: u64, capacity: u32): usize {
-  return <usize>(((hash & 0xffffffff) * <u64>capacity) >> 32);
+function placeOf(hash: u64, capacity: u32, lineMask: usize): usize {
+  return <usize>(((hash & 0xffffffff) * <u64>capacity) >> 32) & lineMask;
 }
 // @ts-ignore: decorator
 @inline
@@ -276,7 +292,7 @@ function sameKey<K>(shape: usize, at: usize, keyAt: usize, values: usize, key: u
 // @ts-ignore: decorator
 @inline
 function insert<K>(shape: usize, page: usize, at: usize, hash: u64, keyAt: usize, values: usize, key: usize, row: usize, stride: usize): void {
-  occupy(page, at, hash, stride);
+  occupy(shape, page, at, hash);
   if (isVector<K>()) keepView(page, at + keyAt, key);
   else if (isBoolean<K>()) writeKey(shape, page, at, row);
   else if (sizeof<K>() == 8) store<u64>(at, load<u64>(values + (row << 3)), 8);
@@ -284,9 +300,12 @@ function insert<K>(shape: usize, page: usize, at: usize, hash: u64, keyAt: usize
 }
 
 /** Hash, tag and count of a new entry. */
-function occupy(page: usize, at: usize, hash: u64, stride: usize): void {
+// @ts-ignore: decorator
+@inline
+function occupy(shape: usize, page: usize, at: usize, hash: u64): void {
   const capacity = <usize>load<u32>(page, pageCapacityAt);
-  const i = (at - page - <usize>load<u32>(page, pageEntriesAt)) / stride;
+  // Division by the stride: exact for offsets below a page's size.
+  const i = <usize>((<u64>(at - page - <usize>load<u32>(page, pageEntriesAt)) * <u64>load<u32>(shape, shapeInverseAt)) >> 32);
   store<u64>(at, hash);
   store<i8>(page + i, tagOf(hash), pageTagsAt);
   // The first 16 tags once more behind the last (several times when there are fewer), so that a group never wraps.
@@ -424,27 +443,52 @@ function writeKey(shape: usize, page: usize, at: usize, row: usize): void {
 
 // ── whole pages ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
+/** A whole page, to another place. */
+export function copyPage(to: usize, from: usize): void {
+  memory.copy(to, from, pageSize);
+}
+
+/** An empty page with its header. */
+export function clearPage(page: usize, id: u32, depth: u32, prefix: u32, capacity: u32, entriesAt: u32, countMax: u32): void {
+  memory.fill(page, 0, pageSize);
+  store<u32>(page, id, pageIdAt);
+  store<u32>(page, depth, pageDepthAt);
+  store<u32>(page, prefix, pagePrefixAt);
+  store<u32>(page, capacity, pageCapacityAt);
+  store<u32>(page, entriesAt, pageEntriesAt);
+  store<u32>(page, countMax, pageCountMaxAt);
+  store<u32>(page, pageSize, pageHeapAt);
+}
+
+/** Small copies of whole words; memory.copy is a call. */
+// @ts-ignore: decorator
+@inline
+function copyWords(to: usize, from: usize, bytes: usize): void {
+  for (let i: usize = 0; i < bytes; i += 8) store<u64>(to + i, load<u64>(from + i));
+}
+
 /**
  * Puts the entries of `source` (a copy of a page) into the fresh pages `zero` and `one` by bit `depth` of their hash
  * (counted after the key group's); with `one` 0 all go to `zero`.
  */
 export function distribute(shape: usize, source: usize, zero: usize, one: usize, depth: i32): void {
   const stride = <usize>load<u32>(shape, shapeStrideAt);
+  const lineMask = <usize>load<u32>(shape, shapeLineMaskAt);
   const capacity = <usize>load<u32>(source, pageCapacityAt);
   let at = source + <usize>load<u32>(source, pageEntriesAt);
   for (let i: usize = 0; i < capacity; i++, at += stride) {
     const hash = load<u64>(at);
     if (hash == 0) continue;
     const page = one != 0 && ((hash << (10 + <u64>depth)) >> 63) != 0 ? one : zero;
-    moveEntry(shape, source, at, page, freePlace(page, hash, stride), stride);
+    moveEntry(shape, source, at, page, freePlace(page, hash, stride, lineMask), stride);
   }
 }
 
-function freePlace(page: usize, hash: u64, stride: usize): usize {
+function freePlace(page: usize, hash: u64, stride: usize, lineMask: usize): usize {
   const capacity = load<u32>(page, pageCapacityAt);
   const first = page + <usize>load<u32>(page, pageEntriesAt);
   const end = first + <usize>capacity * stride;
-  let at = first + placeOf(hash, capacity) * stride;
+  let at = first + placeOf(hash, capacity, lineMask) * stride;
   while (load<u64>(at) != 0) {
     at += stride;
     if (at == end) at = first;
@@ -453,8 +497,8 @@ function freePlace(page: usize, hash: u64, stride: usize): usize {
 }
 
 function moveEntry(shape: usize, source: usize, from: usize, page: usize, to: usize, stride: usize): void {
-  occupy(page, to, load<u64>(from), stride);
-  memory.copy(to + 8, from + 8, stride - 8);
+  occupy(shape, page, to, load<u64>(from));
+  copyWords(to + 8, from + 8, stride - 8);
   moveStrings(shape, source, from, page, to);
 }
 
@@ -540,6 +584,7 @@ export function scanPage(shape: usize, page: usize, from: i32, entries: usize, m
  */
 export function absorbEntries(shape: usize, table: usize, sources: usize, from: i32, n: i32, to: usize): i32 {
   const stride = <usize>load<u32>(shape, shapeStrideAt);
+  const lineMask = <usize>load<u32>(shape, shapeLineMaskAt);
   for (let k = <usize>from; k < <usize>n; k++) {
     const source = <usize>load<u32>(sources + (k << 2));
     const hash = load<u64>(source);
@@ -549,7 +594,7 @@ export function absorbEntries(shape: usize, table: usize, sources: usize, from: 
     const capacity = load<u32>(page, pageCapacityAt);
     const first = page + <usize>load<u32>(page, pageEntriesAt);
     const end = first + <usize>capacity * stride;
-    let at = first + placeOf(hash, capacity) * stride;
+    let at = first + placeOf(hash, capacity, lineMask) * stride;
     for (;;) {
       const found = load<u64>(at);
       if (found == hash && sameEntryKey(shape, at, source)) break;
@@ -559,8 +604,8 @@ export function absorbEntries(shape: usize, table: usize, sources: usize, from: 
           return stopFullAt(shape, page, k);
         }
         if (!heapHas(shape, page, stringBytes(shape, source))) return stopFullAt(shape, page, k);
-        occupy(page, at, hash, stride);
-        memory.copy(at + 8, source + 8, <usize>load<u32>(shape, shapeAccumulatorsAt) - 8);
+        occupy(shape, page, at, hash);
+        copyWords(at + 8, source + 8, <usize>load<u32>(shape, shapeAccumulatorsAt) - 8);
         moveStrings(shape, source & pageMask, source, page, at);
         break;
       }
@@ -670,7 +715,7 @@ export function exportEntries(shape: usize, page: usize, from: i32, chunk: usize
     const end = <usize>pageTagsAt + (count + 1) * stride;
     if (end + stringBytes(shape, at) + textBytes(shape, at) > <usize>load<u32>(chunk, pageHeapAt)) break;
     const to = chunk + end - stride;
-    memory.copy(to, at, stride);
+    copyWords(to, at, stride);
     moveStrings(shape, page, at, chunk, to);
     exportTexts(shape, chunk, to);
     count++;
@@ -686,6 +731,7 @@ export function exportEntries(shape: usize, page: usize, from: i32, chunk: usize
  */
 export function importEntries(shape: usize, table: usize, chunk: usize, from: i32, groupFrom: u32, groupTo: u32, to: usize): i32 {
   const stride = <usize>load<u32>(shape, shapeStrideAt);
+  const lineMask = <usize>load<u32>(shape, shapeLineMaskAt);
   const count = <usize>load<u32>(chunk, pageCountAt);
   for (let i = <usize>from; i < count; i++) {
     const at = chunk + <usize>pageTagsAt + i * stride;
@@ -701,7 +747,7 @@ export function importEntries(shape: usize, table: usize, chunk: usize, from: i3
       return stopFullAt(shape, page, i);
     }
     if (!heapHas(shape, page, stringBytes(shape, at))) return stopFullAt(shape, page, i);
-    const place = freePlace(page, hash, stride);
+    const place = freePlace(page, hash, stride, lineMask);
     moveEntry(shape, chunk, at, page, place, stride);
     store<u32>(to + (i << 2), <u32>place);
   }
