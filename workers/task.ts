@@ -206,8 +206,11 @@ export class Task {
     const status = this.#guardPoll(source, node);
     if (status === PollStatus.moved) {
       const batch = source.batch;
-      this.counters.addRead(batch.size);
-      node.output.emit(batch, 0);
+      // A reader that is still loading answers with no rows, in whatever shape.
+      if (batch.rowCount > 0) {
+        this.counters.addRead(batch.size);
+        node.output.emit(batch, 0);
+      }
       this.#afterBatch();
       return TaskStatus.moved;
     }

@@ -92,7 +92,7 @@ export interface ReaderContext {
 }
 
 export const PollStatus = {
-  /** `batch` holds rows, valid until the next poll. */ moved: 0,
+  /** `batch` holds rows, valid until the next poll; none when loading took a poll's time and goes on. */ moved: 0,
   /** Nothing now; `wake` or `wakeAt` will tell. */ starved: 1,
   /** The split is finished. */ ended: 2,
 } as const;
