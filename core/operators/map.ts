@@ -34,8 +34,8 @@ class MapRows implements Operator {
   #row = 0;
   /** Rows that the current row's function has still to give (`flatMap`). */
   #iterator: Iterator<unknown> | null = null;
-  /** A row that found the batch full. */
-  #held: { readonly row: unknown } | null = null;
+  /** The row that is to be written next; it waits here while the batch is full. */
+  #held: unknown = nothing;
   /** Input row of the writer's first one. */
   #firstRow = 0;
   #emitted = false;
@@ -101,7 +101,7 @@ class MapRows implements Operator {
     try {
       const result = this.#call(view);
       this.#context.counters.countCall();
-      if (this.#node.style === 'map') this.#held = { row: checkedRow(result) };
+      if (this.#node.style === 'map') this.#held = checkedRow(result);
       else this.#iterator = iteratorOf(result);
     } catch (error) {
       throw this.#failure(error, view);
@@ -112,15 +112,15 @@ class MapRows implements Operator {
   #rowIsDone(): boolean {
     try {
       for (;;) {
-        if (this.#held) {
-          if (!this.#append(this.#held.row)) return false;
-          this.#held = null;
+        if (this.#held !== nothing) {
+          if (!this.#append(this.#held)) return false;
+          this.#held = nothing;
         }
         if (!this.#iterator) break;
         const step = this.#iterator.next();
         this.#context.counters.countCall();
         if (step.done) this.#iterator = null;
-        else this.#held = { row: checkedRow(step.value) };
+        else this.#held = checkedRow(step.value);
       }
     } catch (error) {
       this.#closeIterator();
@@ -163,7 +163,7 @@ class MapRows implements Operator {
   #closeIterator(): void {
     const iterator = this.#iterator;
     this.#iterator = null;
-    this.#held = null;
+    this.#held = nothing;
     try {
       iterator?.return?.();
     } catch {
@@ -327,4 +327,6 @@ function failure(
   });
 }
 
+/** No row, not even one that is undefined. */
+const nothing = Symbol('no row');
 const rowTextMax = 240;

@@ -11,7 +11,7 @@ import { arenaBlocks } from './blocks.ts';
 import { writeI64 } from './column-reader.ts';
 import { type Layout, type LayoutColumn, rowtimeName, valueBytes } from './layout.ts';
 import type { SlotMemory } from './memory.ts';
-import { encodeUtf8, inlineBytesMax, utf8Bytes, writeView } from './text.ts';
+import { encodeUtf8, inlineBytesMax, utf8Bytes, writeShortView, writeView } from './text.ts';
 import { type Fields, ticksPerMs, typeName } from './types.ts';
 
 export interface RowWriter {
@@ -338,6 +338,7 @@ function stringHeap(memory: SlotMemory, blocks: BlockPool, batchRows: number): S
       next = Math.max(mark, from);
     },
     write(view, text, column) {
+      if (writeShortView(memory, view, text)) return true;
       if (text.length * 3 <= inlineBytesMax) {
         writeView(memory, view, short, encodeUtf8(text, memory.u8, short, inlineBytesMax));
         return true;

@@ -68,6 +68,24 @@ export function writeView(memory: SlotMemory, view: number, bytes: number, lengt
   for (let i = 0; i < length; i++) u8[view + 4 + i] = u8[bytes + i] as number;
 }
 
+/** Writes the view of a text of at most 12 ASCII characters; false, and nothing that counts, when it is none. */
+export function writeShortView(memory: SlotMemory, view: number, text: string): boolean {
+  const length = text.length;
+  if (length > inlineBytesMax) return false;
+  const { u8, u32 } = memory;
+  const word = view >>> 2;
+  u32[word] = length;
+  u32[word + 1] = 0;
+  u32[word + 2] = 0;
+  u32[word + 3] = 0;
+  for (let i = 0; i < length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit > 127) return false;
+    u8[view + 4 + i] = unit;
+  }
+  return true;
+}
+
 const asciiLoopMax = 64;
 const encoder = new TextEncoder();
 
