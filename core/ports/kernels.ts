@@ -11,6 +11,7 @@ import type { ColumnKernels } from './kernels-columns.ts';
 import type { ExchangeKernels } from './kernels-exchange.ts';
 import type { GenerateKernels } from './kernels-generate.ts';
 import type { HashKernels } from './kernels-hash.ts';
+import type { JsonKernels } from './kernels-json.ts';
 import type { SortKernels } from './kernels-sort.ts';
 import type { StateKernels } from './kernels-state.ts';
 import type { StringKernels } from './kernels-string.ts';
@@ -19,6 +20,7 @@ import type { TimeKernels } from './kernels-time.ts';
 export interface Kernels
   extends ColumnKernels,
     HashKernels,
+    JsonKernels,
     ExchangeKernels,
     GenerateKernels,
     StateKernels,

@@ -10,3 +10,4 @@ export * from './calendar';
 export * from './exchange';
 export * from './sort';
 export * from './window';
+export * from './json';
