@@ -17,10 +17,8 @@ export interface ParquetKernels {
   hybridBegin(cursor: number, src: number, end: number, width: number): void;
   hybridValues(cursor: number, n: number, limit: number, out: number): number;
   hybridBits(cursor: number, n: number, max: number, bitmap: number): number;
-  hybridSkip(cursor: number, n: number): number;
   unpackBigEndian(src: number, n: number, width: number, out: number): void;
   copyBits(src: number, from: number, n: number, bitmap: number): void;
-  fillBits(bitmap: number, k: number, count: number, bit: bigint): void;
   castValues(kind: number, src: number, n: number, parameter: bigint, out: number): number;
   gather32(indices: number, n: number, table: number, out: number): void;
   gather64(indices: number, n: number, table: number, out: number): void;

@@ -141,24 +141,6 @@ export function hybridValues(cursor: usize, n: u32, limit: u32, out: usize): i32
   return 0;
 }
 
-/** Passes over `n` values; 0, or below 0 what is wrong. */
-export function hybridSkip(cursor: usize, n: u32): i32 {
-  let need = n;
-  while (need) {
-    let left = load<u32>(cursor, LEFT);
-    if (left == 0) {
-      const answer = nextRun(cursor);
-      if (answer < 0) return answer;
-      left = load<u32>(cursor, LEFT);
-    }
-    const take = min<u32>(left, need);
-    if (load<u32>(cursor, PACKED)) store<u32>(cursor, load<u32>(cursor, DONE) + take, DONE);
-    need -= take;
-    store<u32>(cursor, left - take, LEFT);
-  }
-  return 0;
-}
-
 /**
  * Values `from` to `from + n` of a packed run as u32; answers the highest. Scalar shifts of 64-bit loads beat gathering
  * four values into a vector by swizzle and multiplication (0.5 against 0.7-1.2 ns a value, V8 11.3); whole bytes widen.
