@@ -51,6 +51,8 @@ interface Loop {
   readonly overflow: number;
   /** 1 when MIN or MAX met a retraction. */
   readonly refused: number;
+  /** Locals that hold fields while all rows go to one entry; fields that are not here are in the entry. */
+  readonly cells?: ReadonlyMap<AccumulatorField, number>;
 }
 
 /** A module whose `run` turns n times; `prepare` runs once and answers the turn's body. */
@@ -127,10 +129,84 @@ export function compileUpdate(
       for (const field of layout.fields) {
         const { counts } = conditions(field);
         if (field.storage === 'view') updateText(loop, field, counts, () => pushInput(loop, inputs, field));
-        else addTo(loop, field, counts, () => pushInput(loop, inputs, field), false);
+        else addTo(loop, field, field.storage, counts, () => pushInput(loop, inputs, field), false);
       }
     };
   });
+}
+
+/** Rows of one turn of `compileUpdateOne`: as many sums of doubles go on side by side, since each waits for its last. */
+const lanes = 4;
+
+/**
+ * As `compileUpdate` where every row goes to one entry, the first of `entries`: fields are in locals during the call.
+ * Without row kinds and without text.
+ */
+export function compileUpdateOne(
+  layout: AccumulatorLayout,
+  used: readonly number[],
+  shape: string,
+  accumulatorOffset: number,
+  rows: boolean,
+): Compiled {
+  const module = new ModuleBuilder();
+  const code = module.function('run', [Type.i32], Type.i32);
+  const i32 = () => code.local(Type.i32);
+  const [list, n, entry, k, row] = [i32(), i32(), i32(), i32(), i32()];
+  const overflow = code.local(Type.i64);
+  code.get(0).load('i32', 0).set(list).get(0).load('i32', 4).set(n);
+  code.get(0).load('i32', 8).load('i32').i32(accumulatorOffset).op(Op.i32Add).set(entry);
+  const inputs = openInputs(code, 64, used, shape);
+  const whole: Loop = { code, k, row, entry, retract: -1, overflow, refused: -1 };
+  const isDouble = (field: AccumulatorField): boolean => field.kind === 'sum' && field.storage === 'f64';
+  const shared = new Map(layout.fields.filter((f) => !isDouble(f)).map((f) => [f, code.local(Type.i64)]));
+  const lane = Array.from({ length: lanes }, (): Loop => {
+    const own = layout.fields.filter(isDouble).map((f): [AccumulatorField, number] => [f, code.local(Type.f64)]);
+    return { ...whole, row: code.local(Type.i32), cells: new Map([...shared, ...own]) };
+  });
+  for (const [field, cell] of shared) code.get(entry).load('i64', field.offset).set(cell);
+  const step = (loop: Loop, i: number): void => {
+    if (rows)
+      code
+        .get(list)
+        .get(k)
+        .i32(2)
+        .op(Op.i32Shl, Op.i32Add)
+        .load('i32', 4 * i)
+        .set(loop.row);
+    else code.get(k).i32(i).op(Op.i32Add).set(loop.row);
+    const conditions = conditionsOf(loop, inputs);
+    for (const field of layout.fields) {
+      const { counts } = conditions(field);
+      // Every row counts: n are added at once.
+      if (field.kind === 'count' && counts < 0) continue;
+      addTo(loop, field, field.storage, counts, () => pushInput(loop, inputs, field), false);
+    }
+  };
+  const conditions = conditionsOf(whole, inputs, true);
+  for (const [field, cell] of shared) {
+    if (field.kind === 'count' && conditions(field).counts < 0)
+      code.get(cell).get(n).op(Op.i64ExtendI32U, Op.i64Add).set(cell);
+  }
+  const turns = (by: number): void => {
+    code.block(() => {
+      code.loop(() => {
+        code.get(k).i32(by).op(Op.i32Add).get(n).op(Op.i32GtU).branchIf(1);
+        for (let i = 0; i < by; i++) step(lane[i] as Loop, i);
+        code.get(k).i32(by).op(Op.i32Add).set(k).branch(0);
+      });
+    });
+  };
+  turns(lanes);
+  turns(1);
+  for (const [field, cell] of shared) code.get(entry).get(cell).store('i64', field.offset);
+  for (const field of layout.fields.filter(isDouble)) {
+    code.get(entry).get(entry).load('f64', field.offset);
+    for (const { cells } of lane) code.get(cells?.get(field) as number).op(Op.f64Add);
+    code.store('f64', field.offset);
+  }
+  code.get(overflow).i64(0n).op(Op.i64LtS);
+  return { bytes: module.bytes(), imports: module.imports };
 }
 
 export function compileMerge(
@@ -156,7 +232,7 @@ export function compileMerge(
               : (field.storage as StorageKind);
         const push = () => pushValue(loop.code, input.locals, loop.row, storage, input.coded);
         if (storage === 'view') updateText(loop, field, counts, push);
-        else addTo(loop, { ...field, storage }, counts, push, true);
+        else addTo(loop, field, storage, counts, push, true);
       }
     };
   });
@@ -182,10 +258,10 @@ export function compileMergeEntries(layout: AccumulatorLayout, accumulatorOffset
           );
         } else if (field.kind === 'min' || field.kind === 'max') {
           // Already in code.
-          keepLarger(loop, offset, () => code.get(from).load('i64', offset));
+          keepLarger(loop, field, () => code.get(from).load('i64', offset));
         } else {
           const storage = field.storage === 'f64' ? 'f64' : 'i64';
-          addTo(loop, { ...field, storage }, -1, () => code.get(from).load(storage, offset), true);
+          addTo(loop, field, storage, -1, () => code.get(from).load(storage, offset), true);
         }
       }
     };
@@ -342,10 +418,14 @@ function validityOf(loop: Loop, input: Input): number {
   return local;
 }
 
-/** Per field: a local that is 1 when the row counts for it, -1 when every row does. Equal conditions share a local. */
+/**
+ * Per field: a local that is 1 when the row counts for it, -1 when every row does. Equal conditions share a local.
+ * `askOnly` emits nothing: 0 stands for the local.
+ */
 function conditionsOf(
   loop: Loop,
   inputs: ReadonlyMap<number, Input>,
+  askOnly = false,
 ): (field: AccumulatorField) => { readonly counts: number } {
   const known = new Map<string, number>();
   return (field) => {
@@ -354,6 +434,7 @@ function conditionsOf(
     let counts = known.get(key);
     if (counts === undefined) {
       counts = -1;
+      if (askOnly) return { counts: field.filter !== null || argNullable ? 0 : -1 };
       if (field.filter !== null || argNullable) {
         const { code } = loop;
         let terms = 0;
@@ -384,86 +465,106 @@ function conditionsOf(
 
 // ── accumulators ──
 
-/** Adds what `push` leaves (of `field.storage`) to the field at the entry. `partial`: counts come as i64 columns, too. */
-function addTo(loop: Loop, field: AccumulatorField, counts: number, push: () => void, partial: boolean): void {
-  const { code, entry } = loop;
-  const { offset } = field;
+const cellAccess = (field: AccumulatorField): 'i64' | 'f64' =>
+  field.kind === 'sum' && field.storage === 'f64' ? 'f64' : 'i64';
+
+function pushCell(loop: Loop, field: AccumulatorField): void {
+  const cell = loop.cells?.get(field);
+  if (cell === undefined) loop.code.get(loop.entry).load(cellAccess(field), field.offset);
+  else loop.code.get(cell);
+}
+
+function storeCell(loop: Loop, field: AccumulatorField, push: () => void): void {
+  const cell = loop.cells?.get(field);
+  if (cell === undefined) {
+    loop.code.get(loop.entry);
+    push();
+    loop.code.store(cellAccess(field), field.offset);
+    return;
+  }
+  push();
+  loop.code.set(cell);
+}
+
+/** Adds what `push` leaves (of `storage`) to the field. `partial`: counts are added as values, too. */
+function addTo(
+  loop: Loop,
+  field: AccumulatorField,
+  storage: StorageKind | null,
+  counts: number,
+  push: () => void,
+  partial: boolean,
+): void {
+  const { code } = loop;
   if (field.kind === 'count' && !partial) {
-    code.get(entry).get(entry).load('i64', offset);
-    if (counts < 0) code.i64(1n);
-    else code.get(counts).op(Op.i64ExtendI32U);
-    if (loop.retract < 0) code.op(Op.i64Add);
-    else {
-      // + c − 2c where the row is taken away.
-      const by = code.local(Type.i64);
-      code.set(by).get(by).i64(0n).get(by).op(Op.i64Sub).get(loop.retract).op(Op.i32Eqz, Op.select, Op.i64Add);
-    }
-    code.store('i64', offset);
+    storeCell(loop, field, () => {
+      pushCell(loop, field);
+      if (counts < 0) code.i64(1n);
+      else code.get(counts).op(Op.i64ExtendI32U);
+      if (loop.retract >= 0) {
+        const by = code.local(Type.i64);
+        code.set(by).get(by).i64(0n).get(by).op(Op.i64Sub).get(loop.retract).op(Op.i32Eqz, Op.select);
+      }
+      code.op(Op.i64Add);
+    });
     return;
   }
   if (field.kind === 'min' || field.kind === 'max') {
     if (loop.retract >= 0) code.get(loop.refused).get(loop.retract).op(Op.i32Or).set(loop.refused);
-    keepLarger(loop, offset, () => {
+    keepLarger(loop, field, () => {
       push();
-      encode(code, field.storage as StorageKind);
+      encode(code, storage as StorageKind);
       if (field.kind === 'min') code.i64(-1n).op(Op.i64Xor);
       if (counts >= 0) code.i64(0n).get(counts).op(Op.select);
     });
     return;
   }
-  if (field.storage === 'f64') {
+  if (storage === 'f64') {
     const value = code.local(Type.f64);
     push();
     if (counts >= 0) code.f64(0).get(counts).op(Op.select);
     if (loop.retract >= 0) code.set(value).get(value).op(Op.f64Neg).get(value).get(loop.retract).op(Op.select);
     code.set(value);
-    code.get(entry).get(entry).load('f64', offset).get(value).op(Op.f64Add).store('f64', offset);
+    storeCell(loop, field, () => {
+      pushCell(loop, field);
+      code.get(value).op(Op.f64Add);
+    });
     return;
   }
   const [before, value, after] = [code.local(Type.i64), code.local(Type.i64), code.local(Type.i64)];
   push();
-  if (field.storage === 'i32') code.op(Op.i64ExtendI32S);
+  if (storage === 'i32') code.op(Op.i64ExtendI32S);
   if (counts >= 0) code.i64(0n).get(counts).op(Op.select);
   code.set(value);
-  code.get(entry).load('i64', offset).set(before);
+  pushCell(loop, field);
+  code.set(before);
+  const noteOverflow = (): void => {
+    code.op(Op.i64And).get(loop.overflow).op(Op.i64Or).set(loop.overflow);
+  };
   const add = () => {
     code.get(before).get(value).op(Op.i64Add).set(after);
     // Both operands differ in sign from the result.
-    code
-      .get(before)
-      .get(after)
-      .op(Op.i64Xor)
-      .get(value)
-      .get(after)
-      .op(Op.i64Xor, Op.i64And)
-      .get(loop.overflow)
-      .op(Op.i64Or)
-      .set(loop.overflow);
+    code.get(before).get(after).op(Op.i64Xor).get(value).get(after).op(Op.i64Xor);
+    noteOverflow();
   };
   const subtract = () => {
     code.get(before).get(value).op(Op.i64Sub).set(after);
-    code
-      .get(before)
-      .get(value)
-      .op(Op.i64Xor)
-      .get(before)
-      .get(after)
-      .op(Op.i64Xor, Op.i64And)
-      .get(loop.overflow)
-      .op(Op.i64Or)
-      .set(loop.overflow);
+    code.get(before).get(value).op(Op.i64Xor).get(before).get(after).op(Op.i64Xor);
+    noteOverflow();
   };
   if (loop.retract < 0) add();
   else code.get(loop.retract).if(subtract, add);
-  code.get(entry).get(after).store('i64', offset);
+  storeCell(loop, field, () => code.get(after));
 }
 
-function keepLarger(loop: Loop, offset: number, push: () => void): void {
-  const { code, entry } = loop;
+function keepLarger(loop: Loop, field: AccumulatorField, push: () => void): void {
+  const { code } = loop;
   const [had, next] = [code.local(Type.i64), code.local(Type.i64)];
   push();
-  code.set(next).get(entry).load('i64', offset).set(had);
-  code.get(entry).get(next).get(had).get(next).get(had).op(Op.i64GtU, Op.select).store('i64', offset);
+  code.set(next);
+  pushCell(loop, field);
+  code.set(had);
+  storeCell(loop, field, () => code.get(next).get(had).get(next).get(had).op(Op.i64GtU, Op.select));
 }
 
 /** From the stack's value to its order-preserving code. */

@@ -18,6 +18,7 @@ import {
   compileMergeEntries,
   compileRowsToPartials,
   compileUpdate,
+  compileUpdateOne,
   UpdateFlag,
   usedColumns,
 } from './aggregate-code.ts';
@@ -69,6 +70,17 @@ export interface AggregateUpdater {
   exportPartial(entries: number, n: number, columns: readonly ResultColumn[]): void;
   /** Each row as a partial result of its own, without any group. */
   partialFromRows(batch: Batch, rows: number, n: number, columns: readonly ResultColumn[]): void;
+}
+
+/** From so many rows on it is worth a look whether all go to one entry. */
+const oneEntryRowsMin = 64;
+
+/** Whether `n` words from `from` on are the same: at once where they are not, and cheaper than what it saves where they are. */
+function allEqual(words: Uint32Array, from: number, n: number): boolean {
+  const first = words[from];
+  if (words[from + n - 1] !== first || words[from + (n >>> 1)] !== first) return false;
+  for (let i = from + 1; i < from + n; i++) if (words[i] !== first) return false;
+  return true;
 }
 
 type Run = (parameters: number) => number;
@@ -146,13 +158,19 @@ export function aggregateUpdater(
     columns.map((c) => (c.validity === 0 ? 'v' : 'V')).join('');
   const rowsKey = (rows: number): string => (rows === 0 ? '' : 'r');
 
+  const canUpdateOne = !layout.fields.some((f) => f.storage === 'view');
   /** 0 for what has too many columns to tell by a number. */
   const shapeHead = (of: Batch, rows: number, columns: readonly number[]): number =>
     columns.length > shapeNumberColumns
       ? 0
       : shapeNumber(of, columns) * 4 + (rows === 0 ? 0 : 2) + (of.kinds === 0 ? 0 : 1);
-  const updateVariant = (of: Batch, rows: number): Run => {
+  const updateVariant = (of: Batch, rows: number, one: boolean): Run => {
     const shape = shapeOfColumns(of, used);
+    if (one) {
+      return variant(`one ${rowsKey(rows)} ${shape}`, () =>
+        compileUpdateOne(layout, used, shape, accumulatorOffset, rows !== 0),
+      );
+    }
     return variant(`update ${rowsKey(rows)}${of.kinds === 0 ? '' : 'k'} ${shape}`, () =>
       compileUpdate(layout, used, shape, accumulatorOffset, rows !== 0, of.kinds !== 0),
     );
@@ -173,8 +191,9 @@ export function aggregateUpdater(
   return {
     layout,
     update(batch, rows, n, entries) {
-      const head = shapeHead(batch, rows, used);
-      if (head === 0 || head !== lastUpdate.head) lastUpdate = { head, run: updateVariant(batch, rows) };
+      const one = canUpdateOne && batch.kinds === 0 && n >= oneEntryRowsMin && allEqual(memory.u32, entries >>> 2, n);
+      const head = shapeHead(batch, rows, used) * (one ? -1 : 1);
+      if (head === 0 || head !== lastUpdate.head) lastUpdate = { head, run: updateVariant(batch, rows, one) };
       begin(rows, n, entries, batch.kinds);
       for (let i = 0; i < used.length; i++)
         writeColumnParameters(memory, columnAt(i), batch.columns[used[i] as number] as Column);

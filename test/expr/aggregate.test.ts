@@ -193,6 +193,30 @@ describe.each([1, 2, 3, 4])('seed %i', (seed) => {
   });
 });
 
+test.each([1, 2, 3])(
+  'a batch that goes to one entry whole is summed beside it, with the same result (seed %i)',
+  (seed) => {
+    const random = prng(seed);
+    const fixedWidth = everyCall.filter((c) => c.argType?.kind !== 'VARCHAR');
+    const neverNull = fixedWidth.map((c) => ({ ...c, argNullable: false }));
+    for (const nulls of [0, 0.3]) {
+      const calls = nulls === 0 ? neverNull : fixedWidth;
+      const { slot, updater, table, results } = harness(calls, 1);
+      const entries = table();
+      const seen: { row: Value[]; sign: number }[] = [];
+      for (const n of [64, 67, 201]) {
+        const rows = randomRows(random, n, nulls);
+        const batch = slot.batch(layout, rows);
+        const chosen = rows.map((_, i) => i).filter(() => n !== 201 || random.below(3) > 0);
+        const list = n === 201 ? slot.u32s(chosen) : 0;
+        updater.update(batch, list, chosen.length, slot.u32s(chosen.map(() => entries[0] as number)));
+        for (const r of chosen) seen.push({ row: rows[r] as Value[], sign: 1 });
+      }
+      expect(results(entries)[0]).toEqual(calls.map((c) => expected(c, seen)));
+    }
+  },
+);
+
 test('fields are shared between calls, and zeros are a fresh accumulator', () => {
   const { updater, table, results } = harness([call('avg', 0), call('sum', 0), call('count', 0), call('max', 3)], 1);
   expect(updater.layout.bytes).toBe(8 + 8 + 8 + 24);
@@ -207,6 +231,14 @@ test('a sum outside BIGINT is an error, not a wrong number', () => {
     [0, 1n, 0, '', true, 0n, 0],
   ]);
   expect(() => updater.update(batch, 0, 2, slot.u32s([entries[0] as number, entries[0] as number]))).toThrow(
+    /outside BIGINT/,
+  );
+  const many = slot.batch(
+    layout,
+    Array.from({ length: 100 }, () => [0, 2n ** 60n, 0, '', true, 0n, 0]),
+  );
+  const fresh = table()[0] as number;
+  expect(() => updater.update(many, 0, 100, slot.u32s(Array.from({ length: 100 }, () => fresh)))).toThrow(
     /outside BIGINT/,
   );
 });
