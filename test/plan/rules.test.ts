@@ -122,6 +122,12 @@ describe('filters go down', () => {
     );
   });
 
+  test('not below a sort that keeps only the first rows', () => {
+    const plan = planned((b, source) => b.sink(b.filter(b.add('limit', [b.sort(source, 'id')], { rows: 3 }), small)));
+    expect(nodes(plan, 'source')[0]!.request.prune).toEqual([]);
+    expect(shapeOf(plan)).toBe('source sort:partial | sort:final project sink');
+  });
+
   test('below grouping where they ask for keys only', () => {
     const plan = planned((b, source) => {
       const grouped = b.group(source, ['k'], { n: aggregate('count') });
@@ -342,6 +348,16 @@ describe('aggregates', () => {
     expect(shapeOf(plan)).toBe('source project aggregate:partial | aggregate:final project aggregate sink');
   });
 
+  test('by a window whose slide does not divide its size tumble between its ends', () => {
+    const plan = planned((b, source) => {
+      const hop = { kind: 'hop', sizeMs: 6000, slideMs: 4000, offsetMs: 500 } as const;
+      const perKey = b.group(b.eventTime(source, 'at'), ['k', null], { n: aggregate('count') }, hop);
+      return b.sink(b.group(perKey, ['window'], { keys: aggregate('count') }));
+    });
+    // Windows end at 6500, 10500, …: 2500 and every 4000 from there.
+    expect(nodes(plan, 'aggregate').at(-1)!.window).toEqual({ kind: 'tumble', sizeMs: 4000, offsetMs: 2500 });
+  });
+
   test('by the window of a result fire with it', () => {
     const plan = planned(
       (b, source) => {
@@ -373,6 +389,30 @@ describe('order', () => {
     expect(nodes(plan, 'sort').map((node) => [node.phase, node.limit])).toEqual([
       ['partial', 7],
       ['final', 7],
+    ]);
+  });
+
+  test('of two limits the smaller one holds', () => {
+    for (const [first, second] of [
+      [7, 9],
+      [9, 7],
+    ] as const) {
+      const plan = planned((b, source) =>
+        b.sink(b.add('limit', [b.add('limit', [source], { rows: first })], { rows: second })),
+      );
+      expect(nodes(plan, 'limit').map((node) => node.rows)).toEqual([7, 7]);
+    }
+  });
+
+  test('a rank stands between the columns and the event time', () => {
+    const plan = planned((b, source) => {
+      const ranked = b.topN(b.eventTime(source, 'at'), ['k'], 3, ['-v'], 'rank');
+      return b.sink(b.group(ranked, ['rank', null], { n: aggregate('count') }, tumble(1000)));
+    });
+    const top = plan.chains.flatMap((chain) => chain.operators).filter((o) => o.node.kind === 'topN');
+    expect(top.map((o) => o.outputs[0]!.map((leaf) => leaf.name))).toEqual([
+      ['k', 'v', '$rowtime'],
+      ['k', 'v', 'rank', '$rowtime'],
     ]);
   });
 

@@ -88,7 +88,9 @@ function step(
   options: RandomPlanOptions,
 ): Growing | null {
   const schema = schemaAt(builder, from.ref);
-  const { ref, updating } = from;
+  const { ref } = from;
+  // On ended input every result is final.
+  const updating = from.updating && options.unbounded === true;
   const names = schema.fields.filter((f) => f.type.kind !== 'ROW').map((f) => f.name);
   const same = (next: Ref): Growing => ({ ref: next, updating });
   switch (random.below(11)) {
