@@ -18,7 +18,8 @@ export class Doorbell {
   readonly #news: number;
   /** Words of the news bitmap. */
   readonly words: number;
-  #seen = 0;
+  /** The counter as `arm` saw it. */
+  seen = 0;
 
   /** `words`: the owner's memory. */
   constructor(words: Int32Array, place: DoorbellPlace, atoms: Atoms) {
@@ -33,7 +34,7 @@ export class Doorbell {
   /** Call before each round over the tasks: what rings from now on keeps the next `park` from sleeping. */
   arm(): void {
     this.#atoms.store(this.#words, this.#waiting, 0);
-    this.#seen = this.#atoms.load(this.#words, this.#counter);
+    this.seen = this.#atoms.load(this.#words, this.#counter);
   }
 
   /**
@@ -43,7 +44,7 @@ export class Doorbell {
    */
   park(): Promise<unknown> | null {
     this.#atoms.store(this.#words, this.#waiting, 1);
-    const answer = this.#atoms.waitAsync(this.#words, this.#counter, this.#seen);
+    const answer = this.#atoms.waitAsync(this.#words, this.#counter, this.seen);
     return answer.async ? answer.value : null;
   }
 

@@ -34,6 +34,10 @@ export interface RingSetup {
 
 export class RingProducer {
   readonly frameBytesMax: number;
+  // What changes is open, so that the exhaustive exploration (test/long/rings.ts) can go on from any state.
+  tail = 0;
+  headSeen = 0;
+  reserved = 0;
   readonly #atoms: Atoms;
   readonly #peer: Peer;
   readonly #consumer: Ringer;
@@ -42,9 +46,6 @@ export class RingProducer {
   readonly #header: number;
   readonly #ring: number;
   readonly #bytes: number;
-  #tail = 0;
-  #headSeen = 0;
-  #reserved = 0;
 
   /** `consumer` rings the doorbell of the ring's owner. */
   constructor(setup: RingSetup, consumer: Ringer) {
@@ -66,11 +67,11 @@ export class RingProducer {
    */
   reserve(bytes: number): number {
     assert(bytes % frameHeaderBytes === 0 && bytes <= this.frameBytesMax, `a frame of ${bytes} bytes`);
-    const at = (this.#tail & (this.#bytes - 1)) >>> 0;
+    const at = (this.tail & (this.#bytes - 1)) >>> 0;
     const toEnd = this.#bytes - at;
     const needed = bytes <= toEnd ? bytes : toEnd + bytes;
     if (this.#free() < needed && !this.#seesRoom(needed)) return 0;
-    this.#reserved = needed;
+    this.reserved = needed;
     if (bytes <= toEnd) return this.#ring + at;
     const pad = this.#ring + at;
     this.#peer.u32[(pad + frameLength) >>> 2] = toEnd;
@@ -81,9 +82,9 @@ export class RingProducer {
 
   /** The reserved frame is written: the consumer may read it. */
   commit(): void {
-    this.#tail = (this.#tail + this.#reserved) | 0;
-    this.#reserved = 0;
-    this.#atoms.store(this.#peer.i32, (this.#header + ChannelLine.tail) >>> 2, this.#tail);
+    this.tail = (this.tail + this.reserved) | 0;
+    this.reserved = 0;
+    this.#atoms.store(this.#peer.i32, (this.#header + ChannelLine.tail) >>> 2, this.tail);
     this.#consumer.news(this.#bit);
   }
 
@@ -96,7 +97,7 @@ export class RingProducer {
       this.#atoms.store(i32, this.#waitingIndex(), 1);
       if (this.#atoms.load(i32, state) !== 0) return false;
     }
-    i32[(cell + Barrier.position) >>> 2] = this.#tail;
+    i32[(cell + Barrier.position) >>> 2] = this.tail;
     i32[(cell + Barrier.attempt) >>> 2] = this.#attempt;
     f64[(cell + Barrier.checkpoint) >>> 3] = checkpointId;
     this.#atoms.store(i32, state, 1);
@@ -110,17 +111,17 @@ export class RingProducer {
   }
 
   #free(): number {
-    return this.#bytes - ((this.#tail - this.#headSeen) | 0);
+    return this.#bytes - ((this.tail - this.headSeen) | 0);
   }
 
   /** Looks at the head; without room raises the waiting flag and looks once more, for a release in between. */
   #seesRoom(needed: number): boolean {
     const { i32 } = this.#peer;
     const head = (this.#header + ChannelLine.head) >>> 2;
-    this.#headSeen = this.#atoms.load(i32, head);
+    this.headSeen = this.#atoms.load(i32, head);
     if (this.#free() >= needed) return true;
     this.#atoms.store(i32, this.#waitingIndex(), 1);
-    this.#headSeen = this.#atoms.load(i32, head);
+    this.headSeen = this.#atoms.load(i32, head);
     return this.#free() >= needed;
   }
 
@@ -142,6 +143,11 @@ export class RingConsumer {
   frame = 0;
   frameBytes = 0;
   barrierId = 0;
+  // Open for the same reason as the producer's.
+  head = 0;
+  tailSeen = 0;
+  barrierSet = false;
+  barrierAt = 0;
   readonly #atoms: Atoms;
   readonly #peer: Peer;
   readonly #producer: Ringer;
@@ -149,10 +155,6 @@ export class RingConsumer {
   readonly #header: number;
   readonly #ring: number;
   readonly #bytes: number;
-  #head = 0;
-  #tailSeen = 0;
-  #barrierSet = false;
-  #barrierAt = 0;
 
   /** `producer` rings the doorbell of who writes this ring. */
   constructor(setup: RingSetup, producer: Ringer) {
@@ -169,14 +171,14 @@ export class RingConsumer {
   /** What stands next. Peeking again without a release answers the same. Errors: `record/corrupt-frame`. */
   peek(): Peeked {
     for (;;) {
-      if (this.#head === this.#tailSeen) this.#look();
-      if (this.#barrierSet && this.#barrierAt === this.#head) return Peeked.barrier;
-      if (this.#head === this.#tailSeen) return Peeked.empty;
-      const at = (this.#head & (this.#bytes - 1)) >>> 0;
+      if (this.head === this.tailSeen) this.#look();
+      if (this.barrierSet && this.barrierAt === this.head) return Peeked.barrier;
+      if (this.head === this.tailSeen) return Peeked.empty;
+      const at = (this.head & (this.#bytes - 1)) >>> 0;
       const address = this.#ring + at;
       const { u8, u32 } = this.#peer;
       const length = u32[(address + frameLength) >>> 2]!;
-      const seen = (this.#tailSeen - this.#head) | 0;
+      const seen = (this.tailSeen - this.head) | 0;
       if (length < frameHeaderBytes || length % frameHeaderBytes !== 0 || length > seen || length > this.#bytes - at) {
         throw new MillraceError('record/corrupt-frame', `a frame of ${length} bytes where ${seen} were sent`);
       }
@@ -190,16 +192,16 @@ export class RingConsumer {
 
   /** The frame last peeked is the producer's again. */
   release(): void {
-    this.#head = (this.#head + this.frameBytes) | 0;
+    this.head = (this.head + this.frameBytes) | 0;
     this.frameBytes = 0;
-    this.#atoms.store(this.#peer.i32, (this.#header + ChannelLine.head) >>> 2, this.#head);
+    this.#atoms.store(this.#peer.i32, (this.#header + ChannelLine.head) >>> 2, this.head);
     // Waking the producer for every frame would cost more than the frame; half a ring always has room for one with its pad.
-    if (2 * (this.#bytes - ((this.#tailSeen - this.#head) | 0)) >= this.#bytes) this.#wakeProducer();
+    if (2 * (this.#bytes - ((this.tailSeen - this.head) | 0)) >= this.#bytes) this.#wakeProducer();
   }
 
   /** Goes on behind the barrier that `peek` answered. */
   passBarrier(): void {
-    this.#barrierSet = false;
+    this.barrierSet = false;
     this.#atoms.store(this.#peer.i32, (this.#header + ChannelLine.barrier + Barrier.state) >>> 2, 0);
     this.#wakeProducer();
   }
@@ -213,15 +215,15 @@ export class RingConsumer {
   /** Tail first, then the barrier cell: see the head of this file. */
   #look(): void {
     const { i32, f64 } = this.#peer;
-    this.#tailSeen = this.#atoms.load(i32, (this.#header + ChannelLine.tail) >>> 2);
+    this.tailSeen = this.#atoms.load(i32, (this.#header + ChannelLine.tail) >>> 2);
     const cell = this.#header + ChannelLine.barrier;
-    if (this.#barrierSet || this.#atoms.load(i32, (cell + Barrier.state) >>> 2) === 0) return;
+    if (this.barrierSet || this.#atoms.load(i32, (cell + Barrier.state) >>> 2) === 0) return;
     if (i32[(cell + Barrier.attempt) >>> 2] !== this.#attempt) {
       this.#atoms.store(i32, (cell + Barrier.state) >>> 2, 0);
       return;
     }
-    this.#barrierSet = true;
-    this.#barrierAt = i32[(cell + Barrier.position) >>> 2]!;
+    this.barrierSet = true;
+    this.barrierAt = i32[(cell + Barrier.position) >>> 2]!;
     this.barrierId = f64[(cell + Barrier.checkpoint) >>> 3]!;
   }
 
