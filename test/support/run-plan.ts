@@ -55,23 +55,29 @@ export async function runPlanLocally(
 export async function runPlan(job: RandomJob, options: LayoutOptions): Promise<ReceivedByOutput> {
   const { submission, received, receiving } = submissionOf(job, options, null);
   const running = new RunningJob(submission);
-  if (options.mode === 'stream') await drainWhenRead(running, job);
+  if (options.mode === 'stream') await drainWhenRead(running);
   await running.result();
   await receiving();
   return received;
 }
 
-async function drainWhenRead(running: RunningJob, job: RandomJob): Promise<void> {
-  const rows = [...job.rows.values()].reduce((sum, of) => sum + of.length, 0);
-  let failed = false;
-  running.result().catch(() => {
-    failed = true;
-  });
-  while (!failed && running.numbers().rowsIn < rows) await new Promise((resolve) => setTimeout(resolve, 2));
-  if (!failed) {
-    while (!running.plan) await new Promise((resolve) => setTimeout(resolve, 2));
-    running.stop(true);
+/** Stops an unbounded job when its sources have been read: a limit may end them before all their rows were taken. */
+async function drainWhenRead(running: RunningJob): Promise<void> {
+  let over = false;
+  running
+    .result()
+    .catch(() => {})
+    .finally(() => {
+      over = true;
+    });
+  const moved = (): string =>
+    JSON.stringify(running.numbers().tasks.map((task) => [task.rowsRead, task.rowsReceived, task.rowsWritten]));
+  let before = '';
+  while (!over && (!running.plan || moved() !== before)) {
+    before = moved();
+    await new Promise((resolve) => setTimeout(resolve, 60));
   }
+  if (!over) running.stop(true);
 }
 
 function submissionOf(
