@@ -139,8 +139,8 @@ export function compileUpdate(
 const lanes = 4;
 
 /**
- * As `compileUpdate` where every row goes to one entry, the first of `entries`: fields are in locals during the call.
- * Without row kinds and without text.
+ * As `compileUpdate` where every row goes to one entry, whose address stands in place of `entries`: fields are in locals
+ * during the call. Without row kinds and without text.
  */
 export function compileUpdateOne(
   layout: AccumulatorLayout,
@@ -155,7 +155,7 @@ export function compileUpdateOne(
   const [list, n, entry, k, row] = [i32(), i32(), i32(), i32(), i32()];
   const overflow = code.local(Type.i64);
   code.get(0).load('i32', 0).set(list).get(0).load('i32', 4).set(n);
-  code.get(0).load('i32', 8).load('i32').i32(accumulatorOffset).op(Op.i32Add).set(entry);
+  code.get(0).load('i32', 8).i32(accumulatorOffset).op(Op.i32Add).set(entry);
   const inputs = openInputs(code, 64, used, shape);
   const whole: Loop = { code, k, row, entry, retract: -1, overflow, refused: -1 };
   const isDouble = (field: AccumulatorField): boolean => field.kind === 'sum' && field.storage === 'f64';

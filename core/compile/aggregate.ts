@@ -60,6 +60,8 @@ export interface AggregateUpdater {
    * `plan/changelog` when MIN or MAX should take a row away.
    */
   update(batch: Batch, rows: number, n: number, entries: number): void;
+  /** As `update` with every row to the entry at that address: what is not grouped. Twice as fast as by a list. */
+  updateOne(batch: Batch, rows: number, n: number, entry: number): void;
   /** Adds partial results: columns `firstColumn` on of `batch` are laid out as `partialLayout`. */
   mergePartials(batch: Batch, firstColumn: number, rows: number, n: number, entries: number): void;
   /** Adds entry k of `from` to entry k of `into`; both are addresses of entry lists. */
@@ -72,6 +74,7 @@ export interface AggregateUpdater {
   partialFromRows(batch: Batch, rows: number, n: number, columns: readonly ResultColumn[]): void;
 }
 
+const repeatedMax = 256;
 /** From so many rows on it is worth a look whether all go to one entry. */
 const oneEntryRowsMin = 64;
 
@@ -188,16 +191,39 @@ export function aggregateUpdater(
   let lastUpdate: { head: number; run: Run } = { head: -1, run: () => 0 };
   let lastMerge: { head: number; run: Run } = { head: -1, run: () => 0 };
 
+  const apply = (batch: Batch, rows: number, n: number, entries: number, one: boolean): void => {
+    const head = shapeHead(batch, rows, used) * (one ? -1 : 1);
+    if (head === 0 || head !== lastUpdate.head) lastUpdate = { head, run: updateVariant(batch, rows, one) };
+    begin(rows, n, entries, batch.kinds);
+    for (let i = 0; i < used.length; i++)
+      writeColumnParameters(memory, columnAt(i), batch.columns[used[i] as number] as Column);
+    check(lastUpdate.run(parameters));
+  };
+  let repeated = 0;
+  let identity = 0;
+
   return {
     layout,
     update(batch, rows, n, entries) {
-      const one = canUpdateOne && batch.kinds === 0 && n >= oneEntryRowsMin && allEqual(memory.u32, entries >>> 2, n);
-      const head = shapeHead(batch, rows, used) * (one ? -1 : 1);
-      if (head === 0 || head !== lastUpdate.head) lastUpdate = { head, run: updateVariant(batch, rows, one) };
-      begin(rows, n, entries, batch.kinds);
-      for (let i = 0; i < used.length; i++)
-        writeColumnParameters(memory, columnAt(i), batch.columns[used[i] as number] as Column);
-      check(lastUpdate.run(parameters));
+      const first = entries >>> 2;
+      if (canUpdateOne && batch.kinds === 0 && n >= oneEntryRowsMin && allEqual(memory.u32, first, n)) {
+        apply(batch, rows, n, memory.u32[first] as number, true);
+      } else apply(batch, rows, n, entries, false);
+    },
+    updateOne(batch, rows, n, entry) {
+      if (canUpdateOne && batch.kinds === 0) {
+        apply(batch, rows, n, entry, true);
+        return;
+      }
+      // Text and retractions go the way of many entries, a few at a time.
+      repeated = repeated || memory.arena.allocate(4 * repeatedMax, 'a repeated entry');
+      memory.u32.fill(entry, repeated >>> 2, (repeated >>> 2) + repeatedMax);
+      identity = identity || (rows === 0 ? memory.arena.allocate(4 * batchRowsMax, 'row numbers') : 0);
+      if (rows === 0) for (let i = 0; i < n; i++) memory.u32[(identity >>> 2) + i] = i;
+      const list = rows === 0 ? identity : rows;
+      for (let from = 0; from < n; from += repeatedMax) {
+        apply(batch, list + 4 * from, Math.min(repeatedMax, n - from), repeated, false);
+      }
     },
     mergePartials(batch, firstColumn, rows, n, entries) {
       const indices = indicesFrom(firstColumn);

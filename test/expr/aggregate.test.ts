@@ -217,6 +217,27 @@ test.each([1, 2, 3])(
   },
 );
 
+test('one entry takes text and retractions, too', () => {
+  const random = prng(9);
+  const { slot, updater, table, results } = harness([call('max', 3), call('count', null)], 1);
+  const [entry] = table() as [number];
+  const rows = randomRows(random, 600, 0.2);
+  updater.updateOne(slot.batch(layout, rows), 0, 600, entry);
+  expect(results([entry])).toEqual([
+    [
+      expected(
+        call('max', 3),
+        rows.map((row) => ({ row, sign: 1 })),
+      ),
+      600n,
+    ],
+  ]);
+  const additiveOnly = harness([call('count', null)], 1);
+  const [other] = additiveOnly.table() as [number];
+  additiveOnly.updater.updateOne(additiveOnly.slot.batch(layout, rows.slice(0, 3), { kinds: [0, 2, 3] }), 0, 3, other);
+  expect(additiveOnly.results([other])).toEqual([[1n]]);
+});
+
 test('fields are shared between calls, and zeros are a fresh accumulator', () => {
   const { updater, table, results } = harness([call('avg', 0), call('sum', 0), call('count', 0), call('max', 3)], 1);
   expect(updater.layout.bytes).toBe(8 + 8 + 8 + 24);
