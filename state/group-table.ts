@@ -36,14 +36,19 @@ export interface TableHome {
 /** Tables of up to this many pages are probed by tags: they stay in the second-level cache. */
 const tagPagesMax = 48;
 
+/** A table is presized when its first rows are at least this many, up to so many pages (16 MB). */
+const presizedRows = 256;
+const presizedPagesMax = 1024;
+
 export class HashTable implements GroupTable {
   readonly shape: Shape;
   readonly accumulatorOffset: number;
   stop: ResolveStop = ResolveStop.done;
   readonly #home: TableHome;
   readonly #block: number;
-  /** Page ids in the order they were made. */
+  /** Page ids; in hash order when `#ordered`. */
   #ids: number[] = [];
+  #ordered = true;
   #depth = 0;
   /** Places of the directory, when it is not in the block. */
   #directoryPlaces = 0;
@@ -61,11 +66,22 @@ export class HashTable implements GroupTable {
     this.#setDirectory(this.#block + at.tableInlineAt, 0);
   }
 
+  /**
+   * Pages that the table will probably have: when its first rows come many at a time, it begins with about as many and
+   * splits none on the way.
+   */
+  expectedPages = 1;
+
   get size(): number {
     let size = 0;
     for (let i = this.#drainedPage; i < this.#ids.length; i++)
       size += this.#u32(this.#pageOf(this.#ids[i] as number) + at.pageCountAt);
     return size;
+  }
+
+  /** Pages that it had before it was drained. */
+  get pagesMax(): number {
+    return this.#ids.length;
   }
 
   get pages(): number {
@@ -83,7 +99,7 @@ export class HashTable implements GroupTable {
     const { kernels } = this.#home;
     const { block } = this.shape;
     const plain = this.shape.bind(batch, keyColumns);
-    if (!this.#begin()) return 0;
+    if (!this.#begin(n)) return 0;
     const codes = plain && this.shape.single === 'view' ? batch.columns[keyColumns[0] as number]?.dictionary : null;
     const cached = codes != null && codes.count <= Math.min(n / 4, this.#home.codesMax);
     const cache = this.#home.codeCache;
@@ -103,7 +119,7 @@ export class HashTable implements GroupTable {
   absorb(sources: number, n: number, entries: number): number {
     const { kernels } = this.#home;
     const { block } = this.shape;
-    if (!this.#begin()) return 0;
+    if (!this.#begin(n)) return 0;
     let k = 0;
     for (;;) {
       k = kernels.absorbEntries(block, this.#block, sources, k, n, entries);
@@ -117,7 +133,7 @@ export class HashTable implements GroupTable {
   /** Inserts a chunk (a page-sized block that `exportEntries` made); throws when memory is used up. */
   importChunk(chunk: number, groupFrom: number, groupTo: number): void {
     const count = this.#u32(chunk + at.pageCountAt);
-    if (!this.#begin()) throw outOfPages(this.shape.decl.name);
+    if (!this.#begin(count)) throw outOfPages(this.shape.decl.name);
     const { imported, kernels } = this.#home;
     for (let i = 0; ; ) {
       const from = i;
@@ -160,6 +176,7 @@ export class HashTable implements GroupTable {
   scan(cursor: { at: number }, entries: number, max: number): number {
     // The cursor holds page index × page size + place.
     const { kernels, counter } = this.#home;
+    if (cursor.at === 0 && !this.#ordered) this.#order();
     let page = Math.floor(cursor.at / at.pageSize);
     let place = cursor.at % at.pageSize;
     if (page < this.#drainedPage || (page === this.#drainedPage && place < this.#drainedPlace)) {
@@ -201,6 +218,7 @@ export class HashTable implements GroupTable {
     this.#ids = [];
     this.#textStore?.dispose();
     this.#textStore = null;
+    this.#ordered = true;
     this.#freedPage = this.#drainedPage = this.#drainedPlace = 0;
     this.#freeDirectory();
     this.#depth = 0;
@@ -228,15 +246,22 @@ export class HashTable implements GroupTable {
     return { ids, addresses, firstPlace: this.#drainedPlace, texts: this.#textStore };
   }
 
-  /** Before a call: the first page. False when there is no memory for it. */
-  #begin(): boolean {
+  /** Before a call with `rows` rows: the first pages. False when there is no memory for them. */
+  #begin(rows: number): boolean {
     assert(this.#drainedPage === 0 && this.#drainedPlace === 0, `table ${this.shape.decl.name} is being drained`);
     this.stop = ResolveStop.done;
     this.#copies = 0;
     if (this.#ids.length > 0) return true;
-    const id = this.#newPage(0, 0, this.#layoutFor(0, 0));
-    if (id === 0) return false;
-    this.#home.memory.u32[(this.#block + at.tableInlineAt) >>> 2] = id;
+    let depth = rows < presizedRows ? 0 : Math.floor(Math.log2(Math.min(this.expectedPages, presizedPagesMax)));
+    if (this.#home.pool.free < 32 * 2 ** depth) depth = 0;
+    while (this.#depth < depth) if (!this.#growDirectory()) return false;
+    const directory = this.#directory() >>> 2;
+    const pages = 2 ** this.#depth;
+    for (let prefix = 0; prefix < pages; prefix++) {
+      const id = this.#newPage(this.#depth, prefix, this.shape.layout);
+      if (id === 0) return false;
+      this.#home.memory.u32[directory + prefix] = id;
+    }
     return true;
   }
 
@@ -358,10 +383,27 @@ export class HashTable implements GroupTable {
     this.#initialise(otherPage, other, depth + 1, prefix * 2 + 1, layout);
     kernels.distribute(this.shape.block, this.#home.scratch, page, otherPage, depth);
     this.#ids.push(other);
+    this.#ordered = false;
     const width = 2 ** (this.#depth - depth - 1);
     const from = (this.#directory() >>> 2) + (prefix * 2 + 1) * width;
     this.#home.memory.u32.fill(other, from, from + width);
     return true;
+  }
+
+  /** Brings the pages into hash order, so that what merges this table into another meets each page of that one once. */
+  #order(): void {
+    const { u32 } = this.#home.memory;
+    const directory = this.#directory() >>> 2;
+    const size = 2 ** this.#depth;
+    const ids: number[] = [];
+    for (let i = 0; i < size; ) {
+      const id = u32[directory + i] as number;
+      ids.push(id);
+      i += 2 ** (this.#depth - this.#u32(this.#pageOf(id) + at.pageDepthAt));
+    }
+    assert(ids.length === this.#ids.length, 'a page that the directory does not reach');
+    this.#ids = ids;
+    this.#ordered = true;
   }
 
   #growDirectory(): boolean {

@@ -213,6 +213,8 @@ class Slices implements SlicedTables {
   readonly #tables = new Map<number, HashTable>();
   /** Ascending; null: to be sorted again. */
   #sorted: number[] | null = null;
+  /** Pages of the slice that was dropped last: the next one will have about as many. */
+  #lastPages = 1;
 
   constructor(home: TableHome, shape: Shape) {
     this.#home = home;
@@ -227,6 +229,7 @@ class Slices implements SlicedTables {
     let table = this.#tables.get(slice);
     if (table === undefined) {
       table = new HashTable(this.#home, this.shape);
+      table.expectedPages = this.#lastPages;
       this.#tables.set(slice, table);
       this.#sorted = null;
     }
@@ -240,6 +243,7 @@ class Slices implements SlicedTables {
   drop(slice: number): void {
     const table = this.#tables.get(slice);
     if (table === undefined) return;
+    this.#lastPages = Math.max(1, table.pagesMax);
     table.dispose();
     this.#tables.delete(slice);
     this.#sorted = null;

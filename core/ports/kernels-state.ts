@@ -80,7 +80,7 @@ export interface StateKernels {
   ): number;
   /**
    * Groups n ≤ 4096 rows by slice floor((times[row] − offset) / length). `work`: `sliceWorkBytes`; bin b at `work` + 16b is
-   * {i64 slice, u32 first position in `list`, u32 rows}, in order of first appearance. Answers the number of bins.
+   * {i64 slice, u32 first position in `list`, u32 rows}, in no particular order. Answers the number of bins.
    */
   partitionSlices(
     times: number,

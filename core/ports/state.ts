@@ -51,7 +51,7 @@ export interface GroupTable {
     entries: number,
   ): number;
   /**
-   * Walks all entries in page order: writes up to `max` entry addresses to `entries`, answers how many; 0 at the end.
+   * Walks all entries in hash order, page by page (a walk that is under way sees no page twice as long as nothing is inserted): writes up to `max` entry addresses to `entries`, answers how many; 0 at the end.
    * `cursor` starts as `{ at: 0 }` and is the walker's. Writing through them needs `resolve`.
    */
   scan(cursor: { at: number }, entries: number, max: number): number;
