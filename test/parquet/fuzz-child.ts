@@ -19,13 +19,15 @@ import { asStruct, readThrift, type ThriftStruct, type ThriftValue } from '../..
 import { MillraceError } from '../../core/base/errors.ts';
 import { type Prng, prng } from '../../core/base/prng.ts';
 import { PollStatus, type ReaderContext } from '../../core/ports/connector.ts';
+import type { Column } from '../../core/record/batch.ts';
 import { layoutOf } from '../../core/record/layout.ts';
 import { type SlotMemory, slotMemory } from '../../core/record/memory.ts';
 import { loadKernels } from '../../kernels/load.ts';
 
 const rowsMax = 60_000;
 const caseMsMax = 2_000;
-const canaryBytes = 64;
+/** Of ASCII, so that a string that reaches into them is not refused for its UTF-8. */
+const canaryBytes = 4096;
 const memoryPages = 512;
 
 export interface FuzzReport {
@@ -256,7 +258,18 @@ function changedFile(random: Prng, base: Base): { bytes: Uint8Array; what: strin
   const snappy = compressor('snappy', slot);
   const target = 1 + random.below(3);
   // The whole file at once, or parts of it.
-  const kinds = ['body', 'early body', 'packed', 'header', 'pages', 'footer', 'file', 'levels', 'values'] as const;
+  const kinds = [
+    'body',
+    'early body',
+    'packed',
+    'header',
+    'pages',
+    'footer',
+    'file',
+    'levels',
+    'values',
+    'claim',
+  ] as const;
   const chosen = Array.from({ length: target }, () => kinds[random.below(kinds.length)] as (typeof kinds)[number]);
   const what = [...new Set(chosen)].join('+');
   const group = random.below(base.chunks.length);
@@ -317,6 +330,12 @@ function changedFile(random: Prng, base: Base): { bytes: Uint8Array; what: strin
         const fields = [...page.header.fields];
         fields[2] = plain.length;
         fields[3] = body.length;
+        if (isHit && chosen.includes('claim') && plain.length > levels) {
+          const claimed = random.below(plain.length - levels);
+          body = join2(body.subarray(0, levels), withClaim(body.subarray(levels), claimed));
+          fields[2] = levels + claimed;
+          fields[3] = body.length;
+        }
         // A checksum would hide what lies behind it.
         if (random.below(8) > 0) fields[4] = undefined;
         let header: ThriftStruct = { fields };
@@ -353,6 +372,25 @@ function changedFile(random: Prng, base: Base): { bytes: Uint8Array; what: strin
   return { bytes, what };
 }
 
+/** A compressed body that says of itself that it unpacks to `bytes`: Zstandard's content size, else Snappy's length. */
+function withClaim(body: Uint8Array, bytes: number): Uint8Array {
+  const changed = new Uint8Array(body);
+  const view = new DataView(changed.buffer);
+  if (changed.length > 14 && view.getUint32(0, true) === 0xfd2fb528) {
+    const descriptor = changed[4] as number;
+    const at = 5 + ((descriptor & 32) === 0 ? 1 : 0);
+    const kind = descriptor >> 6;
+    if (kind === 1) view.setUint16(at, Math.max(0, bytes - 256), true);
+    else if (kind === 2) view.setUint32(at, bytes, true);
+    else if (kind === 0) changed[at] = Math.min(255, bytes);
+    return changed;
+  }
+  const length: number[] = [];
+  varint(bytes, length);
+  const old = changed.findIndex((byte) => byte < 128) + 1;
+  return join2(Uint8Array.from(length), changed.subarray(old));
+}
+
 function join2(a: Uint8Array, b: Uint8Array): Uint8Array {
   const joined = new Uint8Array(a.length + b.length);
   joined.set(a);
@@ -371,17 +409,19 @@ interface Guard {
   readonly slot: SlotMemory;
   /** Names a buffer that was written past its end, or null. */
   broken(): string | null;
+  /** Whether these bytes lie within one buffer. */
+  holds(at: number, bytes: number): boolean;
 }
 
 function guardedMemory(): Guard {
   const inner = plainMemory();
-  const canaries: { at: number; purpose: string }[] = [];
+  const canaries: { from: number; at: number; purpose: string }[] = [];
   const { arena } = inner;
   const guarded = {
     allocate(bytes: number, purpose: string): number {
       const at = arena.allocate(bytes + canaryBytes, purpose);
-      inner.u8.fill(0xa5, at + bytes, at + bytes + canaryBytes);
-      canaries.push({ at: at + bytes, purpose });
+      inner.u8.fill(0x5a, at + bytes, at + bytes + canaryBytes);
+      canaries.push({ from: at, at: at + bytes, purpose });
       return at;
     },
     get usedBytes() {
@@ -393,9 +433,12 @@ function guardedMemory(): Guard {
   };
   return {
     slot: { ...inner, arena: guarded },
+    holds(at, bytes) {
+      return canaries.some((buffer) => at >= buffer.from && at + bytes <= buffer.at);
+    },
     broken() {
       for (const { at, purpose } of canaries) {
-        for (let i = 0; i < canaryBytes; i++) if (inner.u8[at + i] !== 0xa5) return purpose;
+        for (let i = 0; i < canaryBytes; i++) if (inner.u8[at + i] !== 0x5a) return purpose;
       }
       return null;
     },
@@ -443,7 +486,9 @@ async function readCase(path: string, guard: Guard): Promise<string> {
         while (reader.poll() === PollStatus.moved && rows < rowsMax) {
           const { batch } = reader;
           rows += batch.rowCount;
-          for (const column of batch.columns) checkStrings(guard.slot, column, batch.rowCount);
+          for (const [c, column] of batch.columns.entries()) {
+            checkStrings(guard, column, batch.layout[c]?.storage, batch.rowCount);
+          }
         }
         if (rows >= rowsMax) break;
       }
@@ -457,16 +502,20 @@ async function readCase(path: string, guard: Guard): Promise<string> {
   }
 }
 
-/** Codes stay below their dictionary's count, whatever the file said. */
-function checkStrings(
-  slot: SlotMemory,
-  column: { values: number; dictionary: { count: number } | null },
-  rows: number,
-): void {
-  if (column.dictionary === null) return;
+/** Codes stay below their dictionary's count, and strings within a buffer, whatever the file said. */
+function checkStrings(guard: Guard, column: Column, storage: string | undefined, rows: number): void {
+  if (storage !== 'view') return;
+  const { u32 } = guard.slot;
   for (let i = 0; i < rows; i++) {
-    const code = slot.u32[(column.values >>> 2) + i] as number;
-    if (code >= Math.max(1, column.dictionary.count)) throw new Error(`code ${code} of ${column.dictionary.count}`);
+    let view = column.values + 16 * i;
+    if (column.dictionary !== null) {
+      const code = u32[(column.values >>> 2) + i] as number;
+      if (code >= Math.max(1, column.dictionary.count)) throw new Error(`code ${code} of ${column.dictionary.count}`);
+      view = column.dictionary.views + 16 * code;
+    }
+    const length = u32[view >>> 2] as number;
+    const at = u32[(view >>> 2) + 3] as number;
+    if (length > 12 && !guard.holds(at, length)) throw new Error(`a string of ${length} bytes at ${at}`);
   }
 }
 
