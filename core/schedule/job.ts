@@ -39,10 +39,11 @@ export interface JobState {
   readonly released: ReadonlySet<number>;
   /** Splits not yet taken. */
   readonly unread: ReadonlyMap<SourceKey, readonly Split[]>;
-  /** Participants that asked for a split of an unbounded source that has none now. */
   readonly outcome: JobOutcome | null;
   readonly nextSnapshotId: number;
   readonly snapshot: PendingSnapshot | null;
+  /** A stop that was asked for before everybody was deployed. */
+  readonly stopping: { readonly drain: boolean } | null;
   /** True: sources end when their splits do. False: they idle until the job is stopped. */
   readonly sourcesEnd: boolean;
 }
@@ -72,7 +73,12 @@ export type JobCommand =
       /** The least event time (ticks, decimal string) among splits nobody has taken; null: none are left; 'unknown': cannot tell. */
       readonly unreadMinimum: string | 'unknown' | null;
     }
-  | { readonly kind: 'unread'; readonly participant: number; readonly source: SourceKey; readonly unreadMinimum: string | 'unknown' | null }
+  | {
+      readonly kind: 'unread';
+      readonly participant: number;
+      readonly source: SourceKey;
+      readonly unreadMinimum: string | 'unknown' | null;
+    }
   | { readonly kind: 'barrier'; readonly participant: number; readonly id: number }
   | { readonly kind: 'stop'; readonly participant: number; readonly drain: boolean }
   | { readonly kind: 'cancel'; readonly participant: number }
@@ -102,6 +108,7 @@ export function startJob(setup: JobSetup): JobState {
     outcome: null,
     nextSnapshotId: 1,
     snapshot: null,
+    stopping: null,
     sourcesEnd: setup.sourcesEnd,
   };
 }
@@ -138,7 +145,11 @@ const withMember = (set: ReadonlySet<number>, member: number): ReadonlySet<numbe
 function deployed(state: JobState, participant: number): Step {
   const next = { ...state, deployed: withMember(state.deployed, participant) };
   if (next.phase !== 'deploying' || next.deployed.size < next.participants) return [next, []];
-  return [{ ...next, phase: 'running' }, everyone(next).map((p) => ({ kind: 'start', participant: p }) as const)];
+  const running: JobState = { ...next, phase: 'running' };
+  const starts = everyone(next).map((p) => ({ kind: 'start', participant: p }) as const);
+  if (!next.stopping) return [running, starts];
+  const [stopped, stops] = stopAsked(running, next.stopping.drain);
+  return [stopped, [...starts, ...stops]];
 }
 
 function splitWanted(state: JobState, participant: number, source: SourceKey): Step {
@@ -204,7 +215,7 @@ function released(state: JobState, participant: number): Step {
 }
 
 function stopAsked(state: JobState, drain: boolean): Step {
-  if (state.phase === 'deploying') return end(state, { kind: 'cancelled' });
+  if (state.phase === 'deploying') return [{ ...state, stopping: { drain } }, []];
   if (state.phase !== 'running') return [state, []];
   return [
     { ...state, sourcesEnd: true, unread: new Map() },

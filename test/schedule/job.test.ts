@@ -104,6 +104,15 @@ describe('ends', () => {
   });
 });
 
+test('a stop that comes before everybody is deployed is carried out then', () => {
+  const early = drive(
+    startJob({ participants: 1, splits: new Map([['0/0', [split('a', null)]]]), sourcesEnd: false }),
+    { kind: 'stopAsked', drain: true },
+    { kind: 'deployed', participant: 0 },
+  );
+  expect(kinds(early.commands)).toEqual(['start', 'stop']);
+});
+
 describe('snapshots', () => {
   test('are complete when every participant has given its part, with the splits nobody had taken', () => {
     const asked = drive(running(2, [split('a', null)]), { kind: 'snapshotAsked' });

@@ -73,9 +73,9 @@ async function drainWhenRead(running: RunningJob): Promise<void> {
   const moved = (): string =>
     JSON.stringify(running.numbers().tasks.map((task) => [task.rowsRead, task.rowsReceived, task.rowsWritten]));
   let before = '';
-  while (!over && (!running.plan || moved() !== before)) {
+  for (let still = 0; !over && still < 5; still = running.plan && moved() === before ? still + 1 : 0) {
     before = moved();
-    await new Promise((resolve) => setTimeout(resolve, 60));
+    await new Promise((resolve) => setTimeout(resolve, 50));
   }
   if (!over) running.stop(true);
 }
