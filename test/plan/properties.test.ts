@@ -7,7 +7,6 @@ const cases = 100;
 
 describe('random plans', () => {
   for (const [name, options] of [
-    ['bounded', {}],
     ['unbounded', { unbounded: true }],
     ['with sources on the thread of the caller', { places: ['slot', 'caller'] as const }],
   ] as const) {
