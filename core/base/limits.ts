@@ -17,7 +17,7 @@ export const entryBytesMax = 4032;
 /** Bytes of a text that an aggregate (MIN, MAX) keeps. */
 export const textBytesMax = 4096;
 /** Frozen pages that one resolve copies at most, so that a batch stays short while a snapshot is being read. */
-export const pageCopiesMax = 128;
+export const pageCopiesMax = 64;
 /** Rings. A frame is at most a quarter of its ring; longer records are chunked. */
 export const ringBytesMin = 32 * 1024;
 export const ringBytesMax = 1024 * 1024;
