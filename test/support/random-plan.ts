@@ -92,6 +92,8 @@ function step(
   // On ended input every result is final.
   const updating = from.updating && options.unbounded === true;
   const names = schema.fields.filter((f) => f.type.kind !== 'ROW').map((f) => f.name);
+  /** An order by all columns leaves no choice. */
+  const every = schema.fields.map((f) => f.name);
   const same = (next: Ref): Growing => ({ ref: next, updating });
   switch (random.below(11)) {
     case 0:
@@ -140,7 +142,7 @@ function step(
     }
     case 8: {
       if (updating || names.length === 0) return null;
-      const by = [`${random.below(2) === 0 ? '-' : ''}${oneOf(random, names)}`, ...names];
+      const by = [`${random.below(2) === 0 ? '-' : ''}${oneOf(random, names)}`, ...every];
       const rank = random.below(2) === 0 ? `rank${builder.nodes.length}` : null;
       return {
         ref: builder.topN(ref, keysOf(random, schema.fields, 1), 1 + random.below(5), by, rank),
@@ -150,7 +152,7 @@ function step(
     case 9: {
       if (names.length === 0) return null;
       if (options.unbounded) return null;
-      const sorted = builder.sort(ref, `${random.below(2) === 0 ? '-' : ''}${oneOf(random, names)}`, ...names);
+      const sorted = builder.sort(ref, `${random.below(2) === 0 ? '-' : ''}${oneOf(random, names)}`, ...every);
       return same(random.below(2) === 0 ? sorted : builder.add('limit', [sorted], { rows: random.below(20) }));
     }
     default:

@@ -115,8 +115,10 @@ function evaluate(
         rows: [...groupsOf(input.rows, (row) => row.slice(0, leaves)).values()].map(([row]) => row!.slice(0, leaves)),
       };
     }
-    case 'sort':
-      return { rows: sorted(input.rows, node.by, schema), ordered: true };
+    case 'sort': {
+      const rows = sorted(input.rows, node.by, schema);
+      return { rows, ordered: decided(rows, comparer(node.by, schema)), ambiguous: input.ambiguous };
+    }
     case 'limit': {
       const rows = input.rows.slice(0, node.rows);
       return {
@@ -320,6 +322,11 @@ function sorted(rows: readonly Row[], by: readonly OrderKey[], schema: Schema): 
   return [...rows].sort(comparer(by, schema));
 }
 
+/** Whether the order leaves no choice: rows that tie are the same. */
+function decided(rows: readonly Row[], compare: (a: Row, b: Row) => number): boolean {
+  return rows.every((row, i) => i === 0 || compare(rows[i - 1]!, row) !== 0 || keyText(rows[i - 1]!) === keyText(row));
+}
+
 function topN(node: TopNNode, input: Table, from: Schema): Made {
   const compare = comparer(node.by, from);
   const partition = node.partitionBy.flatMap((name) => leafIndices(from, name)!);
@@ -351,7 +358,7 @@ function topN(node: TopNNode, input: Table, from: Schema): Made {
       .filter((r) => r.rank <= node.n)
       .map((r): Row => (node.rankAs === null ? r.row : [...r.row.slice(0, own), BigInt(r.rank), ...r.row.slice(own)]));
   });
-  return { rows, ambiguous, ordered: partition.length === 0 };
+  return { rows, ambiguous, ordered: partition.length === 0 && decided(rows, compare) };
 }
 
 // ── Rows as JavaScript sees them ─────────────────────────────────────────────────────────────────────────────
