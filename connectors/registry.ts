@@ -11,6 +11,7 @@ export const sourceConnectors: Readonly<Record<string, () => Promise<SourceConne
   channel: async () => (await import('./rows/channel.ts')).channelSource,
   arrow: async () => (await import('./arrow/source.ts')).arrowSource,
   generator: async () => (await import('./generator/generator.ts')).generatorSource,
+  jsonl: async () => (await import('./jsonl/source.ts')).jsonlSource,
   parquet: async () => (await import('./parquet/source.ts')).parquetSource,
 };
 

@@ -112,8 +112,10 @@ function scanLine(from: usize, row: u32, columns: usize, columnCount: u32, conte
         p += load<u32>(column, 4) + 1;
         next = index + 1;
       } else {
+        const name = p;
         p = skipText(p);
-        if (p == 0) return 0;
+        // A name with escapes might be a column's: the caller resolves it.
+        if (p == 0 || hasBackslash(name, p)) return 0;
       }
       p = skipSpace(p);
       if (load<u8>(p) != 0x3a) return 0;
@@ -158,7 +160,7 @@ function scanLine(from: usize, row: u32, columns: usize, columnCount: u32, conte
       const text: usize = load<u32>(column, 32);
       if (text == 0) continue;
       const length = unescape(text, load<u32>(column, 36));
-      writeView(load<u32>(column, 12) + (<usize>row << 4), text, length);
+      writeView(<usize>load<u32>(column, 12) + (<usize>row << 4), text, length);
     }
   }
   return p + 1;
@@ -423,6 +425,11 @@ function scanText(from: usize, column: usize): usize {
 function skipText(from: usize): usize {
   const p = scanText(from, 0);
   return p == 0 ? 0 : p + 1;
+}
+
+function hasBackslash(from: usize, to: usize): bool {
+  for (let p = from; p < to; p++) if (load<u8>(p) == 0x5c) return true;
+  return false;
 }
 
 /** Bytes of the escape at p: 2 or 6; 0 for what is none, and for surrogates, which the caller puts together. */

@@ -1,0 +1,265 @@
+/**
+ * Reads ranges of bytes of JSON lines into batches. The file's bytes go into slot memory once; texts stay where they
+ * were read, and views point at them until the next poll. Knows files and lines; what a line means is columns.ts's.
+ */
+import { closeSync, openSync, readSync } from 'node:fs';
+import { MillraceError } from '../../core/base/errors.ts';
+import { valueBytesMax } from '../../core/base/limits.ts';
+import { PollStatus, type ReaderContext, type SourceReader, type Split } from '../../core/ports/connector.ts';
+import { type Batch, batch } from '../../core/record/batch.ts';
+import type { Layout } from '../../core/record/layout.ts';
+import { readError } from '../files/paths.ts';
+import { type JsonColumns, jsonColumns, readAhead, ScanStop } from './columns.ts';
+import { BadLine, type JsonLeaf, lineValues } from './values.ts';
+
+/** First size of the buffer; it grows for longer lines. */
+const bufferBytesUsual = 512 * 1024;
+/** A line may be longer than a value: names and punctuation come on top. */
+const lineBytesMax = valueBytesMax + 1024 * 1024;
+const newline = 0x0a;
+
+interface Range {
+  readonly path: string;
+  readonly from: number;
+  readonly to: number;
+  readonly size: number;
+}
+
+export function jsonReader(
+  leaves: readonly JsonLeaf[],
+  layout: Layout,
+  context: ReaderContext,
+  skip: boolean,
+): SourceReader {
+  return new JsonReader(leaves, layout, context, skip);
+}
+
+class JsonReader implements SourceReader {
+  readonly #leaves: readonly JsonLeaf[];
+  readonly #layout: Layout;
+  readonly #context: ReaderContext;
+  readonly #skip: boolean;
+  readonly #ahead: number;
+  readonly #columns: JsonColumns;
+  #buffer = 0;
+  #bufferBytes = 0;
+  /** End of the bytes in the buffer, and the place in the file of its first byte. */
+  #filled = 0;
+  #fileAt = 0;
+  #range: Range | null = null;
+  #fd = -1;
+  /** The line being looked for is the first one: bytes before its start belong to the split before. */
+  #seeking = false;
+  #batch: Batch | null = null;
+  #skipped = 0;
+
+  constructor(leaves: readonly JsonLeaf[], layout: Layout, context: ReaderContext, skip: boolean) {
+    this.#leaves = leaves;
+    this.#layout = layout;
+    this.#context = context;
+    this.#skip = skip;
+    this.#ahead = readAhead(leaves) + 1;
+    this.#columns = jsonColumns(leaves, context.memory, context.kernels, context.batchRows);
+    this.#newBuffer(bufferBytesUsual);
+  }
+
+  get batch(): Batch {
+    return this.#batch!;
+  }
+
+  get skipped(): number {
+    return this.#skipped;
+  }
+
+  open(split: Split): void {
+    this.close();
+    const range = split.options as unknown as Range;
+    this.#range = range;
+    try {
+      this.#fd = openSync(range.path, 'r');
+    } catch (error) {
+      throw readError(error, range.path);
+    }
+    const position = split.position === null ? null : Number(split.position);
+    // One byte before: a line starts at `from` if that byte ends a line.
+    this.#seeking = position === null && range.from > 0;
+    this.#fileAt = position ?? (range.from > 0 ? range.from - 1 : 0);
+    this.#filled = this.#buffer;
+    this.#columns.at = this.#buffer;
+  }
+
+  position(): number {
+    return this.#placeOf(this.#columns.at);
+  }
+
+  poll(): PollStatus {
+    const columns = this.#columns;
+    columns.reset();
+    const first = this.position();
+    for (;;) {
+      if (this.#seeking && !this.#seek()) continue;
+      if (this.position() >= this.#range!.to && !this.#seeking) break;
+      const stop = this.#stop();
+      if (stop === null) {
+        // Rows point into the buffer: they go out before it is filled anew.
+        if (columns.rows > 0) break;
+        this.#fill();
+        continue;
+      }
+      const why = columns.scan(stop);
+      if (why === ScanStop.full) break;
+      if (why === ScanStop.refused) this.#refused();
+    }
+    if (columns.rows === 0) return PollStatus.ended;
+    const origin = { source: `${this.#range!.path}, from byte ${first}`, firstRow: 0 };
+    this.#batch = batch(this.#layout, columns.rows, columns.columns(), { origin });
+    return PollStatus.moved;
+  }
+
+  close(): void {
+    if (this.#fd >= 0) closeSync(this.#fd);
+    this.#fd = -1;
+  }
+
+  #placeOf(address: number): number {
+    return this.#fileAt + (address - this.#buffer);
+  }
+
+  get #atEndOfFile(): boolean {
+    return this.#placeOf(this.#filled) >= this.#range!.size;
+  }
+
+  /** Where the lines end that are whole and start in the split; null when there is no such line in the buffer. */
+  #stop(): number | null {
+    const { u8 } = this.#context.memory;
+    const { at } = this.#columns;
+    if (this.#atEndOfFile && this.#filled > at && u8[this.#filled - 1] !== newline) {
+      // The last line of a file may lack its end; there is room for one.
+      u8[this.#filled] = newline;
+      this.#filled++;
+    }
+    const last = u8.subarray(at, this.#filled).lastIndexOf(newline);
+    if (last < 0) return null;
+    const limit = this.#buffer + (this.#range!.to - this.#fileAt);
+    return Math.min(at + last + 1, limit);
+  }
+
+  /** Goes to the first line that starts in the split. False: not yet there. */
+  #seek(): boolean {
+    const { u8 } = this.#context.memory;
+    const found = u8.subarray(this.#columns.at, this.#filled).indexOf(newline);
+    if (found >= 0) {
+      this.#columns.at += found + 1;
+      this.#seeking = false;
+      return true;
+    }
+    this.#columns.at = this.#filled;
+    if (this.position() >= this.#range!.to) {
+      // A line of another split covers all of this one.
+      this.#seeking = false;
+      return true;
+    }
+    this.#fill();
+    return false;
+  }
+
+  /** Moves what is left to the front and reads on. Errors: `source/corrupt`, `record/too-large`. */
+  #fill(): void {
+    const { u8 } = this.#context.memory;
+    const { path, size } = this.#range!;
+    const { at } = this.#columns;
+    const left = this.#filled - at;
+    if (left > lineBytesMax) {
+      throw new MillraceError('record/too-large', `a line has more than ${lineBytesMax} bytes`, {
+        where: { path, position: `byte ${this.position()}` },
+      });
+    }
+    this.#fileAt = this.position();
+    if (left >= this.#bufferBytes - this.#ahead) this.#newBuffer(this.#bufferBytes * 2);
+    u8.copyWithin(this.#buffer, at, this.#filled);
+    this.#columns.at = this.#buffer;
+    this.#filled = this.#buffer + left;
+    const room = Math.min(this.#bufferBytes - this.#ahead - left, size - this.#placeOf(this.#filled));
+    let read = 0;
+    try {
+      read = readSync(this.#fd, u8, this.#filled, room, this.#placeOf(this.#filled));
+    } catch (error) {
+      throw readError(error, path);
+    }
+    if (read === 0) {
+      throw new MillraceError('source/corrupt', `${path} has become shorter than its ${size} bytes while it was read`, {
+        where: { path, position: `byte ${this.#placeOf(this.#filled)}` },
+      });
+    }
+    this.#filled += read;
+    this.#skipMark();
+  }
+
+  /** A byte order mark at the beginning of a file is not part of its first line. */
+  #skipMark(): void {
+    const { u8 } = this.#context.memory;
+    const at = this.#columns.at;
+    if (this.#placeOf(at) !== 0 || this.#filled - at < 3) return;
+    if (u8[at] === 0xef && u8[at + 1] === 0xbb && u8[at + 2] === 0xbf) this.#columns.at = at + 3;
+  }
+
+  #newBuffer(bytes: number): void {
+    this.#buffer = this.#context.memory.arena.allocate(bytes, 'JSON lines');
+    this.#bufferBytes = bytes;
+  }
+
+  /** The kernel has left the line at `at` to us. */
+  #refused(): void {
+    const { u8 } = this.#context.memory;
+    const { at } = this.#columns;
+    const end = u8.indexOf(newline, at);
+    try {
+      this.#append(lineText(u8, at, end), at, end - at);
+    } catch (error) {
+      if (!(error instanceof BadLine)) throw error;
+      if (!this.#skip) throw this.#badRecord(error, at);
+      this.#skipped++;
+    }
+    this.#columns.at = end + 1;
+  }
+
+  #append(text: string, at: number, room: number): void {
+    const values = lineValues(text, this.#leaves);
+    if (this.#columns.append(values, at, room)) return;
+    // Texts that come from the line more than once: they need room of their own.
+    const bytes = values.reduce((sum: number, value) => sum + (typeof value === 'string' ? value.length * 3 : 0), 0);
+    this.#columns.append(values, this.#context.memory.arena.allocate(bytes, 'texts of a line'), bytes);
+  }
+
+  #badRecord(error: BadLine, at: number): MillraceError {
+    const { path } = this.#range!;
+    const byte = this.#placeOf(at);
+    return new MillraceError('source/bad-record', error.message, {
+      where: { path, position: `line ${lineNumber(this.#fd, byte)}, byte ${byte}` },
+    });
+  }
+}
+
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Errors: `BadLine` for bytes that are no UTF-8. */
+function lineText(u8: Uint8Array, from: number, to: number): string {
+  try {
+    return decoder.decode(u8.slice(from, to));
+  } catch {
+    throw new BadLine('this is no UTF-8');
+  }
+}
+
+/** Number of the line at `byte`, from 1: counted when an error needs it, since splits begin in the middle. */
+function lineNumber(fd: number, byte: number): number {
+  const chunk = Buffer.alloc(1024 * 1024);
+  let line = 1;
+  for (let at = 0; at < byte; ) {
+    const n = readSync(fd, chunk, 0, Math.min(chunk.length, byte - at), at);
+    if (n === 0) break;
+    for (let i = chunk.indexOf(newline); i >= 0 && i < n; i = chunk.indexOf(newline, i + 1)) line++;
+    at += n;
+  }
+  return line;
+}

@@ -1,0 +1,148 @@
+/**
+ * The `jsonl` source: files of one JSON object a line. Options: `path` (file, directory or pattern), `schema` (Fields, or
+ * null: found in the first lines), `onError` ('fail', the default, or 'skip': bad lines are counted and left out).
+ *
+ * Splits are ranges of bytes; a line belongs to the split in which it starts. A position is the byte where the next line
+ * begins. Replayable as long as the files are not changed.
+ */
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { MillraceError } from '../../core/base/errors.ts';
+import type { ConnectorSpec, Json, SourceConnector, Split } from '../../core/ports/connector.ts';
+import type { Fields } from '../../core/record/types.ts';
+import { filesOf, readError } from '../files/paths.ts';
+import { declaredFields } from '../rows/fields.ts';
+import { inferJson } from './infer.ts';
+import { jsonReader } from './reader.ts';
+import { leavesOf } from './values.ts';
+
+export const jsonlSource: SourceConnector = {
+  kind: 'jsonl',
+
+  async describe(spec) {
+    const files = filesOf(pathOf(spec), extensions);
+    const declared = declaredFields(spec);
+    const fields = declared ?? inferFiles(files, spec);
+    const bytes = files.reduce((sum, file) => sum + sizeOf(file), 0);
+    const nested = fields.filter((field) => field.type.kind === 'ROW').map((field) => field.name);
+    return {
+      fields,
+      bounded: true,
+      estimatedRows: null,
+      place: 'slot',
+      notes: [
+        `${files.length} ${files.length === 1 ? 'file' : 'files'}, ${bytes} bytes`,
+        declared ? 'columns as declared' : `columns found in the first ${sampleRows} lines`,
+        nested.length === 0
+          ? 'lines are scanned by a kernel; those it refuses go through JSON.parse'
+          : `lines go through JSON.parse, since ${nested.join(', ')} is nested`,
+      ],
+    };
+  },
+
+  async enumerate(spec, _request, parallelism) {
+    const files = filesOf(pathOf(spec), extensions).map((path) => ({ path, size: sizeOf(path) }));
+    const bytes = files.reduce((sum, file) => sum + file.size, 0);
+    const target = Math.max(splitBytesMin, Math.min(splitBytesMax, Math.ceil(bytes / (parallelism * splitsPerSlot))));
+    return files.flatMap(({ path, size }) => splitsOf(path, size, target));
+  },
+
+  reader(spec, request, context) {
+    const { onError } = spec.options;
+    if (onError !== undefined && onError !== null && onError !== 'fail' && onError !== 'skip') {
+      throw new MillraceError('option/invalid', `jsonl: onError is 'fail' or 'skip', not '${String(onError)}'`);
+    }
+    return jsonReader(leavesOf(request.layout, declaredFields(spec)), request.layout, context, onError === 'skip');
+  },
+};
+
+const extensions = ['.jsonl', '.ndjson'];
+const splitBytesMin = 1024 * 1024;
+const splitBytesMax = 32 * 1024 * 1024;
+const splitsPerSlot = 4;
+const sampleRows = 1000;
+const sampleBytes = 4 * 1024 * 1024;
+
+function pathOf(spec: ConnectorSpec): string {
+  const { path } = spec.options;
+  if (typeof path === 'string' && path !== '') return path;
+  throw new MillraceError('option/invalid', `${spec.label}: a jsonl source needs a path`);
+}
+
+function sizeOf(path: string): number {
+  try {
+    return statSync(path).size;
+  } catch (error) {
+    throw readError(error, path);
+  }
+}
+
+function splitsOf(path: string, size: number, target: number): readonly Split[] {
+  const splits: Split[] = [];
+  const count = Math.max(1, Math.round(size / target));
+  for (let i = 0; i < count && size > 0; i++) {
+    const from = Math.floor((size * i) / count);
+    const to = Math.floor((size * (i + 1)) / count);
+    const options: Readonly<Record<string, Json>> = { path, from, to, size };
+    splits.push({ id: `${path}:${from}`, options, position: null, estimatedRows: null, minimum: null });
+  }
+  return splits;
+}
+
+/** Errors: `source/bad-record` for a sampled line that is no JSON object, unless bad lines are skipped. */
+function inferFiles(files: readonly string[], spec: ConnectorSpec): Fields {
+  const objects: object[] = [];
+  for (const path of files) {
+    if (objects.length >= sampleRows) break;
+    let byte = 0;
+    for (const [i, line] of sampleLines(path).entries()) {
+      if (objects.length >= sampleRows) break;
+      const bad = addSample(objects, line);
+      if (bad !== null && spec.options.onError !== 'skip') {
+        throw new MillraceError('source/bad-record', bad, { where: { path, position: `line ${i + 1}, byte ${byte}` } });
+      }
+      byte += Buffer.byteLength(line) + 1;
+    }
+  }
+  const fields = inferJson(objects);
+  if (fields.length > 0) return fields;
+  throw new MillraceError(
+    'source/unsupported',
+    `${spec.label}: there are no records to find columns in; declare a schema`,
+    {
+      where: { path: files[0]! },
+    },
+  );
+}
+
+/** Adds the line's object; answers what is wrong with it, or null. */
+function addSample(objects: object[], line: string): string | null {
+  if (line.trim() === '') return null;
+  try {
+    const value: unknown = JSON.parse(line);
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'expected an object on each line';
+    objects.push(value);
+    return null;
+  } catch (error) {
+    return `this is no JSON: ${(error as Error).message}`;
+  }
+}
+
+/** Whole lines from the beginning of a file. */
+function sampleLines(path: string): readonly string[] {
+  try {
+    const fd = openSync(path, 'r');
+    try {
+      const bytes = Buffer.alloc(sampleBytes);
+      let length = 0;
+      for (let n = -1; n !== 0 && length < sampleBytes; length += n)
+        n = readSync(fd, bytes, length, sampleBytes - length, length);
+      const whole = length < sampleBytes ? length : bytes.lastIndexOf(0x0a, length - 1) + 1;
+      const start = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
+      return bytes.toString('utf8', start, whole).split('\n');
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    throw readError(error, path);
+  }
+}
