@@ -1,0 +1,68 @@
+import { describe, expect, test } from 'vitest';
+import { call, column, field, literal, PlanBuilder, types } from '../support/plan-builder.ts';
+import { flights } from './flights.ts';
+
+describe('explain', () => {
+  const { builder, ends } = flights();
+  const { text, json } = builder.physical(ends).explain;
+
+  test('shows the plan as written, with names, places and columns', () => {
+    expect(text).toContain('n3  ← n2  groupBy(origin, tumble 1 day)  job.ts:4');
+    expect(text).toContain('n0  date TIMESTAMP(6) NOT NULL, delay BIGINT, distance BIGINT NOT NULL');
+  });
+
+  test('says what is read, skipped and known of time', () => {
+    expect(text).toContain('reads date, delay, origin');
+    expect(text).toContain('skips what cannot have delay > -60');
+    expect(text).toContain('watermark from date, 1 hour behind');
+  });
+
+  test('shows traits and what bounds the state', () => {
+    expect(text).toContain(
+      'bounded · inserts only · key (origin, window.start, window.end) · event time · at most 3,000,000 rows',
+    );
+    expect(text).toContain(
+      "keeps one entry per (origin) and open slice, dropped when the watermark passes the window's end",
+    );
+  });
+
+  test('shows chains and how data moves between them', () => {
+    expect(text).toMatch(/edge 0 {2}chain 0 → 1 {2}hash\(origin\) {2}inserts/);
+    expect(text).toMatch(/chain 3: on the caller's thread/);
+    expect(json.edges.map((edge) => edge.exchange)).toEqual(['hash(origin)', 'gather', 'gather']);
+  });
+
+  test('has no colours and no trailing space', () => {
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: that is the point
+    expect(text).not.toMatch(/\u001b|[ \t]+\n/);
+  });
+
+  test('is JSON without loss', () => {
+    expect(JSON.parse(JSON.stringify(json))).toEqual(json);
+  });
+
+  test('says what is not compiled and why, and repeats the notes of sources', () => {
+    const b = new PlanBuilder();
+    const notes = ['column s: decoded by the library: DELTA_LENGTH'];
+    const source = b.source([field('at', types.timestamp3), field('n', types.bigint)], { notes });
+    const shown = b.select(source, {
+      day: call('dateFormat', column('at'), literal('yyyy-MM-dd')),
+      more: call('plus', column('n'), literal(1)),
+    });
+    const mapped = b.add('map', [shown], { style: 'map', functionId: 'f0', schema: [field('x', types.int)] });
+    const { json: explained, text: lines } = b.physical([b.sink(mapped)]).explain;
+    expect(explained.expressions.map((e) => [e.compiled, e.why])).toEqual([
+      [false, 'DATE_FORMAT runs in JavaScript'],
+      [true, null],
+      [false, 'a JavaScript function'],
+    ]);
+    expect(lines).toContain('from test input: column s: decoded by the library: DELTA_LENGTH');
+  });
+
+  test('tells corrections from new rows on the edges', () => {
+    const stream = flights(false);
+    const explained = stream.builder.physical(stream.ends).explain;
+    expect(explained.json.edges.map((edge) => edge.changes)).toEqual([false, false, true]);
+    expect(explained.text).toContain('test: unbounded (test flights-3m.parquet never ends), 2 slots');
+  });
+});
