@@ -7,6 +7,9 @@
 import type { UnboundExpr } from '../expr/tree.ts';
 import type { ConnectorSpec } from '../ports/connector.ts';
 import type { Fields } from '../record/types.ts';
+import type { WindowSpec } from '../time/windows.ts';
+
+export type { WindowSpec };
 
 export interface Plan {
   readonly version: 1;
@@ -69,9 +72,6 @@ export interface MapNode extends NodeHead {
 export interface UnionNode extends NodeHead {
   readonly kind: 'union';
 }
-export type WindowSpec =
-  | { readonly kind: 'tumble'; readonly sizeMs: number; readonly offsetMs: number }
-  | { readonly kind: 'hop'; readonly sizeMs: number; readonly slideMs: number; readonly offsetMs: number };
 /** Port 0: results; port 1: late rows as they came. */
 export interface AggregateNode extends NodeHead {
   readonly kind: 'aggregate';

@@ -3,6 +3,7 @@
  * calls over columns, and a projection that computes what was asked from keys and results. Equal calls are one.
  */
 import { bind, bindAggregate, bindCondition } from '../../expr/bind.ts';
+import { canFail } from '../../expr/functions.ts';
 import type { AggregateName, Expr, UnboundExpr } from '../../expr/tree.ts';
 import { type Layout, type LayoutColumn, storageOf } from '../../record/layout.ts';
 import { type DataType, type Fields, windowType } from '../../record/types.ts';
@@ -91,9 +92,11 @@ function boundCall(node: AggregateNode, expr: AggregateExpr, leaves: Layout): Sp
   return { fn: expr.fn, arg, filter, ...bindAggregate(expr.fn, arg?.type ?? null, more, where) };
 }
 
-/** COUNT of what is never NULL counts rows. */
+/** COUNT of what is never NULL counts rows; a filter that is TRUE is none. */
 function simplified(call: SplitCall): SplitCall {
-  return call.fn === 'count' && call.arg && !call.arg.nullable ? { ...call, arg: null } : call;
+  const arg = call.fn === 'count' && call.arg && !call.arg.nullable && !canFail(call.arg) ? null : call.arg;
+  const always = call.filter?.kind === 'literal' && call.filter.value === true;
+  return { ...call, arg, filter: always ? null : call.filter };
 }
 
 function withoutAggregates(expr: UnboundExpr, callOf: (expr: AggregateExpr) => number): UnboundExpr {
