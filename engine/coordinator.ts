@@ -160,7 +160,7 @@ export class Coordinator {
     const splits = submit.restore
       ? new Map([...prepared.splits].map(([key, all]) => [key, submit.restore!.unread.get(key) ?? all] as const))
       : prepared.splits;
-    job.state = startJob({ participants: job.participants, splits, sourcesEnd: physical.bounded });
+    job.state = startJob({ participants: job.participants, splits, idling: prepared.idling });
     this.#send({ kind: 'running', jobId, plan: physical, counters, estimatedRows: prepared.estimatedRows });
     for (const [slot, thread] of job.threads.entries()) {
       thread.onMessage = (message) => this.#heard(job, slot, message as FromParticipant);

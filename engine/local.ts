@@ -6,6 +6,7 @@
 import type { Clock } from '../core/base/clock.ts';
 import { reviveError, serialiseError } from '../core/base/errors.ts';
 import { type Prng, prng } from '../core/base/prng.ts';
+import type { PhysicalPlan } from '../core/plan/physical.ts';
 import {
   type JobCommand,
   type JobEvent,
@@ -44,6 +45,7 @@ export interface LocalRun {
   readonly snapshot: Snapshot | null;
   readonly numbers: JobNumbers;
   readonly steps: number;
+  readonly plan: PhysicalPlan;
 }
 
 /** A clock that stands still until it is moved. */
@@ -83,6 +85,7 @@ class LocalJob {
   #outcome: JobOutcome | null = null;
   #snapshot: Snapshot | null = null;
   #steps = 0;
+  #plan!: PhysicalPlan;
 
   constructor(submission: Submission, local: LocalOptions) {
     this.#submission = submission;
@@ -112,7 +115,7 @@ class LocalJob {
     if (this.#outcome === null) for (const participant of this.#participants) participant.receive({ kind: 'cancel' });
     for (const queue of this.#submission.ends.values()) queue.end();
     if (outcome.kind === 'failed') throw reviveError(outcome.error);
-    return { outcome, snapshot: this.#snapshot, numbers: counters(), steps: this.#steps };
+    return { outcome, snapshot: this.#snapshot, numbers: counters(), steps: this.#steps, plan: this.#plan };
   }
 
   async #deploy(): Promise<() => JobNumbers> {
@@ -120,6 +123,7 @@ class LocalJob {
     const { plan, shared, own } = await settleResources(this.#submission.plan, this.#submission.resources);
     const prepared = await prepare(plan, options, shared);
     const { physical } = prepared.planned;
+    this.#plan = physical;
     const { parallelism } = options;
     const bytes = Math.min(slotBytes(options), localSlotBytes);
     const inboxes = planInboxes(physical, parallelism, {
@@ -136,7 +140,7 @@ class LocalJob {
     const splits = new Map(
       [...prepared.splits].map(([key, all]) => [key, restore ? (restore.unread.get(key) ?? []) : all] as const),
     );
-    this.#state = startJob({ participants, splits, sourcesEnd: physical.bounded });
+    this.#state = startJob({ participants, splits, idling: prepared.idling });
     for (let p = 0; p < participants; p++) {
       const participant = new Participant(
         {

@@ -14,6 +14,8 @@ import type { JobOptions } from './messages.ts';
 export interface Prepared {
   readonly planned: Planned;
   readonly splits: ReadonlyMap<SourceKey, readonly Split[]>;
+  /** Bounded sources of a run that is forced to be a stream: they stay open when they have been read. */
+  readonly idling: ReadonlySet<SourceKey>;
   readonly estimatedRows: number | null;
 }
 
@@ -49,17 +51,20 @@ export async function plan(logical: Plan, options: JobOptions, resources: Resour
 export async function prepare(logical: Plan, options: JobOptions, resources: Resources): Promise<Prepared> {
   const planned = await plan(logical, options, resources);
   const splits = new Map<SourceKey, readonly Split[]>();
+  const idling = new Set<SourceKey>();
   let estimatedRows: number | null = 0;
   for (const { key, node, parallelism } of sourcesOf(planned.physical)) {
     const connector = await sourceConnector(node.connector.kind);
     const found = await connector.enumerate(node.connector, node.request, parallelism, (id) => resources.get(id));
     splits.set(key, found);
+    if (options.mode === 'stream' && (await connector.describe(node.connector, (id) => resources.get(id))).bounded)
+      idling.add(key);
     for (const split of found) {
       if (estimatedRows !== null)
         estimatedRows = split.estimatedRows === null ? null : estimatedRows + split.estimatedRows;
     }
   }
-  return { planned, splits, estimatedRows };
+  return { planned, splits, idling, estimatedRows };
 }
 
 /** Source operators of a plan: always operator 0 of their chain. */

@@ -101,6 +101,8 @@ export class SourceDriver {
       }
       const status = this.#setup.reader.poll();
       if (status === PollStatus.ended) {
+        // What the split has shown of event time stands after it.
+        this.watermarkMs();
         this.#open = null;
         continue;
       }

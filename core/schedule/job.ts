@@ -44,8 +44,8 @@ export interface JobState {
   readonly snapshot: PendingSnapshot | null;
   /** A stop that was asked for before everybody was deployed. */
   readonly stopping: { readonly drain: boolean } | null;
-  /** True: sources end when their splits do. False: they idle until the job is stopped. */
-  readonly sourcesEnd: boolean;
+  /** Sources that idle when their splits have ended, until the job is stopped; all others end with their splits. */
+  readonly idling: ReadonlySet<SourceKey>;
 }
 
 export type JobEvent =
@@ -94,7 +94,8 @@ export type JobCommand =
 export interface JobSetup {
   readonly participants: number;
   readonly splits: ReadonlyMap<SourceKey, readonly Split[]>;
-  readonly sourcesEnd: boolean;
+  /** Ended input that is run as a stream: sources that do not end by themselves. */
+  readonly idling: ReadonlySet<SourceKey>;
 }
 
 export function startJob(setup: JobSetup): JobState {
@@ -109,7 +110,7 @@ export function startJob(setup: JobSetup): JobState {
     nextSnapshotId: 1,
     snapshot: null,
     stopping: null,
-    sourcesEnd: setup.sourcesEnd,
+    idling: setup.idling,
   };
 }
 
@@ -161,7 +162,7 @@ function splitWanted(state: JobState, participant: number, source: SourceKey): S
     participant,
     source,
     split: split ?? null,
-    ends: split === undefined && state.sourcesEnd,
+    ends: split === undefined && !state.idling.has(source),
     unreadMinimum,
   } as const;
   if (split === undefined) return [state, [assign]];
@@ -218,7 +219,7 @@ function stopAsked(state: JobState, drain: boolean): Step {
   if (state.phase === 'deploying') return [{ ...state, stopping: { drain } }, []];
   if (state.phase !== 'running') return [state, []];
   return [
-    { ...state, sourcesEnd: true, unread: new Map() },
+    { ...state, idling: new Set(), unread: new Map() },
     everyone(state).map((p) => ({ kind: 'stop', participant: p, drain }) as const),
   ];
 }

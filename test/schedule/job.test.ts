@@ -21,9 +21,9 @@ function drive(state: JobState, ...events: JobEvent[]): { state: JobState; comma
   }
   return { state, commands };
 }
-const running = (participants: number, splits: Split[] = [], sourcesEnd = true): JobState =>
+const running = (participants: number, splits: Split[] = [], idles = false): JobState =>
   drive(
-    startJob({ participants, splits: new Map([['0/0', splits]]), sourcesEnd }),
+    startJob({ participants, splits: new Map([['0/0', splits]]), idling: new Set(idles ? ['0/0'] : []) }),
     ...Array.from({ length: participants }, (_, participant) => ({ kind: 'deployed', participant }) as const),
   ).state;
 const kinds = (commands: readonly JobCommand[]): string[] => commands.map((command) => command.kind);
@@ -31,7 +31,7 @@ const error = { name: 'Error', code: null, message: 'x', where: {}, retryable: f
 
 describe('deployment', () => {
   test('nobody starts before everybody is deployed', () => {
-    const first = drive(startJob({ participants: 2, splits: new Map(), sourcesEnd: true }), {
+    const first = drive(startJob({ participants: 2, splits: new Map(), idling: new Set() }), {
       kind: 'deployed',
       participant: 1,
     });
@@ -70,7 +70,7 @@ describe('splits', () => {
   test('when none is left a bounded source ends and an unbounded one idles', () => {
     const wanted = { kind: 'splitWanted', participant: 0, source: '0/0' } as const;
     expect(drive(running(1), wanted).commands[0]).toMatchObject({ split: null, ends: true, unreadMinimum: null });
-    expect(drive(running(1, [], false), wanted).commands[0]).toMatchObject({ split: null, ends: false });
+    expect(drive(running(1, [], true), wanted).commands[0]).toMatchObject({ split: null, ends: false });
   });
 });
 
@@ -95,7 +95,7 @@ describe('ends', () => {
   });
 
   test('a stop ends sources, also those that have splits left', () => {
-    const stopped = drive(running(1, [split('a', null)], false), { kind: 'stopAsked', drain: true });
+    const stopped = drive(running(1, [split('a', null)], true), { kind: 'stopAsked', drain: true });
     expect(stopped.commands).toEqual([{ kind: 'stop', participant: 0, drain: true }]);
     expect(drive(stopped.state, { kind: 'splitWanted', participant: 0, source: '0/0' }).commands[0]).toMatchObject({
       split: null,
@@ -106,7 +106,7 @@ describe('ends', () => {
 
 test('a stop that comes before everybody is deployed is carried out then', () => {
   const early = drive(
-    startJob({ participants: 1, splits: new Map([['0/0', [split('a', null)]]]), sourcesEnd: false }),
+    startJob({ participants: 1, splits: new Map([['0/0', [split('a', null)]]]), idling: new Set(['0/0']) }),
     { kind: 'stopAsked', drain: true },
     { kind: 'deployed', participant: 0 },
   );
@@ -139,7 +139,7 @@ test('whatever happens in whatever order, a job ends at most once and cancels no
     let state = startJob({
       participants: 3,
       splits: new Map([['0/0', [split('a', '1'), split('b', null)]]]),
-      sourcesEnd: random.below(2) === 0,
+      idling: new Set(random.below(2) === 0 ? [] : ['0/0']),
     });
     const all: JobCommand[] = [];
     for (let i = 0; i < 60; i++) {
