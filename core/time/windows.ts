@@ -6,7 +6,11 @@
  * kept once, whatever the overlap. A slice is named by its end. Window [s, s + size) holds slice (e − g, e] iff
  * s ≤ e − g and e ≤ s + size, where s ≡ offset (mod slide).
  */
-import type { WindowSpec } from '../plan/nodes.ts';
+
+/** How event time is cut into windows. Times in milliseconds. */
+export type WindowSpec =
+  | { readonly kind: 'tumble'; readonly sizeMs: number; readonly offsetMs: number }
+  | { readonly kind: 'hop'; readonly sizeMs: number; readonly slideMs: number; readonly offsetMs: number };
 
 export interface WindowMath {
   readonly sizeMs: number;
