@@ -11,6 +11,7 @@ import { Block, type Frame, StopReason } from './frame.ts';
 import { keyOf } from './hoist.ts';
 import type { HostNode } from './host.ts';
 import { emitVectorFilter, splitFilter } from './simd-filter.ts';
+import { emitVectorProject, vectorizes } from './simd-project.ts';
 import { type Code, ModuleBuilder, Op, Type } from './wasm.ts';
 
 /** What a program reads: leaf columns, and tables of results per dictionary code, each with its place in the block. */
@@ -64,31 +65,44 @@ export function compileProject(
     );
     const scratch = code.local(Type.i32);
     const nullable: boolean[] = [];
+    const vectors = selected
+      ? []
+      : exprs.flatMap((expr, i) => (vectorizes(expr) ? [{ expr, locals: outputs[i]! }] : []));
+    const vectorEnd = vectors.length > 0 ? emitVectorProject(loop, vectors) : -1;
+    // Rows left over, fewer than eight, go the scalar way.
+    if (vectors.length === exprs.length && vectorEnd >= 0) code.get(vectorEnd).set(loop.turn);
     const body = (): void => {
       for (const [i, expr] of exprs.entries()) {
-        const { values, validity } = outputs[i] as (typeof outputs)[number];
-        const storage = storageOf(expr.type);
-        const value = emit.emit(expr);
-        nullable[i] = value.isNull !== null;
-        if (value.isNull === null) {
-          writeValue(code, emit, storage, values, loop.row, () => value.push(), scratch);
-          continue;
-        }
-        value.isNull();
-        code.op(Op.i32Eqz);
-        const valid = emit.keep(Type.i32);
-        orBit(code, validity, loop.row, valid, scratch);
-        if (storage !== 'view') writeValue(code, emit, storage, values, loop.row, () => value.push(), scratch);
-        else {
-          const empty = frame.text('');
-          const push = (): void => {
-            value.push();
-            emit.pushPlace(empty);
-            code.get(valid).op(Op.select);
-          };
-          writeValue(code, emit, storage, values, loop.row, push, scratch);
-        }
+        if (vectors.some((v) => v.expr === expr)) {
+          code
+            .get(loop.row)
+            .get(vectorEnd)
+            .op(Op.i32GeU)
+            .if(() => emit.scoped(() => write(expr, i)));
+        } else write(expr, i);
       }
+    };
+    const write = (expr: Expr, i: number): void => {
+      const { values, validity } = outputs[i] as (typeof outputs)[number];
+      const storage = storageOf(expr.type);
+      const value = emit.emit(expr);
+      nullable[i] = value.isNull !== null;
+      if (value.isNull === null) {
+        writeValue(code, emit, storage, values, loop.row, () => value.push(), scratch);
+        return;
+      }
+      value.isNull();
+      code.op(Op.i32Eqz);
+      const valid = emit.keep(Type.i32);
+      orBit(code, validity, loop.row, valid, scratch);
+      const push = (): void => {
+        value.push();
+        if (storage !== 'view') return;
+        // A null slot refers to nothing.
+        emit.pushPlace(frame.text(''));
+        code.get(valid).op(Op.select);
+      };
+      writeValue(code, emit, storage, values, loop.row, push, scratch);
     };
     return { resetRoom: !exprs.some((e) => e.type.kind === 'VARCHAR'), body, nullable };
   });

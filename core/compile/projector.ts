@@ -28,6 +28,7 @@ import { hostCalls, partsOf } from './host.ts';
 import { columnPlace, compileFilter, compileProject, type Program, type ProgramInputs } from './program.ts';
 import { rowValues } from './row-values.ts';
 import { selectionSlackBytes } from './simd-filter.ts';
+import { vectorizes } from './simd-project.ts';
 
 /** Bytes of computed text that one output batch may hold; a single value must fit. A full room ends the batch early. */
 export const textRoomBytes = 256 * 1024;
@@ -99,6 +100,7 @@ export function projector(filter: Expr | null, columns: readonly Expr[], context
   const filterColumns = filter ? columnsOf([filter]) : [];
   const projectColumns = columnsOf(exprs);
   const evaluators = { filter: filter && interpret(filter), columns: columns.map(interpret) };
+  const allVectors = exprs.length > 0 && exprs.every(vectorizes);
   const variants = new Map<string, Loaded>();
   /** The variant that fitted the batch before. */
   const last: { filter: Memo | null; project: Memo | null } = { filter: null, project: null };
@@ -225,9 +227,11 @@ export function projector(filter: Expr | null, columns: readonly Expr[], context
       let nullable: readonly boolean[] = [];
       let stop = size;
       if (computed.length > 0) {
-        const loaded = variant(of, 'project', projectColumns, selection !== 0);
+        // Cheap arithmetic goes faster over all rows than over every third of them.
+        const everyRow = selection !== 0 && allVectors && from === 0 && size * 4 > of.rowCount;
+        const loaded = variant(of, 'project', projectColumns, selection !== 0 && !everyRow);
         nullable = loaded.program.nullable;
-        let place = tell(of, projectColumns, from, size) >>> 2;
+        let place = tell(of, projectColumns, from, everyRow ? of.rowCount : size) >>> 2;
         for (let i = 0; i < buffers.length; i++) {
           const { storage, values, validity } = buffers[i] as (typeof buffers)[number];
           // Bits are set by or-ing.
@@ -238,6 +242,7 @@ export function projector(filter: Expr | null, columns: readonly Expr[], context
           place += columnParameterBytes / 4;
         }
         stop = loaded.run(block) >>> 0;
+        if (everyRow) stop = size;
         const reason = u32[(block + Block.reason) >>> 2] as StopReason;
         if (reason === StopReason.badRow || (reason === StopReason.roomFull && stop === from))
           raise(of, stop, reason, false);

@@ -30,6 +30,7 @@ export const Simd = {
   f64x2Eq: 0x47, f64x2Ne: 0x48, f64x2Lt: 0x49, f64x2Gt: 0x4a, f64x2Le: 0x4b, f64x2Ge: 0x4c,
   and: 0x4e, or: 0x50, i32x4Bitmask: 0xa4, i32x4Add: 0xae, i64x2Bitmask: 0xc4,
   i64x2Eq: 0xd6, i64x2Ne: 0xd7, i64x2LtS: 0xd8, i64x2GtS: 0xd9, i64x2LeS: 0xda, i64x2GeS: 0xdb,
+  f64x2Floor: 0x75, f64x2Ceil: 0x74, f64x2Abs: 0xec, f64x2Neg: 0xed, f64x2ConvertLowI32x4S: 0xfe,
   f64x2Add: 0xf0, f64x2Sub: 0xf1, f64x2Mul: 0xf2, f64x2Div: 0xf3,
 } as const; // biome-ignore format: a table
 
@@ -120,6 +121,12 @@ export class Code {
   /** Aligned to 4 bytes only: what Arrow views and selections promise. */
   loadVector(offset = 0): this {
     this.bytes.push(0xfd, 0x00, 0x02);
+    unsigned(this.bytes, offset);
+    return this;
+  }
+  /** Eight bytes, zeros above them. */
+  loadHalfVector(offset = 0): this {
+    this.bytes.push(0xfd, 0x5d, 0x02);
     unsigned(this.bytes, offset);
     return this;
   }
