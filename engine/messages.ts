@@ -59,7 +59,8 @@ export interface SnapshotPart {
   readonly tasks: readonly TaskSnapshot[];
 }
 export interface TaskSnapshot {
-  readonly chain: number;
+  /** Ids of the chain's operators. Restoring goes by them: another parallelism may cut the plan into other chains. */
+  readonly operators: readonly string[];
   readonly subtask: number;
   readonly watermarkMs: number;
   readonly source: {

@@ -223,7 +223,9 @@ export class Participant {
   async #buildTask(chain: Chain, subtask: number, functions: ReadonlyMap<string, UserFunction>): Promise<Task> {
     const { plan, counters: shared, participant, restore } = this.#deployment;
     const counters = new TaskCounters(taskBlock(shared, plan.chains.length, participant, chain.id));
-    const restored = restore?.flatMap((part) => part.tasks.filter((task) => task.chain === chain.id)) ?? [];
+    const ids = chain.operators.map((operator) => operator.id);
+    const restored =
+      restore?.flatMap((part) => part.tasks.filter((task) => task.operators.some((id) => ids.includes(id)))) ?? [];
     const watermarkMs = restored.length > 0 ? Math.min(...restored.map((task) => task.watermarkMs)) : undefined;
     const edges = plan.edges.filter((edge) => edge.from.chain === chain.id);
     const routers = new Map(edges.map((edge) => [edge.id, createRouter(this.#exchange, edge, subtask)] as const));
@@ -289,7 +291,7 @@ export class Participant {
         monotonicMs: () => clock.monotonicMs(),
         wantSplit: () => this.#post({ kind: 'splitWanted', source: key }),
       },
-      positionFor(subtask, chain.parallelism, restored),
+      positionFor(operator.id, subtask, chain.parallelism, restored),
     );
     this.#sources.set(key, driver);
     return driver;
@@ -398,7 +400,14 @@ export class Participant {
     const source = position ? { operator: chain.operators[0]!.id, ...position } : null;
     const sinks = chain.operators.filter((operator) => this.#written.has(operator.id));
     const written = new Map(sinks.map(({ id: sink }) => [sink, this.#written.get(sink)!] as const));
-    this.#open.tasks.push({ chain: chain.id, subtask, watermarkMs, source, written, states });
+    this.#open.tasks.push({
+      operators: chain.operators.map((operator) => operator.id),
+      subtask,
+      watermarkMs,
+      source,
+      written,
+      states,
+    });
   }
 
   /** Reads some of what is frozen; true while there is more. */
@@ -441,8 +450,13 @@ const noArrow: ArrowBoundary = {
 };
 
 /** Open splits of a snapshot are dealt round the subtasks of the new attempt. */
-function positionFor(subtask: number, parallelism: number, restored: readonly TaskSnapshot[]): SourcePosition | null {
-  const sources = restored.flatMap((task) => (task.source ? [task.source] : []));
+function positionFor(
+  operator: string,
+  subtask: number,
+  parallelism: number,
+  restored: readonly TaskSnapshot[],
+): SourcePosition | null {
+  const sources = restored.flatMap(({ source }) => (source?.operator === operator ? [source] : []));
   if (sources.length === 0) return null;
   const splits = sources.flatMap((source) => source.splits).filter((_, i) => i % parallelism === subtask);
   return { splits, watermarkMs: Math.min(...sources.map((source) => source.watermarkMs)) };
