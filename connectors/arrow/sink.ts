@@ -15,7 +15,7 @@ export const arrowSink: SinkConnector = {
     if (updating) {
       throw new MillraceError(
         'plan/changelog',
-        `${spec.label || 'the Arrow sink'} takes rows, but this result is corrected later; read it through toChangelog()`,
+        `${spec.label || 'the Arrow sink'} takes rows, but this result is corrected later; take its changes with callback(fn, { changes: true }), or make it final (a window without early results, a bounded run)`,
       );
     }
     return { accepts: 'insert', parallelismMax: 1, place: 'caller' };

@@ -46,7 +46,7 @@ function acceptsChanges(spec: ConnectorSpec, updating: boolean): SinkInfo {
   if (updating && spec.options.changes !== true) {
     throw new MillraceError(
       'plan/changelog',
-      `${spec.label} takes rows, but this result is corrected later; ask for changes ({ changes: true }) or read it through toChangelog()`,
+      `${spec.label} takes rows, but this result is corrected later; ask for its changes with callback(fn, { changes: true }), or make it final (a window without early results, a bounded run)`,
     );
   }
   return { accepts: spec.options.changes === true ? 'all' : 'insert', ...caller };
