@@ -126,6 +126,7 @@ export class Task {
   /** A barrier is to be injected here: this task has a source. */
   injectBarrier(checkpointId: number): void {
     this.#barrierAsked = checkpointId;
+    this.#parts.source?.barrierAsked();
   }
 
   /** The source is to end; with `drain` as if its input had. */

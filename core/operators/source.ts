@@ -37,6 +37,9 @@ export class SourceDriver {
   readonly #setup: SourceSetup;
   readonly #ticks: number;
   #queue: Split[] = [];
+  /** Splits that came after a barrier was asked for: to the snapshot nobody has taken them. */
+  #later: Split[] = [];
+  #barrierAsked = false;
   #open: Split | null = null;
   #openedAt: Json = null;
   #asked = false;
@@ -66,9 +69,14 @@ export class SourceDriver {
   assign(split: Split | null, ends: boolean, unread: UnreadMinimum): void {
     this.#asked = false;
     this.#unread = unread;
-    if (split) this.#queue.push(split);
+    if (split) (this.#barrierAsked ? this.#later : this.#queue).push(split);
     else if (ends) this.#noMore = true;
     else this.#asked = true; // an unbounded job without splits left: idle until stopped
+  }
+
+  /** A barrier is on its way: what is assigned from now on is not in its snapshot, whoever counts splits has it as unread. */
+  barrierAsked(): void {
+    this.#barrierAsked = true;
   }
 
   unreadChanged(unread: UnreadMinimum): void {
@@ -80,6 +88,7 @@ export class SourceDriver {
     if (this.#open) this.#setup.reader.close();
     this.#open = null;
     this.#queue = [];
+    this.#later = [];
     this.#noMore = true;
   }
 
@@ -149,7 +158,7 @@ export class SourceDriver {
     let limit = watermarkMax;
     if (this.#unread === 'unknown') limit = watermarkMin;
     else if (this.#unread !== null) limit = Math.floor(Number(this.#unread) / this.#ticks) - 1;
-    for (const split of this.#queue) limit = Math.min(limit, this.#minimumMs(split));
+    for (const split of [...this.#queue, ...this.#later]) limit = Math.min(limit, this.#minimumMs(split));
     if (this.#open) {
       const seen = this.#splitMaxMs === watermarkMin ? watermarkMin : this.#splitMaxMs - watermark.outOfOrdernessMs - 1;
       limit = Math.min(limit, Math.max(seen, this.#minimumMs(this.#open)));
@@ -175,13 +184,15 @@ export class SourceDriver {
     return after === null ? null : this.#lastRowsAtMs + after;
   }
 
-  /** Splits not finished, with positions behind the last row that was emitted. */
+  /** At a barrier: splits not finished, with positions behind the last row that was emitted. */
   position(): SourcePosition {
     const splits = [...this.#queue];
     if (this.#open) {
       const position = this.#openedAt ?? this.#setup.reader.position();
       splits.unshift({ ...this.#open, position });
     }
+    this.#barrierAsked = false;
+    this.#queue.push(...this.#later.splice(0));
     return { splits, watermarkMs: this.#watermarkMs };
   }
 
