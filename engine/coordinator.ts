@@ -161,7 +161,15 @@ export class Coordinator {
       ? new Map([...prepared.splits].map(([key, all]) => [key, submit.restore!.unread.get(key) ?? all] as const))
       : prepared.splits;
     job.state = startJob({ participants: job.participants, splits, idling: prepared.idling });
-    this.#send({ kind: 'running', jobId, plan: physical, counters, estimatedRows: prepared.estimatedRows });
+    const inboxUsed = inboxes.inboxes.reduce((sum, inbox) => sum + inbox.bytes, 0);
+    this.#send({
+      kind: 'running',
+      jobId,
+      plan: physical,
+      counters,
+      estimatedRows: prepared.estimatedRows,
+      inboxBytes: inboxUsed,
+    });
     for (const [slot, thread] of job.threads.entries()) {
       thread.onMessage = (message) => this.#heard(job, slot, message as FromParticipant);
       thread.onDeath = (error) => this.#died(job, slot, error);

@@ -47,6 +47,7 @@ export function jobHandle<O extends Ends>(running: RunningJob, signal: AbortSign
         lateRows: numbers.lateRows,
         watermark: numbers.watermarkMs === null ? null : new Date(numbers.watermarkMs),
         estimatedRows: numbers.estimatedRows,
+        inboxBytes: numbers.inboxBytes,
         tasks: numbers.tasks,
         prometheus: () => prometheusText(running.name, numbers),
       };

@@ -165,7 +165,8 @@ class LocalJob {
       this.#participants.push(participant);
     }
     for (const participant of this.#participants) await participant.deploy();
-    return () => readNumbers({ plan: physical, counters, estimatedRows: prepared.estimatedRows }, parallelism);
+    return () =>
+      readNumbers({ plan: physical, counters, estimatedRows: prepared.estimatedRows, inboxBytes: 0 }, parallelism);
   }
 
   /** One step of every task, in a drawn order. False: nothing moved. */

@@ -136,6 +136,7 @@ export type FromCoordinator =
       readonly jobId: string;
       readonly plan: PhysicalPlan;
       readonly counters: SharedArrayBuffer;
+      readonly inboxBytes: number;
       readonly estimatedRows: number | null;
     }
   | { readonly kind: 'participant'; readonly jobId: string; readonly message: ToParticipant }

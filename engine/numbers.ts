@@ -13,6 +13,7 @@ export interface JobNumbers {
   /** The least event time of all tasks that have one; null before the first watermark. */
   readonly watermarkMs: number | null;
   readonly estimatedRows: number | null;
+  readonly inboxBytes: number;
   readonly tasks: readonly TaskMetrics[];
 }
 
@@ -20,6 +21,7 @@ interface Source {
   readonly plan: PhysicalPlan;
   readonly counters: SharedArrayBuffer;
   readonly estimatedRows: number | null;
+  readonly inboxBytes: number;
 }
 
 export function readNumbers(from: Source | null, parallelism: number): JobNumbers {
@@ -34,6 +36,7 @@ export function readNumbers(from: Source | null, parallelism: number): JobNumber
     bytesWritten: sum((task) => task.bytesWritten),
     watermarkMs: times.length === 0 ? null : Math.min(...times),
     estimatedRows: from?.estimatedRows ?? null,
+    inboxBytes: from?.inboxBytes ?? 0,
     tasks,
   };
 }

@@ -73,6 +73,8 @@ export interface JobMetrics {
   readonly watermark: Date | null;
   /** Rows of all sources, where they know; an upper bound. */
   readonly estimatedRows: number | null;
+  /** Shared memory that rings take, over all slots. */
+  readonly inboxBytes: number;
   readonly tasks: readonly TaskMetrics[];
   /** All of it in Prometheus' text format. */
   prometheus(): string;
