@@ -375,8 +375,9 @@ function chain(name: string, ringBytes: number, frames: number): SceneSpec {
 }
 
 /** a → b, c → d: a and d in one slot, b and c in the other, as slots share chains. */
-function diamond(name: string, ringBytes: number, frames: number): SceneSpec {
-  const script: Script = Array<number>(frames).fill(64);
+function diamond(name: string, ringBytes: number, overB: number, overC: number): SceneSpec {
+  const left: Script = Array<number>(overB).fill(64);
+  const right: Script = Array<number>(overC).fill(64);
   return {
     name,
     memoryBytes: 64 + 2 * bellBytes + 4 * (channelHeaderBytes + ringBytes),
@@ -390,14 +391,14 @@ function diamond(name: string, ringBytes: number, frames: number): SceneSpec {
         eventCounts: b.eventCounts,
         actors: [
           b.slot('a and d', 0, [
-            b.sender(ab.out, script),
-            b.sender(ac.out, script),
+            b.sender(ab.out, left),
+            b.sender(ac.out, right),
             b.receiver(0, [
-              { ...bd, script },
-              { ...cd, script },
+              { ...bd, script: left },
+              { ...cd, script: right },
             ]),
           ]),
-          b.slot('b and c', 1, [b.relay(1, ab, bd.out, frames), b.relay(1, ac, cd.out, frames)]),
+          b.slot('b and c', 1, [b.relay(1, ab, bd.out, overB), b.relay(1, ac, cd.out, overC)]),
         ],
       };
     },
@@ -421,15 +422,12 @@ export const scenes: readonly SceneSpec[] = [
     ],
     1,
   ),
-  join('two senders, one-frame rings', 64, [
-    [64, 64],
-    [64, 64],
-  ]),
+  join('two senders, one-frame rings', 64, [[64, 64], [64]]),
   join('barriers of two senders', 64, [
     [64, 'barrier'],
     ['barrier', 64],
   ]),
   chain('chain', 64, 2),
   allToAll('2×2 all-to-all', 64, [64, 64]),
-  diamond('diamond', 64, 2),
+  diamond('diamond', 64, 2, 1),
 ];

@@ -4,10 +4,13 @@ import { planted, plantedBugs, sound } from '../exchange/planted.ts';
 import { scenes } from '../exchange/ring-scenes.ts';
 import type { LongReport, LongSuite } from './suite.ts';
 
+/** States of a scene at most, so that the table of seen states fits into memory; every scene has fewer. */
+const statesMax = 3_000_000;
+
 export const suite: LongSuite = {
   name: 'rings',
   describe: 'rings and doorbells, exhaustively; a case is a state, per scene; planted bugs must be found',
-  cases: 20_000_000,
+  cases: statesMax,
   casesInCi: 32_000,
   run: async ({ cases, log }): Promise<LongReport> => {
     const failures: string[] = [];
@@ -21,6 +24,8 @@ export const suite: LongSuite = {
         `${scene.name}: ${found.states} states${found.complete ? ', all of them' : ''}, ${found.turns} turns, ${found.sleeps} into sleep, ${found.ends} ends`,
       );
       if (found.failure !== null) failures.push(`${scene.name}: ${found.failure}`);
+      else if (!found.complete && cases >= statesMax)
+        failures.push(`${scene.name}: too large to be explored to the end`);
       coverage['scenes explored to the end'] = (coverage['scenes explored to the end'] ?? 0) + (found.complete ? 1 : 0);
     }
     for (const bug of plantedBugs) {
