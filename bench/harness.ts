@@ -67,6 +67,8 @@ export interface Line {
   readonly ms?: number;
   readonly msMin?: number;
   readonly msMax?: number;
+  /** CPU time of the whole process in a turn, median: what a busy machine leaves comparable. 0 where a child did the work. */
+  readonly cpuMs?: number;
   /** Its time ÷ ours: above 1, we are faster. Absent on our own line. */
   readonly ratio?: number;
   readonly measure?: string;
@@ -96,11 +98,16 @@ export async function runCase(
   try {
     const checked = await compare(engines);
     const times = engines.map((): number[] => []);
+    const cpuTimes = engines.map((): number[] => []);
     for (let turn = 0; turn < options.turns; turn++) {
       for (const [i, engine] of engines.entries()) {
+        collectGarbage();
+        const cpu = process.cpuUsage();
         const start = performance.now();
         await engine.run();
         times[i]!.push(performance.now() - start);
+        const { user, system } = process.cpuUsage(cpu);
+        cpuTimes[i]!.push((user + system) / 1000);
       }
     }
     const ours = median(times[engines.findIndex((engine) => engine.name === 'millrace')]!);
@@ -113,6 +120,7 @@ export async function runCase(
         ms: round(ms),
         msMin: round(Math.min(...times[i]!)),
         msMax: round(Math.max(...times[i]!)),
+        cpuMs: round(median(cpuTimes[i]!)),
         checked: checked[i]!,
       };
       return engine.name === 'millrace' ? line : { ...line, ratio: round(ms / ours) };
@@ -129,6 +137,9 @@ async function compare(engines: readonly Engine[]): Promise<boolean[]> {
   const reference = canonical[engines.findIndex((engine) => engine.name !== 'millrace')] ?? canonical[0]!;
   return canonical.map((rows) => rows.length === reference.length && rows.every((row, i) => row === reference[i]));
 }
+
+/** Nobody pays in its turn for what another left behind. Needs `node --expose-gc`. */
+const collectGarbage = (): void => (globalThis as { gc?: () => void }).gc?.();
 
 /** Rows as sorted text; sums of doubles may differ in the last digits. */
 function normal(rows: readonly (readonly Cell[])[]): string[] {

@@ -62,5 +62,6 @@ function text(line: Line, bar: string): string {
     return `${head}${line.engine.padEnd(10)}${line.measure}: ${line.value} ${line.unit}   (${bar})${check}`;
   const speed = `${(line.rows / line.ms! / 1000).toFixed(1)} M rows/s`;
   const ratio = line.ratio === undefined ? `(${bar})` : `its time is ${line.ratio} × ours`;
-  return `${head}${line.engine.padEnd(10)}${line.ms!.toFixed(1).padStart(9)} ms   ${speed.padStart(14)}   ${ratio}${check}`;
+  const times = `${line.ms!.toFixed(1).padStart(9)} ms   ${line.cpuMs!.toFixed(0).padStart(7)} ms CPU`;
+  return `${head}${line.engine.padEnd(10)}${times}   ${speed.padStart(14)}   ${ratio}${check}`;
 }

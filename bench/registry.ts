@@ -1,6 +1,17 @@
 /** Every benchmark by name; later ones add theirs. */
+import { filterProject } from './filter-project.ts';
+import { groupBy } from './group-by.ts';
 import type { Bench } from './harness.ts';
 import { kernelExchange } from './kernel-exchange.ts';
+import { kernelExpr } from './kernel-expr.ts';
+import { kernelParquet } from './kernel-parquet.ts';
 import { kernelState } from './kernel-state.ts';
 
-export const benches: readonly Bench[] = [kernelExchange, kernelState];
+export const benches: readonly Bench[] = [
+  groupBy,
+  filterProject,
+  kernelState,
+  kernelExchange,
+  kernelExpr,
+  kernelParquet,
+];
