@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The command line. Knows the public engine only; every command is a file beside this one. */
 import { readFileSync } from 'node:fs';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { describeError } from '../core/base/errors.ts';
 
 const version = (
@@ -10,7 +10,7 @@ const version = (
 
 const count = (text: string): number => {
   const value = Number(text);
-  if (!Number.isInteger(value)) throw new InvalidArgumentError('It is a whole number.');
+  if (!Number.isInteger(value)) throw new InvalidArgumentError('It must be a whole number.');
   return value;
 };
 const param = (text: string, before: Record<string, string>): Record<string, string> => {
@@ -18,6 +18,9 @@ const param = (text: string, before: Record<string, string>): Record<string, str
   if (at < 1) throw new InvalidArgumentError('Write it as name=value.');
   return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
 };
+
+const paramOption = (): Option =>
+  new Option('--param <name=value>', 'a value for the job; may be given often').argParser(param).default({}, 'none');
 
 const program = new Command('millrace')
   .description('Parallel batch and stream analytics inside a Node.js process.')
@@ -31,7 +34,7 @@ program
   .option('-p, --parallelism <n>', 'slots: threads that each run a part of every chain', count)
   .option('-m, --memory <size>', "what the slots share, as in '2gb'")
   .option('--stream', 'as an unbounded stream: sources do not end by themselves, windows close on watermarks')
-  .option('--param <name=value>', 'a value for the job; may be given often', param, {})
+  .addOption(paramOption())
   .option('-q, --quiet', 'no progress, no summary')
   .action(async (file: string, options) => (await import('./run.ts')).runCommand(file, options));
 
@@ -41,7 +44,7 @@ program
   .argument('<job>', 'file whose default export is a job')
   .option('-p, --parallelism <n>', 'slots', count)
   .option('--stream', 'as an unbounded stream')
-  .option('--param <name=value>', 'a value for the job; may be given often', param, {})
+  .addOption(paramOption())
   .action(async (file: string, options) => (await import('./explain.ts')).explainCommand(file, options));
 
 try {

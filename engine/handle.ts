@@ -9,10 +9,7 @@ export function jobHandle<O extends Ends>(running: RunningJob, signal: AbortSign
   const abort = (): void => running.cancel();
   if (signal?.aborted) abort();
   signal?.addEventListener('abort', abort, { once: true });
-  running
-    .result()
-    .catch(() => {})
-    .finally(() => signal?.removeEventListener('abort', abort));
+  void running.settled.then(() => signal?.removeEventListener('abort', abort));
 
   /** Rows until the end; a cancel by the caller's own signal is an end, not an error. */
   async function* rowsOf(name: string): AsyncGenerator<unknown> {

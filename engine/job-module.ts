@@ -2,25 +2,30 @@
  * Imports a person's job file, in any thread: JavaScript as it is, TypeScript by Node's own type stripping where it has
  * it, else through jiti.
  */
-import { existsSync } from 'node:fs';
-import { extname } from 'node:path';
+import { spawnSync } from 'node:child_process';
+import { statSync } from 'node:fs';
+import { basename, extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { describeValue } from '../core/base/describe.ts';
 import { MillraceError } from '../core/base/errors.ts';
 
 /** The module's default export. Errors: `job/not-found`, `job/import-failed`, `job/no-default-export`. */
 export async function importDefault(url: string): Promise<unknown> {
   const path = url.startsWith('file:') ? fileURLToPath(url) : url;
-  if (url.startsWith('file:') && !existsSync(path)) {
-    throw new MillraceError('job/not-found', `there is no job file at ${path}`, { where: { path } });
+  const stat = url.startsWith('file:') ? statSync(path, { throwIfNoEntry: false }) : null;
+  if (stat === undefined || stat?.isDirectory()) {
+    const what = stat ? `${path} is a directory, not a job file` : `there is no job file at ${path}`;
+    throw new MillraceError('job/not-found', what, { where: { path } });
   }
   let module: { default?: unknown };
   try {
     module = await importAny(url, path);
   } catch (error) {
     if (error instanceof MillraceError) throw error;
-    const message = error instanceof Error ? error.message : String(error);
-    throw new MillraceError('job/import-failed', `the job file could not be imported: ${message}`, {
-      where: { path },
+    const said = error instanceof Error ? `${error.name}: ${error.message.replace(/\s+/g, ' ')}` : describeValue(error);
+    const position = placeOf(error, path);
+    throw new MillraceError('job/import-failed', `the job file could not be imported: ${said}`, {
+      where: { path, ...(position ? { position } : {}) },
       cause: error,
     });
   }
@@ -32,6 +37,22 @@ export async function importDefault(url: string): Promise<unknown> {
     );
   }
   return module.default;
+}
+
+/**
+ * Where in the file it went wrong: of an error it threw, the stack says; Node shows the place of a syntax error only to
+ * who runs the file, so it is asked to check it.
+ */
+function placeOf(error: unknown, path: string): string | null {
+  const name = basename(path).replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  const lineIn = (text: string): string | null => {
+    const line = new RegExp(`[/\\\\]${name}:(\\d+)`).exec(text)?.[1];
+    return line ? `line ${line}` : null;
+  };
+  const stack = error instanceof Error ? (error.stack ?? '') : '';
+  if (!(error instanceof SyntaxError) || lineIn(stack)) return lineIn(stack);
+  const check = spawnSync(process.execPath, ['--check', path], { encoding: 'utf8', timeout: 5000 });
+  return lineIn(check.stderr ?? '');
 }
 
 async function importAny(url: string, path: string): Promise<{ default?: unknown }> {

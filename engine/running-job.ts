@@ -4,7 +4,7 @@
  */
 
 import type { JobResult } from '../core/api/run.ts';
-import { MillraceError, reviveError } from '../core/base/errors.ts';
+import { MillraceError, reviveError, serialiseError } from '../core/base/errors.ts';
 import { type BoundedQueue, boundedQueue } from '../core/base/queue.ts';
 import type { UserFunction } from '../core/operators/operator.ts';
 import type { Plan } from '../core/plan/nodes.ts';
@@ -17,6 +17,7 @@ import { systemClock } from './clock.ts';
 import type {
   Deployment,
   FromCoordinator,
+  FromParticipant,
   JobModule,
   JobOptions,
   SnapshotPart,
@@ -60,8 +61,13 @@ export class RunningJob {
   #submitted = false;
   #cancelled = false;
   #running: Running | null = null;
-  #participant: Promise<Participant> | null = null;
+  #participant: Promise<Participant | null> | null = null;
   #ended = false;
+  /** What went wrong here; it is told when everybody has let go of the job. */
+  #failure: MillraceError | null = null;
+  /** Ends that somebody has begun to read. */
+  readonly #read = new Set<string>();
+  #awaited = false;
   readonly #snapshots: ((snapshot: Snapshot | null) => void)[] = [];
   readonly #lost = (error: unknown): void => this.#fail(error);
   onWait: () => void = () => {};
@@ -92,8 +98,21 @@ export class RunningJob {
     }
   }
 
+  /**
+   * Rejects with the job's error; with `job/unread` when rows of an end without a sink have filled its queue, hold the
+   * job back, and nobody begins to read them for a while: it would wait for ever.
+   */
   result(): Promise<JobResult> {
+    if (!this.#awaited) {
+      this.#awaited = true;
+      for (const [name, queue] of this.#submission.ends) queue.whenFull(() => this.#full(name, queue));
+    }
     return this.#done;
+  }
+
+  /** Settles as `result` does, but nobody is said to wait for it. */
+  get settled(): Promise<unknown> {
+    return this.#done.catch(() => {});
   }
 
   get ended(): boolean {
@@ -113,8 +132,9 @@ export class RunningJob {
     return [...this.#submission.ends.keys()];
   }
 
-  /** The queue of an end without a sink. */
+  /** The queue of an end without a sink, for who reads it. */
   end(name: string): BoundedQueue<unknown> | null {
+    this.#read.add(name);
     return this.#submission.ends.get(name) ?? null;
   }
 
@@ -165,6 +185,7 @@ export class RunningJob {
     }
   }
 
+  /** A failure here is the coordinator's to know: it asks everybody to let go, this participant too. */
   async #participate(message: ToParticipant): Promise<void> {
     try {
       if (message.kind === 'deploy') {
@@ -172,27 +193,53 @@ export class RunningJob {
         await this.#participant;
         return;
       }
-      (await this.#participant)?.receive(message);
+      const participant = await this.#participant;
+      if (participant) participant.receive(message);
+      else if (message.kind === 'cancel') this.#answer({ kind: 'released' });
     } catch (error) {
-      this.#fail(error);
-      this.cancel();
+      this.#answer({ kind: 'failed', error: serialiseError(error) });
     }
   }
 
-  async #join(deployment: Deployment): Promise<Participant> {
-    const { Participant } = await import('./participant.ts');
-    const { functions } = this.#submission;
-    const { own, shared } = this.#settled!;
-    const participant = new Participant(
-      deployment,
-      { clock: systemClock, functions, resource: (id) => shared.get(id) ?? own.get(id) },
-      (answer) => this.#say({ kind: 'participant', jobId: this.jobId, message: answer }),
-    );
-    await participant.deploy();
-    return participant;
+  async #join(deployment: Deployment): Promise<Participant | null> {
+    try {
+      const { Participant } = await import('./participant.ts');
+      const { functions } = this.#submission;
+      const { own, shared } = this.#settled!;
+      const participant = Participant.create(
+        deployment,
+        { clock: systemClock, functions, resource: (id) => shared.get(id) ?? own.get(id) },
+        (answer) => this.#answer(answer),
+      );
+      await participant?.deploy();
+      return participant;
+    } catch (error) {
+      this.#answer({ kind: 'failed', error: serialiseError(error) });
+      return null;
+    }
+  }
+
+  #answer(message: FromParticipant): void {
+    this.#say({ kind: 'participant', jobId: this.jobId, message });
+  }
+
+  /** An end's queue is full while the result is awaited. */
+  #full(name: string, queue: BoundedQueue<unknown>): void {
+    setTimeout(() => {
+      if (this.#ended || this.#read.has(name) || queue.size < queue.capacity) return;
+      this.#failure ??= new MillraceError(
+        'job/unread',
+        `${queue.capacity} rows of output '${name}' wait, and nobody reads them, so the job cannot end: iterate the handle (for await) beside result(), use collect(), or give the end a sink with .to(…)`,
+      );
+      this.cancel();
+    }, unreadMs).unref();
   }
 
   #finish({ outcome, slots, messages }: Extract<FromCoordinator, { kind: 'ended' }>): void {
+    if (this.#failure && outcome.kind === 'cancelled') {
+      this.#fail(this.#failure);
+      return;
+    }
     const numbers = this.numbers();
     const now = threadCpuMs();
     if (outcome.kind === 'failed') {
@@ -237,5 +284,7 @@ const cancelled = (): MillraceError => new MillraceError('job/cancelled', 'the j
 
 /** Rows a program may be behind its job by. */
 export const handleRowsMax = 4096;
+/** How long a full end may wait for its first reader while the result is awaited. */
+const unreadMs = 2000;
 
 export const endQueue = (): BoundedQueue<unknown> => boundedQueue(handleRowsMax);

@@ -2,10 +2,11 @@
  * A job: a name, a build function and parameters; the default export of a job module. `buildPlan` asks it for its ends
  * and makes the plan. Nothing runs here.
  */
+import { describeValue } from '../base/describe.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { Fields } from '../record/types.ts';
 import { type BuiltPlan, planOf } from './build.ts';
-import { callerOf } from './call-site.ts';
+import { callerOf, callSiteText, parseFrame } from './call-site.ts';
 import type { value } from './marks.ts';
 import { paramsOf } from './params.ts';
 import { fieldsOf, type Schema } from './schema.ts';
@@ -79,7 +80,7 @@ export interface BuiltJob extends BuiltPlan {
 
 /**
  * The plan of a job, or of ends without one. The same job and params give the same plan and function ids in every
- * process. Errors: `option/invalid` for params and ends, and what `build` itself throws.
+ * process. Errors: `option/invalid` for params and ends, `job/build-failed` for what `build` itself throws.
  */
 export function buildPlan(what: Job<Ends> | Ends, params: Readonly<Record<string, unknown>> = {}): BuiltJob {
   const definition = definitionOf(what);
@@ -88,8 +89,23 @@ export function buildPlan(what: Job<Ends> | Ends, params: Readonly<Record<string
       throw new MillraceError('option/invalid', 'params are for a job; this is a stream');
     return { ...planOf('job', endsOf('run', what)), module: null };
   }
-  const ends = definition.build({ params: paramsOf(definition.name, definition.params, params) });
+  const ends = built(definition, paramsOf(definition.name, definition.params, params));
   return { ...planOf(definition.name, endsOf(`job '${definition.name}'`, ends)), module: definition.module };
+}
+
+/** What is wrong in the plan says so itself; anything else is the job's own code failing. */
+function built(definition: JobDefinition, params: Readonly<Record<string, unknown>>): unknown {
+  try {
+    return definition.build({ params });
+  } catch (error) {
+    if (error instanceof MillraceError) throw error;
+    const said = error instanceof Error ? `${error.name}: ${error.message}` : describeValue(error);
+    const site = callSiteText(error instanceof Error && error.stack ? parseFrame(error.stack) : null);
+    throw new MillraceError('job/build-failed', `building job '${definition.name}' threw ${said}`, {
+      cause: error,
+      where: site ? { callSite: site } : {},
+    });
+  }
 }
 
 /** Ends by name; a single one is the output `result`. */

@@ -21,6 +21,8 @@ export type ErrorCode =
   | 'job/import-failed'
   | 'job/differs'
   | 'job/needs-module'
+  | 'job/build-failed'
+  | 'job/unread'
   | 'job/cancelled'
   | 'source/not-found'
   | 'source/forbidden'
@@ -141,7 +143,8 @@ export function describeError(error: unknown): string {
   const place = [
     operator && `operator ${operator}`,
     callSite && `at ${callSite}`,
-    path,
+    // Most messages about files name them.
+    path && !error.message.includes(path) && path,
     position,
     slot !== undefined && `slot ${slot}`,
   ].filter(Boolean);

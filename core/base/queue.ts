@@ -25,6 +25,8 @@ export interface BoundedQueue<T> extends AsyncIterable<T> {
   whenItems(wake: () => void): void;
   /** Calls `wake` once, when there is room or the queue is closed; at once if that is so already. */
   whenRoom(wake: () => void): void;
+  /** Calls `wake` once, when the queue is full; at once if it is already. */
+  whenFull(wake: () => void): void;
 }
 
 /** A queue of at most `capacity` items, at least 1. One consumer: a second iterator takes from the same items. */
@@ -36,6 +38,7 @@ export function boundedQueue<T>(capacity: number): BoundedQueue<T> {
   let closed = false;
   let itemWaiters: (() => void)[] = [];
   let roomWaiters: (() => void)[] = [];
+  let fullWaiters: (() => void)[] = [];
   const room = Math.max(1, Math.floor(capacity));
 
   const size = (): number => items.length - head;
@@ -53,6 +56,11 @@ export function boundedQueue<T>(capacity: number): BoundedQueue<T> {
     if (closed) return;
     items.push(item);
     news();
+    if (fullWaiters.length > 0 && size() >= room) {
+      const waiting = fullWaiters;
+      fullWaiters = [];
+      for (const wake of waiting) wake();
+    }
   };
 
   const queue: BoundedQueue<T> = {
@@ -115,6 +123,10 @@ export function boundedQueue<T>(capacity: number): BoundedQueue<T> {
     whenRoom(wake) {
       if (size() < room || closed) wake();
       else roomWaiters.push(wake);
+    },
+    whenFull(wake) {
+      if (size() >= room) wake();
+      else fullWaiters.push(wake);
     },
     [Symbol.asyncIterator]() {
       return {
