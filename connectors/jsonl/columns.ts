@@ -53,11 +53,13 @@ export function jsonColumns(
   );
   const known = kernelColumns(leaves);
   const table = arena.allocate(Math.max(1, known.length) * columnBytes, 'JSON columns');
-  for (const [i, entry] of known.entries()) writeEntry(memory, table + i * columnBytes, entry, values, validity);
   const deferredMax = batchRows + known.length;
   const deferred = arena.allocate(deferredMax * 16, 'numbers of JSON');
   const context = arena.allocate(contextBytes, 'JSON scan');
   const word = context >>> 2;
+  u8.fill(0, context, context + contextBytes);
+  u8.fill(0, table, table + known.length * columnBytes);
+  for (const [i, entry] of known.entries()) writeEntry(memory, table + i * columnBytes, entry, values, validity);
   u32[word + 3] = batchRows;
   u32[word + 4] = table;
   u32[word + 5] = known.length;

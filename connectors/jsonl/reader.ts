@@ -17,6 +17,7 @@ const bufferBytesUsual = 512 * 1024;
 /** A line may be longer than a value: names and punctuation come on top. */
 const lineBytesMax = valueBytesMax + 1024 * 1024;
 const newline = 0x0a;
+const markBytes = 3;
 
 interface Range {
   readonly path: string;
@@ -50,6 +51,8 @@ class JsonReader implements SourceReader {
   #fd = -1;
   /** The line being looked for is the first one: bytes before its start belong to the split before. */
   #seeking = false;
+  /** The file begins with a byte order mark, which was left out. */
+  #marked = false;
   #batch: Batch | null = null;
   #skipped = 0;
 
@@ -85,6 +88,7 @@ class JsonReader implements SourceReader {
     this.#seeking = position === null && range.from > 0;
     this.#fileAt = position ?? (range.from > 0 ? range.from - 1 : 0);
     this.#filled = this.#buffer;
+    this.#marked = false;
     this.#columns.at = this.#buffer;
   }
 
@@ -98,7 +102,7 @@ class JsonReader implements SourceReader {
     const first = this.position();
     for (;;) {
       if (this.#seeking && !this.#seek()) continue;
-      if (this.position() >= this.#range!.to && !this.#seeking) break;
+      if (this.#ended()) break;
       const stop = this.#stop();
       if (stop === null) {
         // Rows point into the buffer: they go out before it is filled anew.
@@ -129,6 +133,17 @@ class JsonReader implements SourceReader {
     return this.#placeOf(this.#filled) >= this.#range!.size;
   }
 
+  /** No further line starts in the split. The first line of a file with a byte order mark starts with it. */
+  #ended(): boolean {
+    const position = this.position();
+    const { to, size } = this.#range!;
+    return position >= to && (position >= size || !this.#behindMark);
+  }
+
+  get #behindMark(): boolean {
+    return this.#marked && this.position() === markBytes;
+  }
+
   /** Where the lines end that are whole and start in the split; null when there is no such line in the buffer. */
   #stop(): number | null {
     const { u8 } = this.#context.memory;
@@ -141,7 +156,7 @@ class JsonReader implements SourceReader {
     const last = u8.subarray(at, this.#filled).lastIndexOf(newline);
     if (last < 0) return null;
     const limit = this.#buffer + (this.#range!.to - this.#fileAt);
-    return Math.min(at + last + 1, limit);
+    return Math.min(at + last + 1, this.#behindMark ? Math.max(limit, at + 1) : limit);
   }
 
   /** Goes to the first line that starts in the split. False: not yet there. */
@@ -200,7 +215,8 @@ class JsonReader implements SourceReader {
     const { u8 } = this.#context.memory;
     const at = this.#columns.at;
     if (this.#placeOf(at) !== 0 || this.#filled - at < 3) return;
-    if (u8[at] === 0xef && u8[at + 1] === 0xbb && u8[at + 2] === 0xbf) this.#columns.at = at + 3;
+    this.#marked = u8[at] === 0xef && u8[at + 1] === 0xbb && u8[at + 2] === 0xbf;
+    if (this.#marked) this.#columns.at = at + markBytes;
   }
 
   #newBuffer(bytes: number): void {

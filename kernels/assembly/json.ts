@@ -617,29 +617,64 @@ function readTime(p: usize, row: u32, values: usize, ticksPerMs: u32): usize {
   return p + 1;
 }
 
-/** Over a value that nobody wants: scalars are checked, nested ones for their brackets and strings. 0 to refuse. */
+/** Over a value that nobody wants, as strictly as if it were wanted: what a line is must not depend on its columns. 0 to refuse. */
 function skipValue(p: usize): usize {
-  const c = <u32>load<u8>(p);
-  if (c == 0x22) return skipText(p + 1);
-  if (c == 0x7b || c == 0x5b) {
-    let depth = 0;
-    while (true) {
-      const b = <u32>load<u8>(p);
-      if (b == 0x22) {
-        p = skipText(p + 1);
-        if (p == 0) return 0;
+  let depth: u32 = 0;
+  let objects: u64 = 0; // bit d: the bracket at depth d is an object's
+  while (true) {
+    const c = <u32>load<u8>(p);
+    if (c == 0x7b || c == 0x5b) {
+      // Deeper ones are the caller's.
+      if (depth == 63) return 0;
+      depth++;
+      const bit = <u64>1 << <u64>depth;
+      objects = c == 0x7b ? objects | bit : objects & ~bit;
+      p = skipSpace(p + 1);
+      if (<u32>load<u8>(p) != c + 2) {
+        if (c == 0x7b) {
+          p = skipName(p);
+          if (p == 0) return 0;
+        }
         continue;
       }
-      // A raw line end, or what is not ASCII outside a string, is the caller's to judge.
-      if (b == 0x0a || b >= 0x80) return 0;
-      if (b == 0x7b || b == 0x5b) depth++;
-      else if (b == 0x7d || b == 0x5d) {
-        depth--;
-        if (depth == 0) return p + 1;
-      }
       p++;
+      depth--;
+    } else {
+      p = skipScalar(p, c);
+      if (p == 0) return 0;
+    }
+    // A value has ended: so may the brackets around it.
+    while (true) {
+      if (depth == 0) return p;
+      p = skipSpace(p);
+      const inObject = ((objects >> <u64>depth) & 1) != 0;
+      const e = <u32>load<u8>(p);
+      p++;
+      if (e == 0x2c) {
+        p = skipSpace(p);
+        if (inObject) {
+          p = skipName(p);
+          if (p == 0) return 0;
+        }
+        break;
+      }
+      if (e != (inObject ? <u32>0x7d : <u32>0x5d)) return 0;
+      depth--;
     }
   }
+}
+
+/** From a member's name to its value. */
+function skipName(p: usize): usize {
+  if (load<u8>(p) != 0x22) return 0;
+  p = skipText(p + 1);
+  if (p == 0) return 0;
+  p = skipSpace(p);
+  return load<u8>(p) == 0x3a ? skipSpace(p + 1) : 0;
+}
+
+function skipScalar(p: usize, c: u32): usize {
+  if (c == 0x22) return skipText(p + 1);
   if (c == 0x74) return load<u32>(p) == 0x65757274 ? p + 4 : 0;
   if (c == 0x6e) return load<u32>(p) == 0x6c6c756e ? p + 4 : 0;
   if (c == 0x66) return load<u32>(p + 1) == 0x65736c61 ? p + 5 : 0;
