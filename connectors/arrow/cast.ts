@@ -9,6 +9,7 @@ import { type LayoutColumn, valueBytes } from '../../core/record/layout.ts';
 import { writeView } from '../../core/record/text.ts';
 import { ticksPerMs, typeName } from '../../core/record/types.ts';
 import { parseDate, parseTimestamp } from '../text/times.ts';
+import type { ArrowColumn, ArrowType } from './describe.ts';
 import {
   type Bitmap,
   bytesAt,
@@ -18,8 +19,7 @@ import {
   setNull,
   tooLarge,
   type ValueImporter,
-} from './columns.ts';
-import type { ArrowColumn, ArrowType } from './describe.ts';
+} from './values.ts';
 
 /** A value of Arrow's as the cast sees it: integers exact, texts as their bytes, times as an integer with its unit beside. */
 type Value = bigint | number | boolean | Uint8Array | null;

@@ -13,6 +13,16 @@ import { alignUp, type SlotMemory } from '../../core/record/memory.ts';
 import { writeView } from '../../core/record/text.ts';
 import { castingReader } from './cast.ts';
 import type { ArrowColumn, ArrowType } from './describe.ts';
+import {
+  type Bitmap,
+  bytesAt,
+  corrupt,
+  type ImporterContext,
+  need,
+  setNull,
+  tooLarge,
+  type ValueImporter,
+} from './values.ts';
 
 /** One leaf of a chunk, with the structs it lies in. */
 export interface LeafOfChunk {
@@ -26,27 +36,6 @@ export interface ColumnImporter {
   fits(from: LeafOfChunk, row: number, n: number): number;
   /** Copies rows [row, row + n). The column is valid until the next call. Errors: `source/corrupt`, `source/bad-record`. */
   read(from: LeafOfChunk, row: number, n: number): Column;
-}
-
-export interface ImporterContext {
-  readonly memory: SlotMemory;
-  readonly kernels: Kernels;
-  readonly batchRows: number;
-  nextDictionaryId(): number;
-}
-
-/** What turns the values of one Arrow type into those of the leaf. */
-export interface ValueImporter {
-  fits?(from: ArrowColumn, row: number, n: number): number;
-  /** `validity`: the rows' bitmap from bit 0, or 0; a way that finds nulls of its own clears bits in `ownValidity()`. */
-  read(from: ArrowColumn, row: number, n: number, validity: Bitmap): Omit<Column, 'validity'>;
-}
-
-/** The validity bitmap of the rows being read: made when first a row turns out null. */
-export interface Bitmap {
-  /** 0: no row is null. */
-  address: number;
-  readonly room: number;
 }
 
 export function columnImporter(leaf: LayoutColumn, context: ImporterContext): ColumnImporter {
@@ -393,15 +382,6 @@ function clearCodes(
   }
 }
 
-/** Makes row i null, with a bitmap of ones if there was none. */
-export function setNull({ u8 }: SlotMemory, bitmap: Bitmap, i: number, n: number): void {
-  if (bitmap.address === 0) {
-    u8.fill(0xff, bitmap.room, bitmap.room + ((n + 7) >>> 3));
-    bitmap.address = bitmap.room;
-  }
-  u8[bitmap.room + (i >>> 3)] = u8[bitmap.room + (i >>> 3)]! & ~(1 << (i & 7));
-}
-
 function codeOf8(raw: Uint8Array, i: number): number {
   const view = new DataView(raw.buffer, raw.byteOffset + i * 8, 8);
   return view.getUint32(4, true) === 0 ? view.getUint32(0, true) : 0xffff_ffff;
@@ -410,28 +390,4 @@ function codeOf8(raw: Uint8Array, i: number): number {
 function firstZero(u8: Uint8Array, bitmap: number, n: number): number {
   for (let i = 0; i < n; i++) if (((u8[bitmap + (i >>> 3)]! >>> (i & 7)) & 1) === 0) return i;
   return 0;
-}
-
-/** Bytes [from, from + length) of a buffer. Errors: `source/corrupt`. */
-export function bytesAt(buffer: Uint8Array, from: number, length: number): Uint8Array {
-  if (from + length > buffer.length)
-    throw corrupt(`a buffer of ${buffer.length} bytes ends before byte ${from + length}`);
-  return buffer.subarray(from, from + length);
-}
-
-/** Errors: `source/corrupt` for a column without the buffer its type needs. */
-export function need(buffer: Uint8Array | null): Uint8Array {
-  if (buffer === null) throw corrupt('a column has no values');
-  return buffer;
-}
-
-export function corrupt(what: string): MillraceError {
-  return new MillraceError('source/corrupt', `the Arrow data is broken: ${what}`);
-}
-
-export function tooLarge(leaf: LayoutColumn, bytes: number): MillraceError {
-  return new MillraceError(
-    'record/too-large',
-    `a value of '${leaf.name}' has ${bytes} bytes; a value may have at most ${valueBytesMax}`,
-  );
 }
