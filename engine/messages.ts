@@ -98,6 +98,7 @@ export type FromParticipant =
   | { readonly kind: 'finished'; readonly cpuMs: number }
   | { readonly kind: 'failed'; readonly error: SerialisedError }
   | { readonly kind: 'released' }
+  | { readonly kind: 'snapshotDeclined'; readonly id: number }
   | { readonly kind: 'snapshotTaken'; readonly id: number; readonly part: SnapshotPart };
 
 /** From the caller to the coordinator. */

@@ -24,8 +24,9 @@ import {
 export interface SlotState {
   readonly pool: PagePool;
   /**
-   * The state of one operator's subtask, which owns `keyGroups`. `restored`: the parts of a snapshot that it starts from,
-   * of any parallelism; entries outside its key groups are left out. Errors: `snapshot/mismatch` when a table's entries
+   * The state of one operator's subtask, which owns `keyGroups`. `restored`: all parts of a snapshot that it starts from,
+   * of any parallelism; entries outside its key groups are left out. (A subtask whose input is not hashed may hold any
+   * key group, so every part is looked into.) Errors: `snapshot/mismatch` when a table's entries
    * look different now (from `groups` and `slices`).
    */
   operator(id: string, keyGroups?: KeyGroupRange, restored?: readonly SnapshotPart[]): StoredState;
@@ -112,11 +113,10 @@ function operatorState(
   const values = new Map<string, unknown>();
   const keyed = new Map<string, () => Iterable<KeyedValue<unknown>>>();
   let open: StateSnapshot | null = null;
-  const mine = restored.filter((part) => part.keyGroups.from < keyGroups.to && keyGroups.from < part.keyGroups.to);
 
   /** Brings back what parts hold under `name`; `tableOf` answers where a slice's entries go. */
   const restore = (name: string, shape: Shape, tableOf: (slice: number | null) => HashTable): void => {
-    for (const part of mine) {
+    for (const part of restored) {
       for (const table of part.tables) {
         if (table.name !== name) continue;
         if (table.format !== formatOf(shape)) {
@@ -154,14 +154,14 @@ function operatorState(
     },
     value<T>(name: string, initial: T, merge: (a: T, b: T) => T = (a) => a) {
       assert(!values.has(name), `value ${name} of operator ${id} declared twice`);
-      const saved = mine.filter((part) => name in part.values).map((part) => part.values[name] as T);
+      const saved = restored.filter((part) => name in part.values).map((part) => part.values[name] as T);
       values.set(name, saved.length > 0 ? saved.reduce((a, b) => merge(a, b)) : initial);
       return { get: () => values.get(name) as T, set: (value: T) => void values.set(name, value) };
     },
     keyed<T>(name: string, save: () => Iterable<KeyedValue<T>>): readonly KeyedValue<T>[] {
       assert(!keyed.has(name), `keyed value ${name} of operator ${id} declared twice`);
       keyed.set(name, save);
-      const saved = mine.flatMap((part) => (part.keyed[name] ?? []) as readonly KeyedValue<T>[]);
+      const saved = restored.flatMap((part) => (part.keyed[name] ?? []) as readonly KeyedValue<T>[]);
       return saved.filter(({ keyGroup }) => keyGroup >= keyGroups.from && keyGroup < keyGroups.to);
     },
     get reading() {

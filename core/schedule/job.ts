@@ -58,6 +58,8 @@ export type JobEvent =
   /** Sources end now; with `drain`, windows fire as if the input had ended (the highest watermark is sent). */
   | { readonly kind: 'stopAsked'; readonly drain: boolean }
   | { readonly kind: 'snapshotAsked' }
+  /** A task there ended before the barrier came. */
+  | { readonly kind: 'snapshotDeclined'; readonly participant: number; readonly id: number }
   | { readonly kind: 'snapshotTaken'; readonly participant: number; readonly id: number; readonly part: SnapshotPart };
 
 export type JobCommand =
@@ -134,6 +136,9 @@ export function stepJob(state: JobState, event: JobEvent): Step {
       return stopAsked(state, event.drain);
     case 'snapshotAsked':
       return snapshotAsked(state);
+    case 'snapshotDeclined':
+      if (state.snapshot?.id !== event.id) return [state, []];
+      return [{ ...state, snapshot: null }, [{ kind: 'snapshotAborted', id: event.id }]];
     case 'snapshotTaken':
       return snapshotTaken(state, event.participant, event.id, event.part);
   }

@@ -154,6 +154,7 @@ test('whatever happens in whatever order, a job ends at most once and cancels no
         { kind: 'stopAsked', drain: false },
         { kind: 'snapshotAsked' },
         { kind: 'snapshotTaken', participant, id: 1, part: null },
+        { kind: 'snapshotDeclined', participant, id: 1 },
       ];
       const [next, commands] = stepJob(state, events[random.below(events.length)]!);
       state = next;

@@ -1,0 +1,241 @@
+/**
+ * Builds the tasks of a participant: for each chain its source or gate, operators, writers and routers, over the slot's
+ * memory and state. The one place that knows connectors, operators, state and exchange together.
+ */
+import { sinkConnector, sourceConnector } from '../connectors/registry.ts';
+import { assert } from '../core/base/assert.ts';
+import { MillraceError } from '../core/base/errors.ts';
+import { keyGroupRange } from '../core/base/key-groups.ts';
+import type { Operator, UserFunction } from '../core/operators/operator.ts';
+import { createOperator } from '../core/operators/registry.ts';
+import { sinkOperator } from '../core/operators/sink.ts';
+import { SourceDriver, type SourcePosition } from '../core/operators/source.ts';
+import type { Chain, ChainOperator, PhysicalNode, PhysicalPlan } from '../core/plan/physical.ts';
+import type { ArrowBoundary } from '../core/ports/arrow.ts';
+import type { Layout } from '../core/record/layout.ts';
+import type { SnapshotPart as StatePart } from '../state/snapshot.ts';
+import { Counter, TaskCounters, taskBlock } from '../workers/counters.ts';
+import { createGate } from '../workers/exchange/gate.ts';
+import { createRouter } from '../workers/exchange/router.ts';
+import { Task } from '../workers/task.ts';
+import type { Freezer } from './freezer.ts';
+import type { Deployment, TaskSnapshot } from './messages.ts';
+import { sourceKey } from './prepare.ts';
+import type { ParticipantSetup, Slot } from './slot.ts';
+
+export interface TaskBuilder {
+  readonly deployment: Deployment;
+  readonly setup: ParticipantSetup;
+  readonly slot: Slot;
+  readonly freezer: Freezer;
+  readonly functions: ReadonlyMap<string, UserFunction>;
+  /** Asks the coordinator for a split of that source. */
+  readonly wantSplit: (source: string) => void;
+  /** Drivers of sources, by key: filled here. */
+  readonly sources: Map<string, SourceDriver>;
+}
+
+/** One chain's task in one subtask. */
+export async function buildTask(builder: TaskBuilder, chain: Chain, subtask: number): Promise<Task> {
+  const { deployment, slot, freezer } = builder;
+  const { plan, participant } = deployment;
+  const counters = new TaskCounters(taskBlock(deployment.counters, plan.chains.length, participant, chain.id));
+  const restored = restoredTasks(deployment, chain);
+  const watermarkMs = restored.length > 0 ? Math.min(...restored.map((task) => task.watermarkMs)) : null;
+  const edges = plan.edges.filter((edge) => edge.from.chain === chain.id);
+  const routers = new Map(edges.map((edge) => [edge.id, createRouter(slot.exchange, edge, subtask)] as const));
+  const head = chain.operators[0]!;
+  const source = head.node.kind === 'source' ? await buildSource(builder, chain, head.node, subtask, restored) : null;
+  const operators: (Operator | null)[] = [];
+  for (const operator of chain.operators)
+    operators.push(await buildOperator(builder, chain, operator, subtask, counters));
+  return new Task({
+    chain,
+    operators,
+    source,
+    gate: source ? null : createGate(slot.exchange, chain, subtask, watermarkMs ?? undefined),
+    routers,
+    counters,
+    watermarkMs,
+    snapshot: (id, position, timeMs) => freezer.freeze(id, chain, subtask, position, timeMs),
+    publish() {
+      let sent = 0;
+      for (const router of routers.values()) sent += router.bytes;
+      counters.set(Counter.bytesSent, sent);
+      counters.set(Counter.stateBytes, slot.state.usedBytes);
+    },
+  });
+}
+
+type NodeOf<K extends PhysicalNode['kind']> = Extract<PhysicalNode, { kind: K }>;
+
+async function buildSource(
+  builder: TaskBuilder,
+  chain: Chain,
+  node: NodeOf<'source'>,
+  subtask: number,
+  restored: readonly TaskSnapshot[],
+): Promise<SourceDriver> {
+  const { deployment, setup, slot } = builder;
+  const { clock } = setup;
+  const { id, name } = chain.operators[0]!;
+  const connector = await sourceConnector(node.connector.kind);
+  const wake = (): void => slot.exchange.doorbell.wake();
+  const reader = connector.reader(node.connector, node.request, {
+    memory: slot.memory,
+    kernels: slot.kernels,
+    batchRows: deployment.batchRows,
+    subtask,
+    wake,
+    monotonicMs: () => clock.monotonicMs(),
+    wakeAt: (atMs) => void setTimeout(wake, Math.max(0, atMs - clock.monotonicMs())),
+    resource: (resource) => setup.resource(resource),
+    nextDictionaryId: slot.nextDictionaryId,
+  });
+  const key = sourceKey(chain.id);
+  const driver = new SourceDriver(
+    {
+      reader,
+      watermark: node.watermark,
+      timeColumn: node.watermark ? node.request.layout[node.watermark.column]! : null,
+      kernels: slot.kernels,
+      name,
+      monotonicMs: () => clock.monotonicMs(),
+      wantSplit: () => builder.wantSplit(key),
+    },
+    positionFor(id, subtask, chain.parallelism, restored),
+  );
+  builder.sources.set(key, driver);
+  return driver;
+}
+
+/** Null where the operator is the source: its driver does the work. */
+async function buildOperator(
+  builder: TaskBuilder,
+  chain: Chain,
+  operator: ChainOperator,
+  subtask: number,
+  counters: TaskCounters,
+): Promise<Operator | null> {
+  const { deployment, setup, slot, freezer, functions } = builder;
+  const { node, id, name } = operator;
+  const { batchRows, plan } = deployment;
+  const { memory, kernels } = slot;
+  const { parallelism } = chain;
+  if (node.kind === 'source') return null;
+  const inputs = inputLayouts(plan, chain, chain.operators.indexOf(operator));
+  if (node.kind === 'sink') {
+    const connector = await sinkConnector(node.connector.kind);
+    const writer = connector.writer(node.connector, node.fields, {
+      updating: node.updating,
+      memory,
+      kernels,
+      layout: inputs[0]!,
+      batchRows,
+      subtask,
+      parallelism,
+      attemptId: `${deployment.jobId}-${deployment.attempt}`,
+      resource: (resource) => setup.resource(resource),
+      wake: () => slot.exchange.doorbell.wake(),
+    });
+    freezer.written.set(id, 0);
+    return sinkOperator(writer, {
+      addWritten(rows) {
+        counters.addWritten(rows);
+        freezer.written.set(id, freezer.written.get(id)! + rows);
+      },
+      setBytesWritten: (bytes) => counters.setBytesWritten(bytes),
+    });
+  }
+  const state = slot.state.operator(id, keyGroupRange(subtask, parallelism), restoredState(deployment, id));
+  freezer.stored.set(id, state);
+  return createOperator(node, {
+    memory,
+    kernels,
+    blocks: slot.blocks,
+    state,
+    counters,
+    arrow: node.kind === 'map' && node.style === 'mapBatch' ? await loadArrow(slot) : noArrow,
+    batchRows,
+    bounded: plan.bounded,
+    hashSeed: BigInt(deployment.hashSeed),
+    subtask,
+    parallelism,
+    name,
+    inputs,
+    outputs: operator.outputs,
+    userFunction(functionId) {
+      const found = functions.get(functionId);
+      if (found) return found;
+      throw new MillraceError(
+        'job/needs-module',
+        `no function '${functionId}' here; run the job from a module with a default export`,
+        { where: { operator: name } },
+      );
+    },
+  });
+}
+
+/** Layout of each input port of operator `index`: what its feeders emit. */
+function inputLayouts(plan: PhysicalPlan, chain: Chain, index: number): Layout[] {
+  const layouts: Layout[] = [];
+  for (const operator of chain.operators) {
+    for (const [port, targets] of operator.targets.entries()) {
+      for (const target of targets) {
+        if (target.kind === 'operator' && target.index === index) layouts[target.port] = operator.outputs[port]!;
+      }
+    }
+  }
+  if (index === 0) {
+    for (const [port, ids] of chain.inputs.entries()) {
+      const edge = plan.edges.find((candidate) => candidate.id === ids[0]);
+      if (edge) layouts[port] = edge.layout;
+    }
+  }
+  return layouts;
+}
+
+// ── starting from a snapshot ─────────────────────────────────────────────────────────────────────────────────────
+
+/** Tasks of the snapshot that had any operator of this chain: another parallelism may cut the plan into other chains. */
+function restoredTasks({ restore }: Deployment, chain: Chain): readonly TaskSnapshot[] {
+  const ids = chain.operators.map((operator) => operator.id);
+  return (restore ?? []).flatMap((part) => part.tasks.filter((task) => task.operators.some((id) => ids.includes(id))));
+}
+
+/**
+ * What operator `id` held, in all parts. At parallelism 1 there are no first phases: what one held goes to the operator
+ * that does the whole work.
+ */
+function restoredState({ restore, plan }: Deployment, id: string): StatePart[] {
+  const partial = `${id}.partial`;
+  const twoPhases = plan.chains.some((chain) => chain.operators.some((operator) => operator.id === partial));
+  return (twoPhases ? [id] : [id, partial]).flatMap((from) =>
+    (restore ?? []).flatMap((part) =>
+      part.tasks.flatMap((task) => (task.state.get(from) as StatePart | undefined) ?? []),
+    ),
+  );
+}
+
+/** Open splits of a snapshot are dealt round the subtasks of the new attempt. */
+function positionFor(
+  operator: string,
+  subtask: number,
+  parallelism: number,
+  restored: readonly TaskSnapshot[],
+): SourcePosition | null {
+  const sources = restored.flatMap(({ source }) => (source?.operator === operator ? [source] : []));
+  if (sources.length === 0) return null;
+  const splits = sources.flatMap((source) => source.splits).filter((_, i) => i % parallelism === subtask);
+  return { splits, watermarkMs: Math.min(...sources.map((source) => source.watermarkMs)) };
+}
+
+/** apache-arrow takes 100 ms to import: only where a function asks for its batches. */
+async function loadArrow(slot: Slot): Promise<ArrowBoundary> {
+  const { arrowBoundary } = await import('../connectors/arrow/boundary.ts');
+  return arrowBoundary(slot.kernels, slot.nextDictionaryId);
+}
+const noArrow: ArrowBoundary = {
+  toArrow: () => assert(false, 'Arrow was not loaded for this operator'),
+  fromArrow: () => assert(false, 'Arrow was not loaded for this operator') as never,
+};
