@@ -11,6 +11,7 @@ import { MillraceError } from '../../core/base/errors.ts';
 import type { ConnectorSpec, SinkConnector, SinkWriter, WriterContext } from '../../core/ports/connector.ts';
 import { type Batch, RowKindByte, rowKindNames } from '../../core/record/batch.ts';
 import type { Fields } from '../../core/record/types.ts';
+import { systemError } from '../files/output.ts';
 import { type ByteSink, rowEncoder } from '../jsonl/encode.ts';
 import { batchBytes } from '../rows/bytes.ts';
 import { alignsRight, rowCells } from './cells.ts';
@@ -63,6 +64,7 @@ export function printWriter(
   const guard = (): void => {
     if (!terminal.closed) return;
     failed = true;
+    if (terminal.failure) throw systemError(terminal.failure, 'standard output');
     throw new MillraceError('sink/closed', 'standard output was closed by who read it');
   };
   return {

@@ -7,6 +7,8 @@ export interface Terminal {
   readonly rows: number;
   /** Who read it has gone. */
   readonly closed: boolean;
+  /** Why nothing can be written any more, when its reader is not to blame: a full disk behind `> file`. */
+  readonly failure?: Error | null;
   write(text: string | Uint8Array): void;
   /** Calls `tell` once when it is closed from outside. */
   onClosed(tell: () => void): void;
@@ -18,6 +20,7 @@ export function terminalOf(stream: NodeJS.WriteStream): Terminal {
   let closed = stream.destroyed || stream.writableEnded;
   let tell = (): void => {};
   const failed = (): void => {
+    if (closed) return;
     closed = true;
     tell();
   };
@@ -31,8 +34,14 @@ export function terminalOf(stream: NodeJS.WriteStream): Terminal {
     get closed() {
       return closed;
     },
+    get failure() {
+      return failure;
+    },
     write(text) {
-      if (!closed && text.length > 0) stream.write(text);
+      if (closed || text.length === 0) return;
+      stream.write(text);
+      // Files and pipes are written at once; their event comes later, maybe too late for who is about to finish.
+      if (stream.errored) failed(stream.errored);
     },
     onClosed(listener) {
       tell = listener;
@@ -43,18 +52,19 @@ export function terminalOf(stream: NodeJS.WriteStream): Terminal {
   };
 }
 
-const watched = new WeakMap<NodeJS.WriteStream, Set<() => void>>();
+type Watcher = (error: NodeJS.ErrnoException | null) => void;
+const watched = new WeakMap<NodeJS.WriteStream, Set<Watcher>>();
 
 /** One listener per stream, for good: the EPIPE of the last write may come when the job is over, and must not end the process. */
-function watch(stream: NodeJS.WriteStream): Set<() => void> {
+function watch(stream: NodeJS.WriteStream): Set<Watcher> {
   const known = watched.get(stream);
   if (known) return known;
-  const watchers = new Set<() => void>();
-  const failed = (): void => {
-    for (const tell of watchers) tell();
+  const watchers = new Set<Watcher>();
+  const failed: Watcher = (error) => {
+    for (const tell of watchers) tell(error);
   };
   stream.on('error', failed);
-  stream.on('close', failed);
+  stream.on('close', () => failed(null));
   watched.set(stream, watchers);
   return watchers;
 }

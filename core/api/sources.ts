@@ -4,7 +4,7 @@
  *
  * | kind | options | the resource |
  * |---|---|---|
- * | `parquet`, `jsonl` | `path`; jsonl: `schema`, if declared | |
+ * | `parquet`, `jsonl` | `path`; jsonl: `schema`, if declared; `onError`, if given | |
  * | `arrow` | `resource` | an apache-arrow Table or RecordBatch, or an array of either |
  * | `collection` | `resource`; `schema`, if declared | a readonly array of row objects |
  * | `iterable` | `resource`, `bounded`, `schema` | an AsyncIterable or Iterable of row objects, or a function that makes one |
@@ -28,6 +28,10 @@ export interface FileOptions<R, C extends boolean = false> {
   /** Written rows carry their kind in a first column `row_kind`, and so may be corrections of earlier ones. */
   readonly changelog?: C;
 }
+export interface JsonlOptions<R, C extends boolean = false> extends FileOptions<R, C> {
+  /** What a line that cannot be read does: fails the job (unless said), or is counted and left out. */
+  readonly onError?: 'fail' | 'skip';
+}
 /** A changelog is written, not read back as one. */
 export type FilesOrChangelog<R, C extends boolean> = C extends true ? Sink<R, Mode> : Files<R>;
 
@@ -42,9 +46,13 @@ export function parquet<R = any, const C extends boolean = false>(
 /** A file of one JSON object a line, a directory of them or a pattern; written, a directory or one file. */
 export function jsonl<R = any, const C extends boolean = false>(
   path: string,
-  options: FileOptions<R, C> = {},
+  options: JsonlOptions<R, C> = {},
 ): FilesOrChangelog<R, C> {
-  return file('jsonl', path, options);
+  const { onError } = options;
+  if (onError !== undefined && onError !== 'fail' && onError !== 'skip') {
+    throw new MillraceError('option/invalid', `onError of jsonl() is 'fail' or 'skip', not ${JSON.stringify(onError)}`);
+  }
+  return file('jsonl', path, options, onError === undefined ? {} : { onError });
 }
 
 /** Rows of this program. Without a schema, the columns are those of the rows. They are read from this array when the job runs. */
@@ -152,11 +160,16 @@ function withSchema(
   return told && fields !== null ? { ...options, schema: fields as unknown as Json } : options;
 }
 
-function file<V>(kind: string, path: string, { schema, changelog }: FileOptions<any, boolean>): V {
+function file<V>(
+  kind: string,
+  path: string,
+  { schema, changelog }: FileOptions<any, boolean>,
+  more: Readonly<Record<string, Json>> = {},
+): V {
   if (typeof path !== 'string' || path === '') {
     throw new MillraceError('option/invalid', `${kind}() takes the path of a file, not ${JSON.stringify(path)}`);
   }
-  const options = changelog ? { path, changelog: true } : { path };
+  const options = changelog ? { path, ...more, changelog: true } : { path, ...more };
   const label = path.slice(path.replace(/[\\/]+$/, '').search(/[^\\/]+$/));
   const fields = schema === undefined ? null : fieldsOf(schema);
   return placeValue({
