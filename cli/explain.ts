@@ -1,6 +1,7 @@
 /** `millrace explain`. */
 import { explain } from '../engine/run.ts';
 import { importJob, type JobFileOptions } from './job-file.ts';
+import { write } from './output.ts';
 
 export interface ExplainOptions extends JobFileOptions {
   readonly parallelism?: number;
@@ -15,5 +16,5 @@ export async function explainCommand(file: string, options: ExplainOptions): Pro
     ...(parallelism === undefined ? {} : { parallelism }),
     ...(stream ? { mode: 'stream' as const } : {}),
   });
-  process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
+  await write(text.endsWith('\n') ? text : `${text}\n`);
 }

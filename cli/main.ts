@@ -2,7 +2,7 @@
 /** The command line. Knows the public engine only; every command is a file beside this one. */
 import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { describeError } from '../core/base/errors.ts';
+import { fail, watchOutput } from './output.ts';
 
 const version = (
   JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
@@ -47,10 +47,9 @@ program
   .addOption(paramOption())
   .action(async (file: string, options) => (await import('./explain.ts')).explainCommand(file, options));
 
+watchOutput();
 try {
   await program.parseAsync();
 } catch (error) {
-  process.stderr.write(`millrace: ${describeError(error)}\n`);
-  if (process.env.MILLRACE_DEBUG) process.stderr.write(`${error instanceof Error ? error.stack : ''}\n`);
-  process.exitCode = 1;
+  fail(error);
 }

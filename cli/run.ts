@@ -1,6 +1,6 @@
 /**
  * `millrace run`: progress while it works (on a terminal), rows of ends without a sink as JSON lines, a summary at the
- * end. Ctrl-C once ends the job in order (exit code 130), twice at once.
+ * end. Ctrl-C once ends the job in order (exit code 130), twice at once; SIGTERM and SIGHUP end it in order too.
  */
 
 import type { Size } from '../core/base/duration.ts';
@@ -8,6 +8,7 @@ import { MillraceError } from '../core/base/errors.ts';
 import { startJob } from '../engine/run.ts';
 import type { RunningJob } from '../engine/running-job.ts';
 import { importJob, type JobFileOptions } from './job-file.ts';
+import { onOutputClosed, outputClosed, outputFailure, write } from './output.ts';
 import { progressLine, summary } from './report.ts';
 
 export interface RunCommandOptions extends JobFileOptions {
@@ -27,40 +28,60 @@ export async function runCommand(file: string, options: RunCommandOptions): Prom
   });
   running.onWait = () => process.stderr.write('waiting for free slots…\n');
   const interrupted = onInterrupt(running, options.stream === true);
+  onOutputClosed(() => running.cancel());
   const stopProgress = options.quiet ? () => {} : showProgress(running);
   try {
     await Promise.all(running.endNames.map((name) => printRows(running, name)));
     const result = await running.result();
     stopProgress();
     if (!options.quiet) process.stderr.write(summary(result, running.numbers()));
-    if (interrupted()) process.exitCode = 130;
   } catch (error) {
     stopProgress();
-    if (interrupted() && error instanceof MillraceError && error.code === 'job/cancelled') {
-      process.exitCode = 130;
-      return;
+    if (outputFailure()) throw outputFailure();
+    if (!endedByUs(error, interrupted() !== 0)) throw error;
+    // A reader of our output that left (`| head`) is no failure, unless more than that was to be made.
+    if (interrupted() === 0 && writesElsewhere(running)) {
+      throw new MillraceError(
+        'sink/closed',
+        'standard output was closed by who read it; the job was ended and wrote no files',
+      );
     }
-    // A reader of our output that left (`| head`) is no failure of the job.
-    if (error instanceof MillraceError && error.code === 'sink/closed') return;
-    throw error;
+  } finally {
+    if (interrupted() !== 0) process.exitCode = interrupted();
   }
 }
 
-/** An unbounded job's results so far are whole and stay; a bounded one's are not, and go. */
-function onInterrupt(running: RunningJob, stream: boolean): () => boolean {
-  let times = 0;
-  process.on('SIGINT', () => {
-    if (++times > 1) process.exit(130);
-    process.stderr.write('\nending the job; once more to leave at once\n');
-    if (stream) running.stop(false);
-    else running.cancel();
-  });
-  process.on('SIGTERM', () => {
-    times++;
-    if (stream) running.stop(false);
-    else running.cancel();
-  });
-  return () => times > 0;
+function endedByUs(error: unknown, interrupted: boolean): boolean {
+  if (!(error instanceof MillraceError)) return false;
+  return error.code === 'job/cancelled' ? interrupted || outputClosed() : error.code === 'sink/closed';
+}
+
+/** Whether the job has sinks that are not this process's standard output. */
+function writesElsewhere(running: RunningJob): boolean {
+  const kinds = running.plan?.chains.flatMap(({ operators }) =>
+    operators.flatMap(({ node }) => (node.kind === 'sink' ? [node.connector.kind] : [])),
+  );
+  return kinds?.some((kind) => !['handle', 'print', 'blackhole'].includes(kind)) ?? false;
+}
+
+const signals = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+
+/**
+ * An unbounded job's results so far are whole and stay; a bounded one's are not, and go. Answers the exit code to end
+ * with, 0 as long as there was no signal.
+ */
+function onInterrupt(running: RunningJob, stream: boolean): () => number {
+  let code = 0;
+  for (const [signal, exitCode] of Object.entries(signals)) {
+    process.on(signal, () => {
+      if (code !== 0) process.exit(exitCode);
+      code = exitCode;
+      if (signal === 'SIGINT') process.stderr.write('\nending the job; once more to leave at once\n');
+      if (stream || running.plan?.bounded === false) running.stop(false);
+      else running.cancel();
+    });
+  }
+  return () => code;
 }
 
 function showProgress(running: RunningJob): () => void {
@@ -81,12 +102,17 @@ function showProgress(running: RunningJob): () => void {
 async function printRows(running: RunningJob, name: string): Promise<void> {
   const several = running.endNames.length > 1;
   const queue = running.end(name)!;
-  process.stdout.on('error', () => {
-    queue.close();
-    running.cancel();
-  });
   for await (const row of queue) {
-    const line = JSON.stringify(several ? { output: name, ...(row as object) } : row);
-    if (!process.stdout.write(`${line}\n`)) await new Promise((resolve) => process.stdout.once('drain', resolve));
+    const line = jsonText(several ? { output: name, ...(row as object) } : row);
+    if (!(await write(`${line}\n`))) return;
   }
+}
+
+/** As `JSON.stringify`, with the digits of a bigint, which that refuses. */
+function jsonText(value: unknown): string {
+  if (typeof value === 'bigint') return String(value);
+  if (typeof value !== 'object' || value === null || value instanceof Date) return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map(jsonText).join(',')}]`;
+  const members = Object.entries(value).map(([name, member]) => `${JSON.stringify(name)}:${jsonText(member)}`);
+  return `{${members.join(',')}}`;
 }

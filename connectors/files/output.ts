@@ -130,7 +130,8 @@ export function guarded<T>(path: string, work: () => T): T {
   }
 }
 
-function systemError(cause: unknown, path: string): MillraceError {
+/** What the system said when `path` was to be written, as an error of ours. */
+export function systemError(cause: unknown, path: string): MillraceError {
   const code = (cause as NodeJS.ErrnoException).code ?? '';
   const where = { path };
   switch (code) {

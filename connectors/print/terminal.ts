@@ -18,10 +18,13 @@ export interface Terminal {
 
 export function terminalOf(stream: NodeJS.WriteStream): Terminal {
   let closed = stream.destroyed || stream.writableEnded;
+  let failure: Error | null = null;
   let tell = (): void => {};
-  const failed = (): void => {
+  const failed = (error: NodeJS.ErrnoException | null): void => {
     if (closed) return;
     closed = true;
+    // Node forgets it: standard output cannot be destroyed.
+    if (error && error.code !== 'EPIPE') failure = error;
     tell();
   };
   const watchers = watch(stream);
@@ -29,7 +32,8 @@ export function terminalOf(stream: NodeJS.WriteStream): Terminal {
   return {
     isTty: stream.isTTY === true,
     get rows() {
-      return (stream as WriteStream).rows ?? 40;
+      // Some terminals say 0: they do not know.
+      return (stream as WriteStream).rows || 40;
     },
     get closed() {
       return closed;
