@@ -1,13 +1,17 @@
 /**
- * Threshold alerts beside the main result: one source, read once, feeds a summary per machine and minute, and a branch of alerts,
- * for which a JavaScript function writes the text.
+ * Threshold alerts beside the main result: one source, read once, feeds a summary per machine and minute, and a branch of
+ * alerts, for which a JavaScript function writes the text. Filters and columns are compiled; only rows that are alerts
+ * ever reach JavaScript.
+ *
+ *   npx millrace run examples/alerts.ts
+ *   npx millrace run examples/alerts.ts --stream      alerts come as they happen; Ctrl-C ends it
  */
-import { count, from, generator, job, jsonl, max, schema, sum, t, tumble, when } from 'millrace';
+import { count, from, generator, job, jsonl, max, print, schema, sum, t, tumble, when } from 'millrace';
 
 const alert = schema({ machine: t.int(), level: t.string(), text: t.string(), at: t.timestamp(3) });
 
 /** 50 machines, 1,000 samples to a second of event time. */
-const samples = (rows: number) =>
+export const samples = (rows: number) =>
   generator({
     rows,
     seed: 5,
@@ -35,6 +39,10 @@ export default job(
       }));
     return {
       alerts: alerts.to(jsonl(`${out}/alerts`)),
+      levels: alerts
+        .groupBy('level')
+        .aggregate(() => ({ alerts: count() }))
+        .to(print()),
       machines: sampled
         .groupBy('machine', tumble('1 minute'))
         .aggregate((s) => ({ samples: count(), peak: max(s.load), watts: sum(s.watts) }))

@@ -1,9 +1,16 @@
 /**
- * Three million flights of 2001: per origin airport and day, how many, how late on average and at worst, and how many
- * were late; and the ten worst airport-days. The demo runs this file as it is, over the ended file and as a stream.
+ * Three million flights of 2001: per origin airport and day in event time, how many, how late on average and at worst,
+ * and what share was late; and of the days with at least 20 flights the ten worst. One file, two regimes:
+ *
+ *   npx millrace run examples/flights.ts            the file as a table that ends
+ *   npx millrace run examples/flights.ts --stream   as a stream that does not: days close as event time passes, the
+ *                                                   ten worst are kept up to date; Ctrl-C ends it
+ *
+ * `npm run demo` and `npm run demo -- --stream` run this very file and compare the answers.
  */
 import { fileURLToPath } from 'node:url';
 import { avg, count, desc, from, job, jsonl, max, parquet, print, schema, t, tumble } from 'millrace';
+import { round } from 'millrace/functions';
 
 const flight = schema({
   date: t.timestamp(6),
@@ -30,6 +37,14 @@ export default job(
       worst: days
         .filter((d) => d.flights.gte(20))
         .topN(10, { orderBy: desc('mean') })
+        .select((d) => ({
+          origin: d.origin,
+          day: d.window.start.cast(t.date()),
+          flights: d.flights,
+          mean: round(d.mean, 1),
+          worst: d.worst,
+          late: round(d.late, 3),
+        }))
         .to(print()),
     };
   },

@@ -1,11 +1,18 @@
 /**
- * A telemetry roll-up: readings of many devices, out of order, become one row per device and minute. As a stream, a
- * minute is closed ten seconds after its end; a reading that comes later goes aside as it came. Ended input has no late rows.
+ * A telemetry roll-up with late data: readings of many devices, out of order, become one row per device and minute. As a
+ * stream, a minute closes once readings ten seconds past its end have come; a reading for it that comes later goes aside
+ * as it came, into a file of its own. Ended input has no late rows: its answer is what a stream would know at last.
+ *
+ *   npx millrace run examples/telemetry.ts            every reading is in its minute
+ *   npx millrace run examples/telemetry.ts --stream   the same rows as a stream; the summary after Ctrl-C counts late ones
+ *
+ * On-time and late rows of the stream together are exactly the rows of the ended run: test/examples holds that.
  */
-import { avg, count, from, generator, job, jsonl, max, schema, t, tumble } from 'millrace';
+import { avg, count, desc, from, generator, job, jsonl, max, print, schema, t, tumble } from 'millrace';
+import { round } from 'millrace/functions';
 
 /** 200 devices, 2,000 readings to a second of event time, up to 15 seconds out of order, one in fifty without a value. */
-const readings = (rows: number) =>
+export const readings = (rows: number) =>
   generator({
     rows,
     seed: 11,
@@ -23,11 +30,16 @@ export default job(
       .eventTime('at', { outOfOrderness: '10 seconds', idleAfter: '1 minute' })
       .groupBy('device', tumble('1 minute'))
       .aggregate((r) => ({ readings: count(), mean: avg(r.celsius), peak: max(r.celsius) }));
+    const out = params.out ?? 'out/telemetry';
     return {
       rollup: perMinute
         .select((r) => ({ device: r.device, minute: r.window.start, readings: r.readings, mean: r.mean, peak: r.peak }))
-        .to(jsonl(`${params.out ?? 'out/telemetry'}/rollup`)),
-      late: perMinute.side.late.to(jsonl(`${params.out ?? 'out/telemetry'}/late`)),
+        .to(jsonl(`${out}/rollup`)),
+      late: perMinute.side.late.to(jsonl(`${out}/late`)),
+      hottest: perMinute
+        .topN(5, { orderBy: [desc('mean'), 'device'] })
+        .select((r) => ({ device: r.device, minute: r.window.start, mean: round(r.mean, 2), readings: r.readings }))
+        .to(print()),
     };
   },
   { params: schema({ rows: t.bigint().nullable(), out: t.string().nullable() }) },

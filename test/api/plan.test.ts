@@ -52,11 +52,12 @@ test('the flights job: one source, one aggregate, two sinks', () => {
     'n3 sink(n2)',
     'n4 filter(n2)',
     'n5 topN(n4)',
-    'n6 sink(n5)',
+    'n6 project(n5)',
+    'n7 sink(n6)',
   ]);
   expect(plan.outputs).toEqual([
     { name: 'days', node: 'n3' },
-    { name: 'worst', node: 'n6' },
+    { name: 'worst', node: 'n7' },
   ]);
   const [source, time, aggregate] = plan.nodes;
   expect(source).toMatchObject({ connector: { kind: 'parquet', label: 'f.parquet', options: { path: 'f.parquet' } } });
@@ -113,6 +114,9 @@ test('the telemetry job: late rows leave by the second port of the aggregate', (
     'n3 project(n2)',
     'n4 sink(n3)',
     'n5 sink(n2:1)',
+    'n6 topN(n2)',
+    'n7 project(n6)',
+    'n8 sink(n7)',
   ]);
   expect(node(plan, 'project').columns[1]).toEqual({
     name: 'minute',
