@@ -17,7 +17,7 @@ import { planInboxes } from '../workers/exchange/inbox.ts';
 import type { SlotPool, SlotThread } from '../workers/pool.ts';
 import { collectGarbage } from './garbage.ts';
 import { MemoryPool } from './memories.ts';
-import { inboxBytes, inboxFrom, memoryMap } from './memory-map.ts';
+import { inboxBytes, inboxFrom, type MemoryMap, memoryMap } from './memory-map.ts';
 import type {
   Deployment,
   FromCoordinator,
@@ -41,6 +41,7 @@ interface Attempt {
   cancelledEarly: boolean;
   threads: SlotThread[];
   memories: (WebAssembly.Memory | null)[];
+  maps: readonly MemoryMap[];
   participants: number;
   reports: SlotReport[];
   /** Participants whose thread is not to be trusted or is gone. */
@@ -112,6 +113,7 @@ export class Coordinator {
       cancelledEarly: false,
       threads: [],
       memories: [],
+      maps: [],
       participants: 0,
       reports: [],
       dead: new Set(),
@@ -145,11 +147,12 @@ export class Coordinator {
     const bytes = slotBytes(options);
     const inboxes = planInboxes(physical, parallelism, {
       from: inboxFrom,
-      slotBytes: inboxBytes(bytes),
-      callerBytes: inboxBytes(callerBytes),
+      slotBytes: inboxBytes(bytes, parallelism),
+      callerBytes: inboxBytes(callerBytes, parallelism),
     });
-    const maps = inboxes.inboxes.map((_, p) => memoryMap(p < parallelism ? bytes : callerBytes));
-    job.memories = maps.map((map, p) => (p < parallelism || hasCaller ? this.#memories.take(map.bytes) : null));
+    const maps = inboxes.inboxes.map((_, p) => memoryMap(p < parallelism ? bytes : callerBytes, parallelism));
+    job.maps = maps;
+    job.memories = maps.map((map, p) => (p < parallelism || hasCaller ? this.#memories.take(map) : null));
     job.participants = parallelism + (hasCaller ? 1 : 0);
     const counters = new SharedArrayBuffer(counterBytes(parallelism + 1, physical.chains.length));
     job.threads = await starting;
@@ -316,7 +319,9 @@ export class Coordinator {
     for (const [slot, thread] of job.threads.entries()) {
       if (!job.dead.has(slot)) void this.#pool.release(thread, module !== null || outcome.kind === 'failed');
     }
-    for (const memory of job.memories) if (memory) this.#memories.give(memory, job.dead.size === 0);
+    for (const [p, memory] of job.memories.entries()) {
+      if (memory) this.#memories.give(memory, job.maps[p]!, job.dead.size === 0);
+    }
     this.#send({ kind: 'ended', jobId, outcome, slots: job.reports, messages: job.messages });
   }
 }

@@ -128,11 +128,11 @@ class LocalJob {
     const bytes = Math.min(slotBytes(options), localSlotBytes);
     const inboxes = planInboxes(physical, parallelism, {
       from: inboxFrom,
-      slotBytes: inboxBytes(bytes),
-      callerBytes: inboxBytes(bytes),
+      slotBytes: inboxBytes(bytes, parallelism),
+      callerBytes: inboxBytes(bytes, parallelism),
       ...(this.#local.ringBytes === undefined ? {} : { ringBytes: this.#local.ringBytes }),
     });
-    const maps = inboxes.inboxes.map(() => memoryMap(bytes));
+    const maps = inboxes.inboxes.map(() => memoryMap(bytes, parallelism));
     const hasCaller = physical.chains.some((chain) => chain.place === 'caller');
     const memories = maps.map((_, p) => (p < parallelism || hasCaller ? createMemory(bytes) : null));
     const counters = new SharedArrayBuffer(counterBytes(parallelism + 1, physical.chains.length));

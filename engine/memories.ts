@@ -3,9 +3,10 @@
  * for ever costs the machine. What is not taken again within `keepMs` is let go.
  */
 import { MillraceError } from '../core/base/errors.ts';
+import type { MemoryMap } from './memory-map.ts';
 
 export class MemoryPool {
-  readonly #free: WebAssembly.Memory[] = [];
+  readonly #free: { readonly memory: WebAssembly.Memory; readonly map: MemoryMap }[] = [];
   #timer: NodeJS.Timeout | null = null;
   readonly #onTrim: () => void;
 
@@ -13,16 +14,15 @@ export class MemoryPool {
     this.#onTrim = onTrim;
   }
 
-  /** A memory of exactly `bytes`; header words tell whether it was used before. */
-  take(bytes: number): WebAssembly.Memory {
-    const at = this.#free.findIndex((memory) => memory.buffer.byteLength === bytes);
-    if (at >= 0) return this.#free.splice(at, 1)[0]!;
-    return createMemory(bytes);
+  /** A memory for `map`: a fresh one, or one that had the same map before, so that what is to be zero is known. */
+  take(map: MemoryMap): WebAssembly.Memory {
+    const at = this.#free.findIndex(({ map: of }) => of.bytes === map.bytes && of.inboxTo === map.inboxTo);
+    return at >= 0 ? this.#free.splice(at, 1)[0]!.memory : createMemory(map.bytes);
   }
 
-  give(memory: WebAssembly.Memory, reusable: boolean): void {
+  give(memory: WebAssembly.Memory, map: MemoryMap, reusable: boolean): void {
     if (!reusable) return;
-    this.#free.push(memory);
+    this.#free.push({ memory, map });
     if (this.#timer) clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       this.#free.length = 0;

@@ -1,5 +1,5 @@
 /**
- * Where things lie in a slot's memory: by its size alone, so that a memory used before has the same map again.
+ * Where things lie in a slot's memory: by its size and the number of slots alone, whatever the plan.
  *
  *   0        64 KB          inboxTo          scratchTo                         bytes
  *   ├─ none ─┼──── inbox ────┼──── scratch ───┼──── pages and blocks ────────────┤
@@ -20,12 +20,15 @@ export interface MemoryMap {
   readonly bytes: number;
 }
 
-/** Inbox budget of a slot: an eighth, at most 64 MB. */
-export const inboxBytes = (slotBytes: number): number => Math.min(Math.floor(slotBytes / 8), 64 * 2 ** 20);
+/** Inbox budget of a slot: an eighth of it, at most 32 MB, and all of a job's inboxes together about 256 MB. */
+export function inboxBytes(slotBytes: number, slots: number): number {
+  const share = Math.max(Math.floor((256 * 2 ** 20) / slots), 4 * 2 ** 20);
+  return Math.floor(Math.min(slotBytes / 8, share, 32 * 2 ** 20) / 65_536) * 65_536;
+}
 
 /** A quarter of a slot, at most 192 MB, is scratch. The least slot (limits.slotBytesMin) has room for all of it. */
-export function memoryMap(slotBytes: number): MemoryMap {
-  const inboxTo = alignUp(inboxFrom + inboxBytes(slotBytes), 65_536);
+export function memoryMap(slotBytes: number, slots: number): MemoryMap {
+  const inboxTo = alignUp(inboxFrom + inboxBytes(slotBytes, slots), 65_536);
   const scratchBytes = Math.min(Math.floor(slotBytes / 4), 192 * 2 ** 20);
   return { inboxTo, scratchTo: alignUp(inboxTo + scratchBytes, 65_536), bytes: slotBytes };
 }

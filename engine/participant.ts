@@ -25,6 +25,7 @@ export class Participant {
   readonly #cpuAtStartMs = threadCpuMs();
   #tasks: Task[] = [];
   #stopped = false;
+  #deploying: Promise<void> = Promise.resolve();
   #loop: Promise<void> = Promise.resolve();
 
   /** Null when the memory could not be laid out: `failed` was posted; who made it answers the cancel that follows. */
@@ -57,7 +58,12 @@ export class Participant {
   }
 
   /** Builds the tasks; answers `deployed`, or `failed`. */
-  async deploy(): Promise<void> {
+  deploy(): Promise<void> {
+    this.#deploying = this.#deploy();
+    return this.#deploying;
+  }
+
+  async #deploy(): Promise<void> {
     try {
       const { plan, inboxes, participant, module } = this.#deployment;
       const functions = this.#setup.functions ?? (await loadFunctions(module));
@@ -73,6 +79,7 @@ export class Participant {
       for (const chain of plan.chains) {
         for (let subtask = 0; subtask < chain.parallelism; subtask++) {
           if (participantOf(chain, subtask, inboxes.slots) !== participant) continue;
+          if (this.#stopped) return;
           this.#tasks.push(await buildTask(builder, chain, subtask));
         }
       }
@@ -153,6 +160,7 @@ export class Participant {
 
   async #cancel(): Promise<void> {
     this.#stopped = true;
+    await this.#deploying;
     await this.#loop;
     this.#close();
     this.#post({ kind: 'released' });
