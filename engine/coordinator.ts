@@ -163,7 +163,12 @@ export class Coordinator {
     const splits = submit.restore
       ? new Map([...prepared.splits].map(([key, all]) => [key, submit.restore!.unread.get(key) ?? all] as const))
       : prepared.splits;
-    job.state = startJob({ participants: job.participants, splits, idling: prepared.idling });
+    job.state = startJob({
+      participants: job.participants,
+      splits,
+      idling: prepared.idling,
+      readers: prepared.readers,
+    });
     const inboxUsed = inboxes.inboxes.reduce((sum, inbox) => sum + inbox.bytes, 0);
     this.#send({
       kind: 'running',

@@ -140,7 +140,7 @@ class LocalJob {
     const splits = new Map(
       [...prepared.splits].map(([key, all]) => [key, restore ? (restore.unread.get(key) ?? []) : all] as const),
     );
-    this.#state = startJob({ participants, splits, idling: prepared.idling });
+    this.#state = startJob({ participants, splits, idling: prepared.idling, readers: prepared.readers });
     for (let p = 0; p < participants; p++) {
       const participant = new Participant(
         {

@@ -16,6 +16,8 @@ export interface Prepared {
   readonly splits: ReadonlyMap<SourceKey, readonly Split[]>;
   /** Bounded sources of a run that is forced to be a stream: they stay open when they have been read. */
   readonly idling: ReadonlySet<SourceKey>;
+  /** Subtasks that read each source. */
+  readonly readers: ReadonlyMap<SourceKey, number>;
   readonly estimatedRows: number | null;
 }
 
@@ -52,11 +54,13 @@ export async function prepare(logical: Plan, options: JobOptions, resources: Res
   const planned = await plan(logical, options, resources);
   const splits = new Map<SourceKey, readonly Split[]>();
   const idling = new Set<SourceKey>();
+  const readers = new Map<SourceKey, number>();
   let estimatedRows: number | null = 0;
   for (const { key, node, parallelism } of sourcesOf(planned.physical)) {
     const connector = await sourceConnector(node.connector.kind);
     const found = await connector.enumerate(node.connector, node.request, parallelism, (id) => resources.get(id));
     splits.set(key, found);
+    readers.set(key, parallelism);
     if (options.mode === 'stream' && (await connector.describe(node.connector, (id) => resources.get(id))).bounded)
       idling.add(key);
     for (const split of found) {
@@ -64,7 +68,7 @@ export async function prepare(logical: Plan, options: JobOptions, resources: Res
         estimatedRows = split.estimatedRows === null ? null : estimatedRows + split.estimatedRows;
     }
   }
-  return { planned, splits, idling, estimatedRows };
+  return { planned, splits, idling, readers, estimatedRows };
 }
 
 /** Source operators of a plan: always operator 0 of their chain. */

@@ -128,6 +128,7 @@ async function buildOperator(
     const connector = await sinkConnector(node.connector.kind);
     const writer = connector.writer(node.connector, node.fields, {
       updating: node.updating,
+      bounded: plan.bounded,
       memory,
       kernels,
       layout: inputs[0]!,

@@ -46,6 +46,11 @@ export interface JobState {
   readonly stopping: { readonly drain: boolean } | null;
   /** Sources that idle when their splits have ended, until the job is stopped; all others end with their splits. */
   readonly idling: ReadonlySet<SourceKey>;
+  /** Readers of each source, and those that have asked for a split. */
+  readonly readers: ReadonlyMap<SourceKey, number>;
+  readonly asked: ReadonlyMap<SourceKey, ReadonlySet<number>>;
+  /** Who asked for one more while some readers had none yet. */
+  readonly deferred: readonly { readonly participant: number; readonly source: SourceKey }[];
 }
 
 export type JobEvent =
@@ -98,6 +103,8 @@ export interface JobSetup {
   readonly splits: ReadonlyMap<SourceKey, readonly Split[]>;
   /** Ended input that is run as a stream: sources that do not end by themselves. */
   readonly idling: ReadonlySet<SourceKey>;
+  /** How many participants read each source; default: one. */
+  readonly readers?: ReadonlyMap<SourceKey, number>;
 }
 
 export function startJob(setup: JobSetup): JobState {
@@ -113,6 +120,9 @@ export function startJob(setup: JobSetup): JobState {
     snapshot: null,
     stopping: null,
     idling: setup.idling,
+    readers: setup.readers ?? new Map(),
+    asked: new Map(),
+    deferred: [],
   };
 }
 
@@ -158,11 +168,35 @@ function deployed(state: JobState, participant: number): Step {
   return [stopped, [...starts, ...stops]];
 }
 
+/** Readers ask one split ahead; nobody gets a second one while there would be none left for a reader's first. */
 function splitWanted(state: JobState, participant: number, source: SourceKey): Step {
   if (state.phase !== 'running') return [state, []];
+  const before = state.asked.get(source) ?? new Set();
+  const isFirst = !before.has(participant);
+  const asked = withMember(before, participant);
+  const withAsked = { ...state, asked: new Map(state.asked).set(source, asked) };
+  const left = state.unread.get(source)?.length ?? 0;
+  const without = (state.readers.get(source) ?? 1) - asked.size;
+  if (!isFirst && left > 0 && left <= without) {
+    return [{ ...withAsked, deferred: [...state.deferred, { participant, source }] }, []];
+  }
+  const [assigned, commands] = assign(withAsked, participant, source);
+  if (!isFirst || assigned.deferred.length === 0) return [assigned, commands];
+  // Who waited for this reader may go on.
+  const waiting = assigned.deferred;
+  return waiting.reduce<Step>(
+    ([now, done], { participant: other, source: of }) => {
+      const [next, more] = splitWanted(now, other, of);
+      return [next, [...done, ...more]];
+    },
+    [{ ...assigned, deferred: [] }, commands],
+  );
+}
+
+function assign(state: JobState, participant: number, source: SourceKey): Step {
   const [split, ...rest] = state.unread.get(source) ?? [];
   const unreadMinimum = minimumOf(rest);
-  const assign = {
+  const command = {
     kind: 'assign',
     participant,
     source,
@@ -170,11 +204,11 @@ function splitWanted(state: JobState, participant: number, source: SourceKey): S
     ends: split === undefined && !state.idling.has(source),
     unreadMinimum,
   } as const;
-  if (split === undefined) return [state, [assign]];
+  if (split === undefined) return [state, [command]];
   const others = everyone(state)
     .filter((p) => p !== participant)
     .map((p) => ({ kind: 'unread', participant: p, source, unreadMinimum }) as const);
-  return [{ ...state, unread: new Map(state.unread).set(source, rest) }, [assign, ...others]];
+  return [{ ...state, unread: new Map(state.unread).set(source, rest) }, [command, ...others]];
 }
 
 function minimumOf(splits: readonly Split[]): string | 'unknown' | null {
@@ -224,7 +258,7 @@ function stopAsked(state: JobState, drain: boolean): Step {
   if (state.phase === 'deploying') return [{ ...state, stopping: { drain } }, []];
   if (state.phase !== 'running') return [state, []];
   return [
-    { ...state, idling: new Set(), unread: new Map() },
+    { ...state, idling: new Set(), unread: new Map(), deferred: [] },
     everyone(state).map((p) => ({ kind: 'stop', participant: p, drain }) as const),
   ];
 }

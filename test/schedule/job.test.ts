@@ -74,6 +74,26 @@ describe('splits', () => {
   });
 });
 
+test('a reader that asks ahead does not take the split that another reader has yet to ask for', () => {
+  const setup = {
+    participants: 2,
+    splits: new Map([['0/0', [split('a', null), split('b', null), split('c', null)]]]),
+    idling: new Set<string>(),
+    readers: new Map([['0/0', 2]]),
+  };
+  const start = drive(
+    startJob(setup),
+    { kind: 'deployed', participant: 0 },
+    { kind: 'deployed', participant: 1 },
+  ).state;
+  const wanted = (participant: number) => ({ kind: 'splitWanted', participant, source: '0/0' }) as const;
+  const given = (commands: readonly JobCommand[]): string[] =>
+    commands.flatMap((command) => (command.kind === 'assign' ? [`${command.participant}:${command.split?.id}`] : []));
+  const first = drive(start, wanted(0), wanted(0), wanted(0));
+  expect(given(first.commands)).toEqual(['0:a', '0:b']);
+  expect(given(drive(first.state, wanted(1)).commands)).toEqual(['1:c', '0:undefined']);
+});
+
 describe('ends', () => {
   test('the job has finished when every participant has', () => {
     const one = drive(running(2), { kind: 'finished', participant: 0 });
