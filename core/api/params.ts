@@ -31,7 +31,7 @@ function paramOf(jobName: string, { name, type, nullable }: Field, given: unknow
     if (nullable) return null;
     throw new MillraceError('option/invalid', `job '${jobName}' needs the parameter '${name}' (${typeName(type)})`);
   }
-  const value = readers[type.kind]?.(given);
+  const value = readers[type.kind]?.(given, type);
   if (value !== undefined) return value;
   const why = readers[type.kind]
     ? `${JSON.stringify(String(given))} is no ${typeName(type)}`
@@ -40,12 +40,12 @@ function paramOf(jobName: string, { name, type, nullable }: Field, given: unknow
 }
 
 /** By type: the value, or undefined for what is none. */
-const readers: { readonly [K in DataType['kind']]?: (given: unknown) => unknown } = {
+const readers: { readonly [K in DataType['kind']]?: (given: unknown, type: DataType) => unknown } = {
   BOOLEAN: (given) => ({ true: true, false: false })[String(given)],
-  TINYINT: whole,
-  SMALLINT: whole,
-  INT: whole,
-  BIGINT: whole,
+  TINYINT: whole(8),
+  SMALLINT: whole(16),
+  INT: whole(32),
+  BIGINT: (given, type) => (type.kind === 'BIGINT' && type.asBigInt ? wide(given) : whole(64)(given)),
   FLOAT: number,
   DOUBLE: number,
   VARCHAR: (given) => (typeof given === 'string' ? given : undefined),
@@ -59,9 +59,19 @@ function number(given: unknown): number | undefined {
   return typeof value === 'number' && !Number.isNaN(value) ? value : undefined;
 }
 
-function whole(given: unknown): number | undefined {
-  const value = number(given);
-  return Number.isSafeInteger(value) ? value : undefined;
+/** Whole numbers of so many bits. */
+function whole(bits: number): (given: unknown) => number | undefined {
+  return (given) => {
+    const value = number(given);
+    if (value === undefined || !Number.isSafeInteger(value)) return undefined;
+    return value >= -(2 ** (bits - 1)) && value < 2 ** (bits - 1) ? value : undefined;
+  };
+}
+
+function wide(given: unknown): bigint | undefined {
+  if (typeof given === 'bigint') return BigInt.asIntN(64, given) === given ? given : undefined;
+  if (typeof given === 'number') return Number.isSafeInteger(given) ? BigInt(given) : undefined;
+  return typeof given === 'string' && /^\s*-?\d+\s*$/.test(given) ? wide(BigInt(given)) : undefined;
 }
 
 function time(given: unknown): Date | undefined {
