@@ -9,10 +9,13 @@ const denseSlices: usize = 256;
  * Groups rows by time slice. The slice of row r is floor((times[r] − offset) / length), exact. `work` is a block of
  * 4096 × 16 bytes for bins, then 8192 × 4 for a map, then 4096 × 4 for the bin of each row.
  * Bin b, in no particular order, stands at `work` + 16b: {i64 slice, u32 first position in `list`, u32 rows}; `list`
- * gets the row numbers, in order within a bin. Answers the number of bins. n is at most 4096.
+ * gets the row numbers, in order within a bin; of a single bin they are the rows as given, and `list` is not written.
+ * Answers the number of bins. n is at most 4096.
  */
 export function partitionSlices(times: usize, rows: usize, n: i32, offset: i64, length: i64, work: usize, list: usize): i32 {
   if (n == 0) return 0;
+  const few = fewBins(times, rows, n, offset, length, work, list);
+  if (few != 0) return few;
   const map = work + 4096 * binBytes;
   const binOf = map + mapSlots * 4;
   const inverse = 1.0 / <f64>length;
@@ -81,6 +84,69 @@ export function partitionSlices(times: usize, rows: usize, n: i32, offset: i64, 
   return <i32>bins;
 }
 
+/** The usual case, rows nearly in order: all in one slice or in two that touch. 0: they are not, nothing was written. */
+function fewBins(times: usize, rows: usize, n: i32, offset: i64, length: i64, work: usize, list: usize): i32 {
+  let least: i64 = i64.MAX_VALUE;
+  let most: i64 = i64.MIN_VALUE;
+  if (rows == 0) {
+    let lows = i64x2.splat(i64.MAX_VALUE);
+    let highs = i64x2.splat(i64.MIN_VALUE);
+    let k: usize = 0;
+    for (; k + 1 < <usize>n; k += 2) {
+      const pair = v128.load(times + (k << 3));
+      lows = v128.bitselect(pair, lows, i64x2.lt_s(pair, lows));
+      highs = v128.bitselect(pair, highs, i64x2.gt_s(pair, highs));
+    }
+    const a = i64x2.extract_lane(lows, 0);
+    const b = i64x2.extract_lane(lows, 1);
+    least = a < b ? a : b;
+    const c = i64x2.extract_lane(highs, 0);
+    const d = i64x2.extract_lane(highs, 1);
+    most = c > d ? c : d;
+    if (k < <usize>n) {
+      const time = load<i64>(times + (k << 3));
+      least = time < least ? time : least;
+      most = time > most ? time : most;
+    }
+  } else {
+    for (let k: usize = 0; k < <usize>n; k++) {
+      const time = load<i64>(times + (<usize>load<u32>(rows + (k << 2)) << 3));
+      least = time < least ? time : least;
+      most = time > most ? time : most;
+    }
+  }
+  const inverse = 1.0 / <f64>length;
+  const first = floorDivide(least - offset, length, inverse);
+  const last = floorDivide(most - offset, length, inverse);
+  store<i64>(work, first);
+  store<u32>(work, 0, 8);
+  if (first == last) {
+    store<u32>(work, <u32>n, 12);
+    return 1;
+  }
+  if (last - first != 1) return 0;
+  const boundary = last * length + offset;
+  let low: usize = 0;
+  for (let k: usize = 0; k < <usize>n; k++) {
+    const row = rows ? <usize>load<u32>(rows + (k << 2)) : k;
+    low += <usize>(load<i64>(times + (row << 3)) < boundary);
+  }
+  let high = low;
+  store<u32>(work, <u32>low, 12);
+  store<i64>(work + binBytes, last);
+  store<u32>(work + binBytes, <u32>low, 8);
+  store<u32>(work + binBytes, <u32>n - <u32>low, 12);
+  low = 0;
+  for (let k: usize = 0; k < <usize>n; k++) {
+    const row = rows ? <usize>load<u32>(rows + (k << 2)) : k;
+    const isHigh = load<i64>(times + (row << 3)) >= boundary;
+    store<u32>(list + ((isHigh ? high : low) << 2), <u32>row);
+    high += <usize>isHigh;
+    low += <usize>!isHigh;
+  }
+  return 2;
+}
+
 /** Bins of rows whose slices are `base` + a number below `denseSlices`, which stands in `binOf`. */
 function denseBins(rows: usize, n: i32, base: i64, work: usize, binOf: usize, counts: usize, list: usize): i32 {
   memory.fill(counts, 0, denseSlices * 4);
@@ -100,11 +166,6 @@ function denseBins(rows: usize, n: i32, base: i64, work: usize, binOf: usize, co
     store<u32>(counts + (i << 2), position);
     position += count;
     bins++;
-  }
-  if (bins == 1) {
-    // All rows in one slice: the list is the rows as they are.
-    for (let k: usize = 0; k < <usize>n; k++) store<u32>(list + (k << 2), rows ? load<u32>(rows + (k << 2)) : <u32>k);
-    return 1;
   }
   for (let k: usize = 0; k < <usize>n; k++) {
     const at = counts + (<usize>load<u32>(binOf + (k << 2)) << 2);
