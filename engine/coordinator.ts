@@ -14,7 +14,7 @@ import {
 } from '../core/schedule/job.ts';
 import { counterBytes } from '../workers/counters.ts';
 import { planInboxes } from '../workers/exchange/inbox.ts';
-import type { SlotPool, SlotThread } from '../workers/pool.ts';
+import { type SlotPool, type SlotThread, threadHeapMb } from '../workers/pool.ts';
 import { collectGarbage } from './garbage.ts';
 import { MemoryPool } from './memories.ts';
 import { inboxBytes, inboxFrom, type MemoryMap, memoryMap } from './memory-map.ts';
@@ -29,7 +29,7 @@ import type {
 } from './messages.ts';
 import { slotBytes } from './options.ts';
 import { plan, prepare } from './prepare.ts';
-import { Watchdog } from './watchdog.ts';
+import { type Stuck, Watchdog } from './watchdog.ts';
 
 type Submit = Extract<ToCoordinator, { kind: 'submit' }>;
 
@@ -47,6 +47,7 @@ interface Attempt {
   /** Participants whose thread is not to be trusted or is gone. */
   readonly dead: Set<number>;
   watch: NodeJS.Timeout | null;
+  watchdog: Watchdog | null;
   messages: number;
 }
 
@@ -118,6 +119,7 @@ export class Coordinator {
       reports: [],
       dead: new Set(),
       watch: null,
+      watchdog: null,
       messages: 0,
     };
     this.#jobs.set(submit.jobId, job);
@@ -237,9 +239,13 @@ export class Coordinator {
 
   #died(job: Attempt, slot: number, cause: unknown): void {
     job.dead.add(slot);
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    const error = new MillraceError('slot/died', `the thread of slot ${slot} died: ${reason}`, {
-      where: { slot },
+    const inside = job.watchdog?.inside(slot) ?? null;
+    const error = new MillraceError('slot/died', `the thread of slot ${slot} died${reasonOf(cause, inside)}`, {
+      where: {
+        slot,
+        ...(inside ? { operator: inside.operator } : {}),
+        ...(inside?.callSite ? { callSite: inside.callSite } : {}),
+      },
       cause,
     });
     this.#event(job, { kind: 'failed', participant: slot, error: serialiseError(error) });
@@ -250,6 +256,7 @@ export class Coordinator {
   #watch(job: Attempt, physical: PhysicalPlan, counters: SharedArrayBuffer): void {
     const { callTimeoutMs, parallelism } = job.submit.options;
     const watchdog = new Watchdog(physical, counters, parallelism, callTimeoutMs);
+    job.watchdog = watchdog;
     job.watch = setInterval(() => {
       const stuck = watchdog.look(performance.now());
       if (!stuck) return;
@@ -329,6 +336,15 @@ export class Coordinator {
     }
     this.#send({ kind: 'ended', jobId, outcome, slots: job.reports, messages: job.messages });
   }
+}
+
+/** Why a thread died, and in which function of the user's, if in one. */
+function reasonOf(cause: unknown, inside: Stuck | null): string {
+  const place = inside ? ` in a function of operator '${inside.operator}'` : '';
+  if ((cause as NodeJS.ErrnoException | null)?.code === 'ERR_WORKER_OUT_OF_MEMORY') {
+    return `${place}: its JavaScript heap has no more than ${threadHeapMb()} MB; keep less in variables of the job module, or start Node with a larger --max-old-space-size`;
+  }
+  return `${place}: ${cause instanceof Error ? cause.message : String(cause)}`;
 }
 
 /** The caller's share: in-process sources and sinks only, so rings and a little scratch. */

@@ -1,7 +1,11 @@
-/** Finds user functions that do not come back, by the counters their tasks keep in shared memory. Asks no thread. */
+/**
+ * Which user function a thread is in, by the counters its tasks keep in shared memory: finds those that do not come back,
+ * and those in which a thread died. Asks no thread.
+ */
 import type { PhysicalPlan } from '../core/plan/physical.ts';
 import { Counter, taskBlock } from '../workers/counters.ts';
 
+/** A user function that a slot is in. */
 export interface Stuck {
   readonly operator: string;
   readonly callSite: string | null;
@@ -43,10 +47,24 @@ export class Watchdog {
       if (operator === 0 || !seen || seen.calls !== calls || seen.operator !== operator) {
         this.#seen.set(block, { calls, operator, sinceMs: nowMs });
       } else if (nowMs - seen.sinceMs >= this.#limitMs) {
-        const found = this.#plan.chains.find((candidate) => candidate.id === chain)!.operators[operator - 1]!;
-        return { operator: found.name, callSite: found.callSite, slot };
+        return this.#stuck(chain, operator, slot);
       }
     }
     return null;
+  }
+
+  /** The function that slot `slot` is in, or was in when it died; null: none. */
+  inside(slot: number): Stuck | null {
+    for (const { slot: of, chain, block } of this.#blocks) {
+      const operator = block[Counter.userOperator]!;
+      if (of !== slot || operator === 0) continue;
+      return this.#stuck(chain, operator, slot);
+    }
+    return null;
+  }
+
+  #stuck(chain: number, operator: number, slot: number): Stuck {
+    const found = this.#plan.chains.find((candidate) => candidate.id === chain)!.operators[operator - 1]!;
+    return { operator: found.name, callSite: found.callSite, slot };
   }
 }

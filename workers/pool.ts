@@ -3,6 +3,8 @@
  * over a channel of its own. Piscina cannot recycle one worker, so a thread that imported user code, or that must not be
  * trusted any more, is ended by aborting its task (which terminates it), and a fresh one takes its place when needed.
  */
+import { availableParallelism, totalmem } from 'node:os';
+import { getHeapStatistics } from 'node:v8';
 import { MessageChannel, type MessagePort, type Transferable } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { MillraceError } from '../core/base/errors.ts';
@@ -23,6 +25,16 @@ interface Held extends SlotThread {
   readonly done: Promise<void>;
 }
 
+/**
+ * JavaScript heap of one thread: what Node gives to one (`--max-old-space-size` says so), but no more than lets as many
+ * threads as there are cores stay within half of the machine. A thread that wants more dies, and its job with it; without
+ * a limit the system would end the process.
+ */
+export function threadHeapMb(): number {
+  const share = totalmem() / 2 / availableParallelism();
+  return Math.floor(Math.min(getHeapStatistics().heap_size_limit, Math.max(share, 256 * 2 ** 20)) / 2 ** 20);
+}
+
 export class SlotPool {
   readonly #piscina: Piscina;
   readonly #idle: Held[] = [];
@@ -41,6 +53,7 @@ export class SlotPool {
       atomics: 'disabled',
       // What the parent was started with (an inspector, loaders) must not leak in.
       execArgv: [],
+      resourceLimits: { maxOldGenerationSizeMb: threadHeapMb() },
       recordTiming: false,
     });
   }
