@@ -57,6 +57,7 @@ export async function buildTask(builder: TaskBuilder, chain: Chain, subtask: num
     routers,
     counters,
     watermarkMs,
+    monotonicMs: () => builder.setup.clock.monotonicMs(),
     snapshot: (id, position, timeMs) => freezer.freeze(id, chain, subtask, position, timeMs),
     publish() {
       let sent = 0;

@@ -38,6 +38,8 @@ export interface TaskParts {
   readonly watermarkMs: number | null;
   /** Brings the counters up to date; called when the task parks or ends. */
   readonly publish: () => void;
+  /** For idleness only; read where event time is assigned in the middle of a chain. */
+  readonly monotonicMs: () => number;
 }
 
 /** What can be resumed: an operator that answered `more`, or a router whose ring is full. */
@@ -89,6 +91,10 @@ export class Task {
         },
         watermarkMs: watermarkMin,
         ownWatermarkMs: null,
+        idleAfterMs: operator.node.kind === 'watermark' ? operator.node.watermark.idleAfterMs : null,
+        lastRowsMs: parts.monotonicMs(),
+        isIdle: false,
+        passedMs: watermarkMin,
         resume: () => this.#guard(node, null, () => (work?.resume ? work.resume(node.output) : Progress.done)),
       };
       return node;
@@ -144,7 +150,11 @@ export class Task {
 
   /** The next time, on the monotonic clock, at which a step may find work by itself; null: none. */
   get wakeAtMs(): number | null {
-    return this.#sentIdle ? null : (this.#parts.source?.idleAtMs() ?? null);
+    const own = this.#sentIdle ? null : (this.#parts.source?.idleAtMs() ?? null);
+    return this.#nodes.reduce((at, { idleAfterMs, lastRowsMs, isIdle }) => {
+      if (idleAfterMs === null || isIdle) return at;
+      return at === null ? lastRowsMs + idleAfterMs : Math.min(at, lastRowsMs + idleAfterMs);
+    }, own);
   }
 
   close(): void {
@@ -266,7 +276,15 @@ export class Task {
       if (this.#pending.length > 0) return TaskStatus.moved;
     }
     for (const node of this.#nodes) for (const port of node.routers) this.#pushRouter(port, port.router.flush());
-    return this.#pending.length > 0 ? TaskStatus.blocked : TaskStatus.starved;
+    if (this.#pending.length > 0) return TaskStatus.blocked;
+    for (const node of this.#nodes) {
+      if (node.idleAfterMs === null || node.isIdle) continue;
+      if (this.#parts.monotonicMs() - node.lastRowsMs < node.idleAfterMs) continue;
+      node.isIdle = true;
+      this.#control = this.#watermarkBelow(node, node.passedMs, true);
+      return TaskStatus.moved;
+    }
+    return TaskStatus.starved;
   }
 
   // ── control events: between batches, interruptible wherever room ends ──────────────────────────────────────
@@ -279,7 +297,7 @@ export class Task {
     }
     for (const node of this.#subtree(from)) {
       // Upstream event time ends at an operator that makes its own, but for the last.
-      if (node !== from && this.#assignsTime(node) && timeMs !== watermarkMax) continue;
+      if (this.#assignsTime(node) && timeMs !== watermarkMax) continue;
       if (node.watermarkMs < timeMs) {
         yield* this.#call(node, (work) => work.flush?.(node.output));
         yield* this.#call(node, (work) => work.onWatermark?.(timeMs, node.output));
@@ -330,9 +348,10 @@ export class Task {
     if (this.#pending.length > 0) yield;
   }
 
-  *#watermarkBelow(assigner: ChainNode, timeMs: number): Generator<void> {
-    for (const port of assigner.routers) yield* this.#send(port, () => port.router.watermark(timeMs, false));
-    for (const child of assigner.children) yield* this.#watermark(child, timeMs, false);
+  *#watermarkBelow(assigner: ChainNode, timeMs: number, idle = false): Generator<void> {
+    assigner.passedMs = timeMs;
+    for (const port of assigner.routers) yield* this.#send(port, () => port.router.watermark(timeMs, idle));
+    for (const child of assigner.children) yield* this.#watermark(child, timeMs, idle);
   }
 
   // ── delivery ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -373,6 +392,11 @@ export class Task {
   }
 
   #push(node: ChainNode, batch: Batch | null, action: () => Progress): Progress {
+    if (node.idleAfterMs !== null && batch) {
+      node.lastRowsMs = this.#parts.monotonicMs();
+      if (node.isIdle) node.ownWatermarkMs ??= node.passedMs;
+      node.isIdle = false;
+    }
     const progress = this.#guard(node, batch, action);
     if (progress === Progress.more) this.#hold(node);
     return progress;
@@ -462,6 +486,12 @@ interface ChainNode extends Resumable {
   watermarkMs: number;
   /** Event time the operator assigned itself and that has not yet been passed on. */
   ownWatermarkMs: number | null;
+  /** Of an operator that assigns event time: without rows for so long, it does not hold others' event time. */
+  readonly idleAfterMs: number | null;
+  lastRowsMs: number;
+  isIdle: boolean;
+  /** The event time it passed on last. */
+  passedMs: number;
 }
 
 /** A router among what can be resumed. */
