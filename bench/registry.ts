@@ -1,13 +1,19 @@
 /** Every benchmark by name; later ones add theirs. */
 import { exchange } from './exchange.ts';
 import { filterProject } from './filter-project.ts';
+import { flights } from './flights.ts';
 import { groupBy } from './group-by.ts';
 import type { Bench } from './harness.ts';
+import { idle } from './idle.ts';
 import { kernelExchange } from './kernel-exchange.ts';
 import { kernelExpr } from './kernel-expr.ts';
 import { kernelParquet } from './kernel-parquet.ts';
 import { kernelState } from './kernel-state.ts';
+import { latency } from './latency.ts';
+import { memory } from './memory.ts';
 import { scaling } from './scaling.ts';
+import { snapshot } from './snapshot.ts';
+import { start } from './start.ts';
 import { windows } from './window.ts';
 
 export const benches: readonly Bench[] = [
@@ -15,7 +21,13 @@ export const benches: readonly Bench[] = [
   filterProject,
   windows,
   exchange,
+  flights,
   scaling,
+  start,
+  latency,
+  idle,
+  snapshot,
+  memory,
   kernelState,
   kernelExchange,
   kernelExpr,
