@@ -140,7 +140,7 @@ export class SourceDriver {
       if (row >= 0) {
         throw new MillraceError(
           'time/bad-event-time',
-          `event time '${timeColumn?.name}' is NULL; every row needs one: filter such rows out where the data is made, or read the column under coalesce before eventTime`,
+          `event time '${timeColumn?.name}' is NULL; every row needs one: filter such rows out before .eventTime, or give them a time with coalesce`,
           { where: { operator: name, ...positionOf(batch, row) } },
         );
       }
