@@ -32,7 +32,9 @@ for (const bench of benches) {
       console.log(`${bench.name}\t${one.name}\t${one.bar}`);
       continue;
     }
-    const slots = values.slots?.split(',').map(Number) ?? (values.smoke ? [2] : (one.slots ?? [1, 2]));
+    const slots =
+      values.slots?.split(',').map(Number) ??
+      (values.smoke ? [Math.max(...(one.slots ?? [2]))] : (one.slots ?? [1, 2]));
     for (const n of slots) {
       if (one.slots && !one.slots.includes(n)) continue;
       const rows = values.rows ? Number(values.rows) : values.smoke ? Math.min(one.rows, 100_000) : one.rows;
