@@ -27,10 +27,11 @@ export function nextJobId(): string {
   return `job-${++jobs}`;
 }
 
-/** Beside this file in the built package; from the source tree, in the build output. */
+/** The bundled thread, seen from the built package or from the source tree; else the module beside this file. */
 function entry(): URL {
-  const beside = new URL('./coordinator-main.js', import.meta.url);
-  return existsSync(beside) ? beside : new URL('../dist/engine/coordinator-main.js', import.meta.url);
+  const places = ['../bundle/threads/', '../dist/bundle/threads/', './'];
+  const urls = places.map((place) => new URL(`${place}coordinator-main.js`, import.meta.url));
+  return urls.find((url) => existsSync(url)) ?? urls[urls.length - 1]!;
 }
 
 export class Connection {

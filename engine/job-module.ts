@@ -7,7 +7,7 @@ import { statSync } from 'node:fs';
 import { basename, extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describeValue } from '../core/base/describe.ts';
-import { MillraceError } from '../core/base/errors.ts';
+import { isMillraceError, MillraceError } from '../core/base/errors.ts';
 
 /** The module's default export. Errors: `job/not-found`, `job/import-failed`, `job/no-default-export`. */
 export async function importDefault(url: string): Promise<unknown> {
@@ -21,7 +21,7 @@ export async function importDefault(url: string): Promise<unknown> {
   try {
     module = await importAny(url, path);
   } catch (error) {
-    if (error instanceof MillraceError) throw error;
+    if (isMillraceError(error)) throw error;
     const said = error instanceof Error ? `${error.name}: ${error.message.replace(/\s+/g, ' ')}` : describeValue(error);
     const position = placeOf(error, path);
     throw new MillraceError('job/import-failed', `the job file could not be imported: ${said}`, {

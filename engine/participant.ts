@@ -3,7 +3,7 @@
  * the loop, and answers the coordinator. After a failure nothing in its memory is trusted: it stops, says why, and
  * acknowledges the cancel that follows.
  */
-import { MillraceError, serialiseError } from '../core/base/errors.ts';
+import { isMillraceError, MillraceError, serialiseError } from '../core/base/errors.ts';
 import type { SourceDriver } from '../core/operators/source.ts';
 import { threadCpuMs } from '../workers/cpu.ts';
 import { participantOf } from '../workers/exchange/inbox.ts';
@@ -147,14 +147,13 @@ export class Participant {
     this.#stopped = true;
     const { participant, parallelism } = this.#deployment;
     const where = participant < parallelism ? { slot: participant } : {};
-    const known =
-      error instanceof MillraceError
-        ? new MillraceError(error.code, error.message, {
-            where: { ...where, ...error.where },
-            cause: error.cause,
-            retryable: error.retryable,
-          })
-        : error;
+    const known = isMillraceError(error)
+      ? new MillraceError(error.code, error.message, {
+          where: { ...where, ...error.where },
+          cause: error.cause,
+          retryable: error.retryable,
+        })
+      : error;
     this.#post({ kind: 'failed', error: serialiseError(known) });
   }
 

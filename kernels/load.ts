@@ -24,9 +24,9 @@ export function instantiate(file: string, memory: SlotMemory): Record<string, un
   return new WebAssembly.Instance(module, { env: { memory: memory.memory } }).exports;
 }
 
-/** Beside this file when it runs from dist/kernels, else in the build output of the source tree. */
+/** Beside this file when it runs from dist/kernels; in the build output, for the source tree and for bundled threads. */
 function find(file: string): string {
-  for (const place of [`./${file}`, `../dist/kernels/${file}`]) {
+  for (const place of [`./${file}`, `../dist/kernels/${file}`, `../../kernels/${file}`]) {
     const path = fileURLToPath(new URL(place, import.meta.url));
     if (existsSync(path)) return path;
   }

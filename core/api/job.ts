@@ -3,7 +3,7 @@
  * and makes the plan. Nothing runs here.
  */
 import { describeValue } from '../base/describe.ts';
-import { MillraceError } from '../base/errors.ts';
+import { isMillraceError, MillraceError } from '../base/errors.ts';
 import type { Fields } from '../record/types.ts';
 import { type BuiltPlan, planOf } from './build.ts';
 import { callerOf, callSiteText, parseFrame } from './call-site.ts';
@@ -98,7 +98,7 @@ function built(definition: JobDefinition, params: Readonly<Record<string, unknow
   try {
     return definition.build({ params });
   } catch (error) {
-    if (error instanceof MillraceError) throw error;
+    if (isMillraceError(error)) throw error;
     const said = error instanceof Error ? `${error.name}: ${error.message}` : describeValue(error);
     const site = callSiteText(error instanceof Error && error.stack ? parseFrame(error.stack) : null);
     throw new MillraceError('job/build-failed', `building job '${definition.name}' threw ${said}`, {

@@ -85,6 +85,14 @@ export class MillraceError extends Error {
   }
 }
 
+/** Also when it was made by another copy of this module: a thread's bundle, the job file's own import. */
+export function isMillraceError(error: unknown): error is MillraceError {
+  if (error instanceof MillraceError) return true;
+  return (
+    error instanceof Error && error.name === 'MillraceError' && typeof (error as { code?: unknown }).code === 'string'
+  );
+}
+
 /** What crosses a thread boundary instead of an error: structured clone loses classes and fields. */
 export interface SerialisedError {
   readonly name: string;
@@ -100,7 +108,7 @@ export function serialiseError(error: unknown, depth = 0): SerialisedError {
   if (!(error instanceof Error)) {
     return { name: 'Error', code: null, message: String(error), where: {}, retryable: false, stack: null, cause: null };
   }
-  const known = error instanceof MillraceError ? error : null;
+  const known = isMillraceError(error) ? error : null;
   return {
     name: error.name,
     code: known?.code ?? null,
@@ -125,7 +133,7 @@ export function reviveError(from: SerialisedError): Error {
 
 /** Adds what the caller knows of the place to an error that lacks it. */
 export function withWhere(error: unknown, where: ErrorWhere, fallback: ErrorCode): MillraceError {
-  if (error instanceof MillraceError) {
+  if (isMillraceError(error)) {
     return new MillraceError(error.code, error.message, {
       where: { ...where, ...error.where },
       cause: error.cause,
@@ -138,7 +146,7 @@ export function withWhere(error: unknown, where: ErrorWhere, fallback: ErrorCode
 
 /** One line for people: message, then the place in brackets. */
 export function describeError(error: unknown): string {
-  if (!(error instanceof MillraceError)) return error instanceof Error ? error.message : String(error);
+  if (!isMillraceError(error)) return error instanceof Error ? error.message : String(error);
   const { operator, callSite, path, position, slot } = error.where;
   const place = [
     operator && `operator ${operator}`,

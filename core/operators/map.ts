@@ -4,7 +4,7 @@
  * of rows: it is left where the output is full and gone on with later, so that memory stays bounded.
  */
 import { describeKind, describeValue, isPromise } from '../base/describe.ts';
-import { MillraceError, withWhere } from '../base/errors.ts';
+import { isMillraceError, MillraceError, withWhere } from '../base/errors.ts';
 import type { PhysicalNode } from '../plan/physical.ts';
 import type { ArrowImporter } from '../ports/arrow.ts';
 import { type Batch, type BatchOrigin, batch } from '../record/batch.ts';
@@ -311,7 +311,7 @@ function failure(
 ): MillraceError {
   const where = { operator, ...positionOf(batch, row) };
   const shown = view === null ? `a batch of ${batch.size} rows` : `row ${describeValue(view, rowTextMax)}`;
-  if (error instanceof MillraceError) {
+  if (isMillraceError(error)) {
     const message = view === null ? error.message : `${error.message}; the function was called for ${shown}`;
     const { cause, retryable } = error;
     return withWhere(
