@@ -11,14 +11,14 @@
 import { avg, count, desc, from, generator, job, jsonl, max, print, schema, t, tumble } from 'millrace';
 import { round } from 'millrace/functions';
 
-/** 200 devices, 2,000 readings to a second of event time, up to 15 seconds out of order, one in fifty without a value. */
+/** 200 devices, 2,000 readings to a second of event time, up to a minute out of order, one in fifty without a value. */
 export const readings = (rows: number) =>
   generator({
     rows,
     seed: 11,
     columns: (g) => ({
       device: g.text({ prefix: 'device-', distinct: 200, length: 12 }),
-      at: g.time({ start: '2026-01-01T00:00:00Z', perSecond: 2000, disorder: '15 seconds' }),
+      at: g.time({ start: '2026-01-01T00:00:00Z', perSecond: 2000, disorder: '60 seconds' }),
       celsius: g.double(-20, 90).nullable(0.02),
     }),
   });
