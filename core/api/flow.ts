@@ -13,6 +13,7 @@ import { loosest, type Mode, type StreamOf, updatingOf } from './modes.ts';
 import { madeOf, underNotes } from './notes.ts';
 import { type Sink, type Source, sinkOf, sourceOf } from './place.ts';
 import { checkColumnName, fieldsOf, type Schema } from './schema.ts';
+import { refuseShortCircuits } from './short-circuit.ts';
 import {
   isWindowColumn,
   type KnownColumn,
@@ -76,6 +77,7 @@ class Flow {
 
   filter(condition: Callback): Flow {
     return this.#step(this.filter, () => {
+      refuseShortCircuits(condition, 'filter');
       const answer = underNotes(
         () => condition(this.#row()),
         (made) => [made],
@@ -302,6 +304,7 @@ class Flow {
         return { name, value, expr: treeOf(value, `column '${name}'`) };
       });
     };
+    refuseShortCircuits(callback, method);
     const columns = underNotes(named, (made) => made.map(({ value }) => value), method);
     if (columns.length === 0) throw new MillraceError('plan/type', `${method} takes one column at least`);
     return columns.map(({ name, expr }) => ({ name, expr }));
