@@ -26,6 +26,7 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 let failed = 0;
+let passed = 0;
 for (const suite of suites) {
   if (positionals.length > 0 && !positionals.includes(suite.name)) continue;
   if (values.list) {
@@ -41,7 +42,8 @@ for (const suite of suites) {
     .filter(([, count]) => count === 0)
     .map(([what]) => what);
   const ok = report.failures.length === 0 && empty.length === 0;
-  if (!ok) failed++;
+  if (ok) passed++;
+  else failed++;
   if (values.json) console.log(JSON.stringify({ suite: suite.name, seed, seconds, ok, ...report }));
   else {
     console.log(
@@ -56,4 +58,5 @@ for (const suite of suites) {
     if (empty.length > 0) console.log(`     never happened: ${empty.join(', ')}`);
   }
 }
+if (!values.list && !values.json) console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed > 0 ? 1 : 0);
