@@ -129,10 +129,10 @@ describe('a user function', () => {
 
 describe('on the thread that runs the job', () => {
   test('a callback that throws is named with its row', async () => {
-    const sink = callback((row: { n: number }) => {
+    const throwing = (row: { n: number }): void => {
       if (row.n === 17) throw new Error('enough');
-    });
-    const error = await failureOfJob(numbers(100).to(sink));
+    };
+    const error = await failureOfJob(numbers(100).to(callback(throwing)));
     expect(error.code).toBe('function/threw');
     expect(error.message).toContain('the callback threw: enough');
     expect(error.message).toContain('n: 17');
