@@ -82,9 +82,12 @@ export interface JobMetrics {
 
 /** A running job. */
 export interface JobHandle<O> extends AsyncIterable<RowsOf<O>>, AsyncDisposable {
-  /** The rows of one of several ends. */
+  /** The rows of one of several ends. Read them side by side: rows of an end that wait for their reader hold the job back. */
   output<N extends Name<O>>(name: N): AsyncIterable<RowsOf<O[N]>>;
-  /** Resolves when every input has ended and every sink has finished; rejects with the job's error. */
+  /**
+   * Resolves when every input has ended and every sink has finished; rejects with the job's error. Rows of ends without
+   * a sink have to be read meanwhile when there are more than 4,096: `job/unread` if nobody begins to.
+   */
   result(): Promise<JobResult>;
   metrics(): JobMetrics;
   /** Ends the sources; `drain` also closes the windows that are open. */

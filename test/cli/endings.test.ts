@@ -58,7 +58,7 @@ const toFiles = (rows: number, format = 'jsonl'): string[] => [
 /** Bounded, but longer than any test. */
 const endless = 1e12;
 /** Rows are on their way into files. */
-const writing = (): boolean => project.names(directory).length > 0 && !existsSync(join(project.path, 'never'));
+const writing = (): boolean => project.names(directory).length > 0;
 
 describe('standard output', () => {
   for (const [name, args] of [
@@ -119,7 +119,7 @@ describe('Ctrl-C', () => {
 
   for (const [name, rows, more] of [
     ['a job whose source does not end', 0, []],
-    ['a bounded job run with --stream', 2_000_000, ['--stream']],
+    ['a bounded job run with --stream', 200_000, ['--stream']],
   ] as const) {
     test(`once ends ${name}, and its results so far are whole`, async () => {
       const running = project.start(...toFiles(rows), ...more);

@@ -8,6 +8,7 @@ import {
   describeError,
   from,
   generator,
+  job,
   type MillraceError,
   run,
   schema,
@@ -82,6 +83,38 @@ describe('the options', () => {
       const error = await refused(options);
       expect(error.code).toBe('option/invalid');
       for (const part of parts) expect(error.message).toContain(part);
+    });
+  }
+});
+
+describe('parameters', () => {
+  const declared = schema({ n: t.int(), wide: t.bigint().asBigInt(), day: t.date().nullable() });
+  const echo = job('echo', ({ params }) => from(collection([params], { schema: declared })), { params: declared });
+  const given = async (params: object): Promise<unknown[]> => {
+    const rows: unknown[] = [];
+    for await (const row of run(echo, { parallelism: 1, params: params as Record<string, unknown> })) rows.push(row);
+    return rows;
+  };
+
+  test('may be texts, as a command line gives them, and keep every digit', async () => {
+    expect(await given({ n: '-7', wide: '9007199254740993', day: '2026-01-31' })).toEqual([
+      { n: -7, wide: 9_007_199_254_740_993n, day: new Date('2026-01-31') },
+    ]);
+    expect(await given({ n: 1, wide: 2 })).toEqual([{ n: 1, wide: 2n, day: null }]);
+  });
+
+  for (const [params, part] of [
+    [{ n: 2 ** 31, wide: 1 }, '"2147483648" is no INT'],
+    [{ n: 1.5, wide: 1 }, '"1.5" is no INT'],
+    [{ n: 1, wide: 'x' }, '"x" is no BIGINT'],
+    [{ n: 1, wide: '9223372036854775808' }, '"9223372036854775808" is no BIGINT'],
+    [{ n: 1, wide: 1, day: 'someday' }, '"someday" is no DATE'],
+    [{ n: 1 }, "needs the parameter 'wide'"],
+    [{ n: 1, wide: 1, dya: 1 }, "did you mean 'day'"],
+  ] as const) {
+    test(`${JSON.stringify(params)} are refused`, async () => {
+      const error = await failureOf(async () => given(params));
+      expect([error.code, error.message]).toEqual(['option/invalid', expect.stringContaining(part)]);
     });
   }
 });
