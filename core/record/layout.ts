@@ -49,6 +49,9 @@ export function valueBytes(storage: StorageKind, rows: number): number {
   }
 }
 
+/** Types that columns may have now, for messages. */
+export const storedTypes = 'BOOLEAN, INT, BIGINT, DOUBLE, VARCHAR, DATE or TIMESTAMP(0 to 6)';
+
 /** Errors: `plan/unsupported` for types whose storage comes with a later version. */
 export function storageOf(type: DataType): StorageKind {
   switch (type.kind) {
@@ -58,18 +61,19 @@ export function storageOf(type: DataType): StorageKind {
     case 'DATE':
       return 'i32';
     case 'BIGINT':
-    case 'TIMESTAMP':
       return 'i64';
+    case 'TIMESTAMP':
+      if (type.precision <= 6) return 'i64';
+      break;
     case 'DOUBLE':
       return 'f64';
     case 'VARCHAR':
       return 'view';
-    default:
-      throw new MillraceError(
-        'plan/unsupported',
-        `columns of type ${typeName(type)} are not supported yet; cast them to BOOLEAN, INT, BIGINT, DOUBLE, VARCHAR, DATE, TIMESTAMP(3) or TIMESTAMP(6)`,
-      );
   }
+  throw new MillraceError(
+    'plan/unsupported',
+    `columns of type ${typeName(type)} are not supported yet; cast them to ${storedTypes}`,
+  );
 }
 
 /** The leaves of a row type, in order. A nullable ROW makes its leaves nullable. */

@@ -1,5 +1,5 @@
 /** Columns of types that have no storage yet may stand in a source, but nobody may read them. */
-import { storageOf } from '../../record/layout.ts';
+import { storageOf, storedTypes } from '../../record/layout.ts';
 import { typeName } from '../../record/types.ts';
 import { fail } from '../names.ts';
 import type { RelPlan } from '../rel.ts';
@@ -15,7 +15,7 @@ export function checkReadable(plan: RelPlan): void {
         fail(
           'plan/unsupported',
           from,
-          `column '${leaf.name}' is ${typeName(leaf.type)}, which cannot be read yet; leave it out with drop or select, or declare it in the schema as BOOLEAN, INT, BIGINT, DOUBLE, VARCHAR, DATE or TIMESTAMP`,
+          `column '${leaf.name}' is ${typeName(leaf.type)}, which cannot be read yet; leave it out with drop or select, or declare it in the schema as ${storedTypes}`,
         );
       }
     }
