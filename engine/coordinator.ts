@@ -39,6 +39,8 @@ interface Attempt {
   state: JobState | null;
   /** A cancel or stop that came before there was anything to stop. */
   cancelledEarly: boolean;
+  /** Threads start while the plan is made; whatever fails then, they are given back. */
+  readonly starting: Promise<SlotThread[]>;
   threads: SlotThread[];
   memories: (WebAssembly.Memory | null)[];
   maps: readonly MemoryMap[];
@@ -108,10 +110,12 @@ export class Coordinator {
   }
 
   async #submit(submit: Submit): Promise<void> {
+    const { jobId, options } = submit;
     const job: Attempt = {
       submit,
       state: null,
       cancelledEarly: false,
+      starting: this.#pool.acquire(options.parallelism, () => this.#send({ kind: 'waiting', jobId })),
       threads: [],
       memories: [],
       maps: [],
@@ -122,10 +126,12 @@ export class Coordinator {
       watchdog: null,
       messages: 0,
     };
-    this.#jobs.set(submit.jobId, job);
+    this.#jobs.set(jobId, job);
+    job.starting.catch(() => {});
     try {
       await this.#deploy(job);
     } catch (error) {
+      job.threads = await job.starting.catch(() => []);
       this.#ended(job, { kind: 'failed', error: serialiseError(error) });
     }
   }
@@ -133,16 +139,7 @@ export class Coordinator {
   async #deploy(job: Attempt): Promise<void> {
     const { submit } = job;
     const { options, jobId } = submit;
-    const starting = this.#pool.acquire(options.parallelism, () => this.#send({ kind: 'waiting', jobId }));
-    // Threads start while the plan is made; if that fails they must still be given back.
-    starting.catch(() => {});
-    let prepared: Awaited<ReturnType<typeof prepare>>;
-    try {
-      prepared = await prepare(submit.plan, options, submit.resources);
-    } catch (error) {
-      job.threads = await starting;
-      throw error;
-    }
+    const prepared = await prepare(submit.plan, options, submit.resources);
     const { physical } = prepared.planned;
     const { parallelism } = options;
     const hasCaller = physical.chains.some((chain) => chain.place === 'caller');
@@ -157,7 +154,7 @@ export class Coordinator {
     job.memories = maps.map((map, p) => (p < parallelism || hasCaller ? this.#memories.take(map) : null));
     job.participants = parallelism + (hasCaller ? 1 : 0);
     const counters = new SharedArrayBuffer(counterBytes(parallelism + 1, physical.chains.length));
-    job.threads = await starting;
+    job.threads = await job.starting;
     if (job.cancelledEarly) {
       this.#ended(job, { kind: 'cancelled' });
       return;
