@@ -59,7 +59,8 @@ export async function one(seed: number, coverage: Record<string, number>): Promi
   }
   coverage[threaded ? 'threaded' : 'local']!++;
   coverage[stream ? 'stream' : 'bounded']!++;
-  for (const output of expected) coverage['rows compared']! += compare({ ...output, ordered: output.ordered && !stream }, received);
+  for (const output of expected)
+    coverage['rows compared']! += compare({ ...output, ordered: output.ordered && !stream }, received);
 }
 
 export function compare(output: ReferenceOutput, received: ReceivedByOutput): number {
