@@ -272,7 +272,7 @@ export class Task {
   #park(): TaskStatus {
     for (const node of this.#nodes) {
       const { work } = node;
-      if (work?.flush) this.#push(node, null, () => work.flush!(node.output));
+      if (work?.flush) this.#push(node, null, () => flushUntil(work, node.watermarkMs, node.output) ?? Progress.done);
       if (this.#pending.length > 0) return TaskStatus.moved;
     }
     for (const node of this.#nodes) for (const port of node.routers) this.#pushRouter(port, port.router.flush());
@@ -298,8 +298,10 @@ export class Task {
     for (const node of this.#subtree(from)) {
       // Upstream event time ends at an operator that makes its own, but for the last.
       if (this.#assignsTime(node) && timeMs !== watermarkMax) continue;
+      // Others' event time goes on without an idle input: it may hold nothing back.
+      if (idle) yield* this.#call(node, (work) => work.flush?.(node.output));
       if (node.watermarkMs < timeMs) {
-        yield* this.#call(node, (work) => work.flush?.(node.output));
+        yield* this.#call(node, (work) => flushUntil(work, timeMs, node.output));
         yield* this.#call(node, (work) => work.onWatermark?.(timeMs, node.output));
         node.watermarkMs = timeMs;
       }
@@ -527,6 +529,11 @@ class NodeOutput implements Output {
     if (this.#node.ownWatermarkMs === null || timeMs > this.#node.ownWatermarkMs) this.#node.ownWatermarkMs = timeMs;
     return Progress.done;
   }
+}
+
+/** Before event time passes `timeMs`, and before parking: all that may be needed then. */
+function flushUntil(work: Operator, timeMs: number, out: Output): Progress | undefined {
+  return work.flushUntil ? work.flushUntil(timeMs, out) : work.flush?.(out);
 }
 
 function* chain(first: Iterator<void>, then: Iterator<void>): Generator<void> {

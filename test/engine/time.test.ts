@@ -2,7 +2,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { channel, count, from, jsonl, run, schema, t, tumble } from 'millrace';
+import { fileURLToPath } from 'node:url';
+import { channel, count, from, jsonl, parquet, run, schema, t, tumble } from 'millrace';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 const reading = schema({ key: t.string(), at: t.timestamp(3) });
@@ -110,6 +111,26 @@ describe('lateness', () => {
     ]);
     expect(late).toEqual([['b', 9]]);
     expect((await handle.result()).lateRows).toBe(1);
+  });
+
+  test('row groups in order make no row late, also where a slot is idle while it still holds partial results', async () => {
+    const flight = schema({ date: t.timestamp(6), origin: t.string() });
+    const path = fileURLToPath(new URL('../data/flights-3m.parquet', import.meta.resolve('vega-datasets')));
+    const windows = from(parquet(path, { schema: flight }))
+      .eventTime('date', { outOfOrderness: '1 hour' })
+      .groupBy('origin', tumble('1 day'))
+      .aggregate(() => ({ rows: count() }));
+    for (const parallelism of [2, 2, 3]) {
+      const handle = run(windows, { parallelism, mode: 'stream' });
+      let rows = 0;
+      const receiving = (async () => {
+        for await (const row of handle) rows += row.rows;
+      })();
+      while (handle.metrics().rowsIn < 3_000_000) await new Promise((resolve) => setTimeout(resolve, 5));
+      await handle.stop({ drain: true });
+      await receiving;
+      expect([rows, (await handle.result()).lateRows]).toEqual([3_000_000, 0]);
+    }
   });
 
   test('files read side by side make no row late: an unread one holds event time', async () => {
