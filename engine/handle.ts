@@ -55,9 +55,8 @@ export function jobHandle<O extends Ends>(running: RunningJob, signal: AbortSign
     },
     async cancel() {
       running.cancel();
-      await running.result().catch((error: unknown) => {
-        if (!(error instanceof MillraceError && error.code === 'job/cancelled')) throw error;
-      });
+      // However it ended: what went wrong before is told by `result`.
+      await running.result().catch(() => {});
     },
     async [Symbol.asyncDispose]() {
       if (!running.ended) await handle.cancel();
