@@ -1,7 +1,8 @@
 /**
- * Reduces rows before they are exchanged: groups in a table that stays in the cache, emitted as partial results when it is
- * full and at every flush. Where that does not reduce, rows pass as partial results of their own, and it is tried again
- * later. Holds nothing across a flush.
+ * Reduces rows before they are exchanged: groups in a table that stays small, emitted as partial results when it is full
+ * and at every flush; of a window, when event time passes their slice: no window that they belong to can fire before.
+ * Where that does not reduce, rows pass as partial results of their own, and it is tried again later. Holds nothing
+ * across a barrier.
  */
 
 import { batchRowsMax } from '../base/limits.ts';
@@ -9,21 +10,21 @@ import type { AggregateUpdater } from '../compile/aggregate.ts';
 import { sliceWorkBytes } from '../ports/kernels-state.ts';
 import type { GroupTable, SlicedTables } from '../ports/state.ts';
 import { type Batch, batch as batchOf, type Column } from '../record/batch.ts';
-import { windowMath } from '../time/windows.ts';
+import { isComplete, windowMath } from '../time/windows.ts';
 import { emitRows, resolveRows, resultColumns, Work } from './aggregate-parts.ts';
 import { type AggregateNode, type AggregateSetup, aggregateSetup } from './aggregate-setup.ts';
-import { type Operator, type OperatorContext, type Output, Progress } from './operator.ts';
+import { type Operator, type OperatorContext, type Output, Progress, watermarkMax } from './operator.ts';
 
 /**
  * The tables are emitted when they hold this many pages (4 MB). More than the second-level cache holds, and better: to
  * send ten thousand groups of string keys again and again cost twice what the misses do.
  */
 const pagesMax = 256;
-/** Groups per row above which grouping first costs more than it saves; judged after this many rows. */
+/** New groups per row above which grouping first costs more than it saves; judged after every so many rows. */
 const reducesBelow = 0.6;
-const judgedRows = 16_384;
+const judgedRows = 65_536;
 /** Rows that pass before grouping is tried again. */
-const passedRows = 524_288;
+const passedRows = 1_048_576;
 
 export class PartialAggregate implements Operator {
   readonly #setup: AggregateSetup;
@@ -32,7 +33,10 @@ export class PartialAggregate implements Operator {
   readonly #results: Column[];
   readonly #partials: Column[];
   readonly #work = new Work();
+  /** Since it was last judged: rows, groups that left, and the groups there were then. */
   #rows = 0;
+  #left = 0;
+  #before = 0;
   #toPass = 0;
 
   constructor(node: AggregateNode, context: OperatorContext) {
@@ -54,7 +58,11 @@ export class PartialAggregate implements Operator {
   }
 
   flush(out: Output): Progress {
-    return this.#work.start(this.#emitAll(out));
+    return this.#work.start(this.#emit(out, watermarkMax));
+  }
+
+  flushUntil(timeMs: number, out: Output): Progress {
+    return this.#work.start(this.#emit(out, timeMs));
   }
 
   onEnd(out: Output): Progress {
@@ -79,11 +87,18 @@ export class PartialAggregate implements Operator {
         (rows, count) => this.#updater.update(batch, rows, count, setup.entries),
       );
     }
-    if (this.#rows >= judgedRows && this.#rows < 2 * judgedRows && this.#tables.size > reducesBelow * this.#rows) {
-      this.#toPass = passedRows;
-      yield* this.#emitAll(out);
-    } else if (this.#tables.pages > pagesMax || this.#tables.pages > setup.state.totalPages / 4)
-      yield* this.#emitAll(out);
+    if (this.#rows >= judgedRows) {
+      const created = this.#tables.size + this.#left - this.#before;
+      if (created > reducesBelow * this.#rows) {
+        this.#toPass = passedRows;
+        yield* this.#emit(out, watermarkMax);
+      }
+      this.#rows = 0;
+      this.#left = 0;
+      this.#before = this.#tables.size;
+    }
+    if (this.#tables.pages > pagesMax || this.#tables.pages > setup.state.totalPages / 4)
+      yield* this.#emit(out, watermarkMax);
   }
 
   /** Each row a partial result of its own: key columns by reference, partial columns computed at the row's own number. */
@@ -98,12 +113,15 @@ export class PartialAggregate implements Operator {
     yield* emitRows(rows, batch.selection || identity, batch.size, context.batchRows, out);
   }
 
-  *#emitAll(out: Output): Generator<void> {
+  /** Emits all groups but those of slices that event time has not passed at `timeMs`. */
+  *#emit(out: Output, timeMs: number): Generator<void> {
     const { context, node, entries } = this.#setup;
     const layout = context.outputs[0]!;
     const keys = node.keys.length;
     const partialsFrom = keys + (node.window === null ? 0 : 1);
     for (const { table, end } of this.#tables.all()) {
+      if (end !== null && !isComplete(end, timeMs)) continue;
+      this.#left += table.size;
       for (let n = table.drain(entries, context.batchRows); n > 0; n = table.drain(entries, context.batchRows)) {
         for (let i = 0; i < keys; i++) {
           const column = this.#results[i] as Column;
@@ -118,7 +136,6 @@ export class PartialAggregate implements Operator {
       }
       this.#tables.drop(table, end);
     }
-    this.#rows = 0;
   }
 }
 

@@ -39,6 +39,11 @@ export interface Operator {
   onWatermark?(timeMs: number, out: Output): Progress;
   /** Emit what is held outside declared state. Called before a watermark, a barrier, the end, and before parking. */
   flush?(out: Output): Progress;
+  /**
+   * Emit what is held of moments up to `timeMs`, which event time has passed or is about to; what is of later moments may
+   * stay, for nobody can need it yet. Where it is there, it is called instead of `flush` before a watermark and parking.
+   */
+  flushUntil?(timeMs: number, out: Output): Progress;
   /** All inputs ended: emit whatever is still held. */
   onEnd?(out: Output): Progress;
   /** It wants no more rows (a LIMIT that has them): the runtime ends its input early. */

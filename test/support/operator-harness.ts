@@ -154,7 +154,7 @@ class Run implements Output {
       this.out.push({ kind: 'watermark', timeMs });
       return Progress.done;
     }
-    this.#drive((operator) => operator.flush?.(this));
+    this.#drive((operator) => (operator.flushUntil ? operator.flushUntil(timeMs, this) : operator.flush?.(this)));
     this.#drive((operator) => operator.onWatermark?.(timeMs, this));
     return Progress.done;
   }
