@@ -12,6 +12,7 @@ import { type LayoutColumn, valueBytes } from '../../core/record/layout.ts';
 import { alignUp, type SlotMemory } from '../../core/record/memory.ts';
 import { writeView } from '../../core/record/text.ts';
 import { castingReader } from './cast.ts';
+import { copyInto } from './copy.ts';
 import type { ArrowColumn, ArrowType } from './describe.ts';
 import {
   type Bitmap,
@@ -161,9 +162,10 @@ function widening(
 }
 
 function copied(width: number, values: number, { u8 }: SlotMemory): ValueImporter {
+  const copy = copyInto(u8);
   return {
     read(from, row, n) {
-      u8.set(bytesAt(need(from.values), row * width, n * width), values);
+      copy(bytesAt(need(from.values), row * width, n * width), values);
       return { values, dictionary: null };
     },
   };
@@ -177,9 +179,10 @@ function widened(
   { u8 }: SlotMemory,
   kernels: Kernels,
 ): ValueImporter {
+  const copy = copyInto(u8);
   return {
     read(from, row, n) {
-      u8.set(bytesAt(need(from.values), row * width, n * width), scratch);
+      copy(bytesAt(need(from.values), row * width, n * width), scratch);
       kernels[kernel](scratch, values, n);
       return { values, dictionary: null };
     },
@@ -196,6 +199,7 @@ function textImporter(
   { memory, kernels, batchRows }: ImporterContext,
 ): ValueImporter {
   const { u8, arena } = memory;
+  const copy = copyInto(u8);
   const views = arena.allocate(batchRows * 16, `Arrow column '${leaf.name}'`);
   let heap = 0;
   let heapBytes = 0;
@@ -226,7 +230,7 @@ function textImporter(
     read(from, row, n) {
       const offsets = textOffsets(from, row, n);
       const bytes = from.values ?? noBytes;
-      u8.set(new Uint8Array(offsets.buffer, offsets.byteOffset + row * 4, (n + 1) * 4), scratch);
+      copy(new Uint8Array(offsets.buffer, offsets.byteOffset + row * 4, (n + 1) * 4), scratch);
       const start = offsets[row]!;
       const end = offsets[row + n]!;
       if (
@@ -238,7 +242,7 @@ function textImporter(
       ) {
         throw corrupt(`offsets of '${leaf.name}' do not ascend within its ${bytes.length} bytes`);
       }
-      u8.set(bytes.subarray(start, end), heap);
+      copy(bytes.subarray(start, end), heap);
       kernels.viewsOfOffsets(scratch, start, heap, n, views);
       return { values: views, dictionary: null };
     },
@@ -261,6 +265,7 @@ function dictionaryImporter(
 ): ValueImporter {
   const { memory, kernels, batchRows } = context;
   const { u8, u32, arena } = memory;
+  const copy = copyInto(u8);
   const codes = arena.allocate(batchRows * 4, `codes of '${leaf.name}'`);
   let plainViews = 0;
   let known: readonly ArrowColumn[] | null = null;
@@ -278,10 +283,10 @@ function dictionaryImporter(
     read(from, row, n, bitmap) {
       const dictionary = load(from.dictionary ?? []);
       const raw = bytesAt(need(from.values), row * width, n * width);
-      if (width === 4) u8.set(raw, codes);
+      if (width === 4) copy(raw, codes);
       else if (width === 8) for (let i = 0; i < n; i++) u32[(codes >>> 2) + i] = codeOf8(raw, i);
       else {
-        u8.set(raw, scratch);
+        copy(raw, scratch);
         kernels[width === 1 ? 'widenU8' : 'widenU16'](scratch, codes, n);
       }
       if (!kernels.codesBelow(codes, n, dictionary.count)) clearCodes(memory, codes, n, dictionary.count, bitmap, leaf);
