@@ -71,6 +71,7 @@ export function stateSnapshot(
   let tableIndex = 0;
   let page = 0;
   let released = false;
+  const room = chunkRoom();
 
   const thawNext = (): void => {
     const table = frozen[tableIndex] as FrozenTable;
@@ -109,12 +110,13 @@ export function stateSnapshot(
           for (;;) {
             place = kernels.exportEntries(table.shape.block, address, place, chunk);
             if (place === capacity) break;
-            chunks.push(packChunk(memory, chunk, table.shape.stride));
+            chunks.push(packChunk(memory, chunk, table.shape.stride, room));
             emptyChunk(memory, chunk);
           }
           thawNext();
         }
-        if (memory.u32[(chunk + at.pageCountAt) >>> 2] !== 0) chunks.push(packChunk(memory, chunk, table.shape.stride));
+        if (memory.u32[(chunk + at.pageCountAt) >>> 2] !== 0)
+          chunks.push(packChunk(memory, chunk, table.shape.stride, room));
       }
       if (left === 0) end();
       return left === 0;
@@ -138,11 +140,34 @@ function emptyChunk(memory: SlotMemory, chunk: number): void {
   memory.u32[(chunk + at.pageHeapAt) >>> 2] = at.pageSize;
 }
 
+/**
+ * Room for chunks in shared memory, many to a buffer: a part crosses threads by reference. Cloned, half a gigabyte would
+ * stop the slot, the coordinator and the caller in turn.
+ */
+function chunkRoom(): (bytes: number) => Uint8Array {
+  let buffer = new SharedArrayBuffer(0);
+  let used = 0;
+  return (bytes) => {
+    if (used + bytes > buffer.byteLength) {
+      // The first is small: most operators hold little.
+      buffer = new SharedArrayBuffer(
+        Math.max(bytes, Math.min(roomBytesMax, Math.max(roomBytesMin, buffer.byteLength * 2))),
+      );
+      used = 0;
+    }
+    const chunk = new Uint8Array(buffer, used, bytes);
+    used += Math.ceil(bytes / 8) * 8;
+    return chunk;
+  };
+}
+const roomBytesMin = 32 * 1024;
+const roomBytesMax = 1024 * 1024;
+
 /** Header, entries and strings, without the gap between them. */
-function packChunk(memory: SlotMemory, chunk: number, stride: number): Uint8Array {
+function packChunk(memory: SlotMemory, chunk: number, stride: number, room: (bytes: number) => Uint8Array): Uint8Array {
   const entriesEnd = at.pageTagsAt + (memory.u32[(chunk + at.pageCountAt) >>> 2] as number) * stride;
   const heap = memory.u32[(chunk + at.pageHeapAt) >>> 2] as number;
-  const packed = new Uint8Array(entriesEnd + at.pageSize - heap);
+  const packed = room(entriesEnd + at.pageSize - heap);
   packed.set(memory.u8.subarray(chunk, chunk + entriesEnd));
   packed.set(memory.u8.subarray(chunk + heap, chunk + at.pageSize), entriesEnd);
   return packed;
