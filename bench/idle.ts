@@ -17,8 +17,8 @@ async function measure({ smoke, slots }: CaseOptions) {
       child.once('message', () => resolve());
       child.once('exit', (code) => reject(new Error(`the child ended with ${code}`)));
     });
-    // Compilers and collectors finish what the start left them.
-    await wait(smoke ? 1 : 5);
+    // V8 collects once more about eight seconds after the last work: that is the start's cost, not idleness's.
+    await wait(smoke ? 1 : 20);
     const before = spent(child.pid!);
     await wait(smoke ? 1 : 30);
     const after = spent(child.pid!);

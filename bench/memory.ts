@@ -53,7 +53,9 @@ async function endlessSlope({ slots, smoke }: CaseOptions) {
     await wait(smoke ? 1 : 20);
     const samples: number[] = [];
     for (let i = 0; i < (smoke ? 4 : 60); i++) {
-      samples.push((statusBytes(child.pid!, 'VmRSS') ?? Number.NaN) / 1e6);
+      const resident = statusBytes(child.pid!, 'VmRSS');
+      if (resident === null || child.exitCode !== null) throw new Error('the endless job has ended');
+      samples.push(resident / 1e6);
       await wait(smoke ? 0.25 : 2);
     }
     const perSample = slope(samples);

@@ -22,6 +22,10 @@ if (what === 'endless') {
     .groupBy('k', tumble('1 second'))
     .aggregate((r) => ({ total: sum(r.v), n: count() }));
   const handle = run(windows.to(blackhole()), { parallelism, memory: '1gb' });
+  handle.result().catch((error: unknown) => {
+    console.error(error);
+    process.exit(1);
+  });
   await new Promise((resolve) => setTimeout(resolve, 1000));
   process.send!({ rows: handle.metrics().rowsOut });
 } else {
