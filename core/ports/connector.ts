@@ -7,6 +7,7 @@ import type { Batch } from '../record/batch.ts';
 import type { Layout } from '../record/layout.ts';
 import type { SlotMemory } from '../record/memory.ts';
 import type { Fields } from '../record/types.ts';
+import type { Disk } from './disk.ts';
 import type { Kernels } from './kernels.ts';
 
 /** A place, as the plan holds it: JSON only, no secrets expanded. */
@@ -122,12 +123,39 @@ export interface SinkInfo {
   readonly place: 'slot' | 'caller';
 }
 
+/**
+ * The second phase of a sink's transactions, in the coordinator. What a writer prepared is named by JSON handles that stand in
+ * the checkpoint; committing makes it visible. Everything here may be repeated after a crash, with the same outcome.
+ */
+export interface SinkCommitter {
+  /**
+   * Takes the place over for `epoch`, before any writer of it opens: what an earlier epoch staged moves out of a zombie's reach,
+   * `pending` (of the checkpoint that is restored; none at a fresh start) is committed, everything else staged is removed.
+   */
+  open(epoch: number, pending: readonly Json[]): void;
+  /**
+   * Makes prepared transactions visible, each whole and once. Committed already: nothing happens. Errors: `sink/lost` when one is neither
+   * staged nor visible; `state/fenced` when a successor has taken over.
+   */
+  commit(handles: readonly Json[]): void;
+  /** The job has ended in order: nothing is left but results. */
+  close(): void;
+}
+
+export interface CommitterContext {
+  readonly disk: Disk;
+  /** Of the job, stable over restarts: staged names carry it. */
+  readonly jobKey: string;
+}
+
 export interface SinkConnector {
   readonly kind: string;
   /** Checks that the place can take such rows. `updating`: row kinds will come. Errors: `plan/changelog`, `sink/…`. */
   describe(spec: ConnectorSpec, fields: Fields, updating: boolean): SinkInfo;
   /** One writer of one subtask. */
   writer(spec: ConnectorSpec, fields: Fields, context: WriterContext): SinkWriter;
+  /** Absent: the sink is not transactional, rows are told again after a restart. */
+  committer?(spec: ConnectorSpec, context: CommitterContext): SinkCommitter;
 }
 
 export interface WriterContext {
@@ -147,6 +175,8 @@ export interface WriterContext {
   readonly updating?: boolean;
   /** The input ends by itself (absent: it does). `print` shows one table then. */
   readonly bounded?: boolean;
+  /** Set where the job checkpoints to disk: rows go through transactions that a committer ends. Absent: they appear when the job ends in order. */
+  readonly transaction?: { readonly epoch: number; readonly jobKey: string; readonly disk: Disk; nowMs(): number };
 }
 
 /** Writes rows of one subtask. Synchronous, like operators. A single-threaded writer of bounded buffering. */
@@ -155,6 +185,11 @@ export interface SinkWriter {
   write(batch: Batch): boolean;
   /** Hands what is buffered to the place (not yet committed). */
   flush(): void;
+  /**
+   * At a barrier (or, after `finish`, for the last time): what was written since the last one is closed, made durable and named by handles; it stays
+   * invisible until they are committed. None where nothing was written. Only with `context.transaction`.
+   */
+  prepare?(checkpointId: number): Promise<readonly Json[]> | readonly Json[];
   /** The input has ended or the job was stopped in order: make everything durable and visible under its final name. */
   finish(): void;
   /** The attempt is over without success: remove what is in progress. Also called after `finish`. */
