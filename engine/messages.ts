@@ -93,7 +93,8 @@ export type ToParticipant =
 export type ToThread = ToParticipant | { readonly kind: 'trim' };
 
 export type FromParticipant =
-  | { readonly kind: 'deployed' }
+  /** `wants`: sources it has no split of yet. */
+  | { readonly kind: 'deployed'; readonly wants: readonly SourceKey[] }
   | { readonly kind: 'splitWanted'; readonly source: SourceKey }
   | { readonly kind: 'finished'; readonly cpuMs: number }
   | { readonly kind: 'failed'; readonly error: SerialisedError }

@@ -84,7 +84,8 @@ export class Participant {
         }
       }
       this.#slot.noteScratch();
-      this.#post({ kind: 'deployed' });
+      const wants = [...this.#sources].flatMap(([key, source]) => (source.begin() ? [key] : []));
+      this.#post({ kind: 'deployed', wants });
     } catch (error) {
       this.#fail(error);
     }

@@ -49,17 +49,15 @@ export function pagePool(memory: SlotMemory, from: number, to: number): PagePool
   const { u32 } = memory;
   const tableIndex = table >>> 2;
   /** Freed places, last in first out, so that memory that was touched is used again before fresh memory. */
-  const freed = new Uint32Array(total);
-  let freedCount = 0;
+  const freed = stack();
   /** Places never used start here. */
   let fresh = first;
   const end = first + total * pageSize;
-  const ids = new Uint32Array(total + 1);
-  let idCount = 0;
+  const ids = stack();
   let idNext = 1;
 
   const takePlace = (): number => {
-    if (freedCount > 0) return freed[--freedCount] as number;
+    if (freed.count > 0) return freed.pop();
     if (fresh === end) return 0;
     fresh += pageSize;
     return fresh - pageSize;
@@ -69,8 +67,8 @@ export function pagePool(memory: SlotMemory, from: number, to: number): PagePool
       address >= first && address < end && address % pageSize === 0,
       `place ${address} given to a pool it is not of`,
     );
-    assert(freedCount < total, 'a place given back twice');
-    freed[freedCount++] = address;
+    assert(freed.count < total, 'a place given back twice');
+    freed.push(address);
   };
   const entry = (id: number): number => u32[tableIndex + id] as number;
 
@@ -79,12 +77,12 @@ export function pagePool(memory: SlotMemory, from: number, to: number): PagePool
     table,
     total,
     get free() {
-      return freedCount + (end - fresh) / pageSize;
+      return freed.count + (end - fresh) / pageSize;
     },
     allocate() {
       const place = takePlace();
       if (place === 0) return 0;
-      const id = idCount > 0 ? (ids[--idCount] as number) : idNext++;
+      const id = ids.count > 0 ? ids.pop() : idNext++;
       u32[tableIndex + id] = place | pageDirty;
       return id;
     },
@@ -92,7 +90,7 @@ export function pagePool(memory: SlotMemory, from: number, to: number): PagePool
       const was = entry(id);
       if ((was & pageFrozen) === 0) givePlace((was & ~pageFlags) >>> 0);
       u32[tableIndex + id] = 0;
-      ids[idCount++] = id;
+      ids.push(id);
     },
     entry,
     setEntry(id, value) {
@@ -106,9 +104,7 @@ export function pagePool(memory: SlotMemory, from: number, to: number): PagePool
         fresh += count * pageSize;
         return fresh - count * pageSize;
       }
-      return takeFreedRun(freed.subarray(0, freedCount), count, (left) => {
-        freedCount = left;
-      });
+      return takeFreedRun(freed, count);
     },
     thaw(id, address) {
       const now = entry(id);
@@ -119,14 +115,40 @@ export function pagePool(memory: SlotMemory, from: number, to: number): PagePool
 }
 
 /** Finds neighbours among the freed places. Rare: only when no fresh memory is left. */
-function takeFreedRun(freed: Uint32Array, count: number, setCount: (left: number) => void): number {
-  freed.sort();
-  for (let i = 0; i + count <= freed.length; i++) {
-    const from = freed[i] as number;
-    if ((freed[i + count - 1] as number) !== from + (count - 1) * pageSize) continue;
-    freed.copyWithin(i, i + count);
-    setCount(freed.length - count);
+function takeFreedRun(freed: Stack, count: number): number {
+  const places = freed.words.subarray(0, freed.count).sort();
+  for (let i = 0; i + count <= places.length; i++) {
+    const from = places[i] as number;
+    if ((places[i + count - 1] as number) !== from + (count - 1) * pageSize) continue;
+    places.copyWithin(i, i + count);
+    freed.count -= count;
     return from;
   }
   return 0;
+}
+
+/** Last in, first out. It grows with what it holds: room for all pages of a slot would cost each job megabytes of zeros. */
+interface Stack {
+  words: Uint32Array;
+  count: number;
+  push(word: number): void;
+  pop(): number;
+}
+
+function stack(): Stack {
+  return {
+    words: new Uint32Array(64),
+    count: 0,
+    push(word) {
+      if (this.count === this.words.length) {
+        const more = new Uint32Array(2 * this.count);
+        more.set(this.words);
+        this.words = more;
+      }
+      this.words[this.count++] = word;
+    },
+    pop() {
+      return this.words[--this.count] as number;
+    },
+  };
 }

@@ -37,11 +37,9 @@ export const arrowSource: SourceConnector = {
 
   async enumerate(spec, request, parallelism, resource) {
     const data = dataOf(spec, resource);
-    const target = Math.min(splitRowsMax, Math.ceil(data.rows / (parallelism * splitsPerSlot)));
-    const size = Math.max(batchRowsMax, Math.ceil(target / batchRowsMax) * batchRowsMax);
     const splits: Split[] = [];
-    for (let from = 0; from < data.rows; from += size) {
-      const to = Math.min(data.rows, from + size);
+    for (let from = 0, to = 0; from < data.rows; from = to) {
+      to = Math.min(data.rows, from + splitRows(data.rows - from, parallelism, request.timeColumn !== null));
       const minimum = request.timeColumn === null ? null : leastTime(data, request, from, to);
       splits.push({ id: `${from}`, options: { from, to }, position: null, estimatedRows: to - from, minimum });
     }
@@ -51,9 +49,18 @@ export const arrowSource: SourceConnector = {
   reader: (spec, request, context) => new ArrowReader(spec, dataOf(spec, context.resource), request, context),
 };
 
-/** Splits are small enough that slots end together, and large enough that asking for them costs nothing. */
-const splitRowsMax = 256 * 1024;
-const splitsPerSlot = 8;
+/**
+ * Rows of the next split. Each is a share of what is left, so that few messages do for many rows and slots still end
+ * together (guided self-scheduling: Polychronopoulos and Kuck, 1987). Where rows have event time splits stay small: what
+ * slots read side by side should be near in time, or windows are open for long.
+ */
+function splitRows(left: number, parallelism: number, timed: boolean): number {
+  const share = Math.ceil(left / (2 * parallelism) / batchRowsMax) * batchRowsMax;
+  return timed ? Math.min(timedRowsMax, share) : Math.max(splitRowsMin, share);
+}
+
+const splitRowsMin = 4 * batchRowsMax;
+const timedRowsMax = 64 * batchRowsMax;
 
 function dataOf(spec: ConnectorSpec, resource: (id: string) => unknown): ArrowData {
   const data = resource(String(spec.options.resource)) as ArrowData | undefined;

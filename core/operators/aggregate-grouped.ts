@@ -7,8 +7,8 @@ import type { AggregateCall } from '../expr/tree.ts';
 import type { GroupTable } from '../ports/state.ts';
 import { type Batch, batch as batchOf, type Column } from '../record/batch.ts';
 import { Changes } from './aggregate-changes.ts';
-import { resolveRows, resultColumns, Work, waitForPages } from './aggregate-parts.ts';
-import { type AggregateNode, type AggregateSetup, aggregateSetup } from './aggregate-setup.ts';
+import { resolveRows, resultColumns, Work } from './aggregate-parts.ts';
+import { type AggregateNode, type AggregateSetup, aggregateSetup, resolveGroup } from './aggregate-setup.ts';
 import { type Operator, type OperatorContext, type Output, Progress } from './operator.ts';
 
 /** A count of all rows, so that a group whose rows were all taken away is known to be gone. */
@@ -70,19 +70,16 @@ export class GroupedAggregate implements Operator {
 
   /** Without keys there is one group: it is found once per batch. */
   *#allRows(batch: Batch, out: Output): Generator<void> {
-    const setup = this.#setup;
-    yield* this.#resolveGroup(batch);
-    const { u32 } = setup.context.memory;
-    const at = setup.entries >>> 2;
-    u32.fill(u32[at] as number, at, at + batch.size);
-    const more = this.#add(batch, batch.selection, batch.size, setup.entries, out);
+    const { context, entries, node } = this.#setup;
+    const group = yield* resolveGroup(this.#setup, this.#table, batch);
+    if (!this.#changes && node.phase !== 'final') {
+      this.#updater.updateOne(batch, batch.selection, batch.size, group);
+      return;
+    }
+    const at = entries >>> 2;
+    context.memory.u32.fill(group, at, at + batch.size);
+    const more = this.#add(batch, batch.selection, batch.size, entries, out);
     if (more) yield* more;
-  }
-
-  *#resolveGroup(batch: Batch): Generator<void> {
-    const { hasher, hashes, entries, state } = this.#setup;
-    hasher.hash(batch, 0, 1, hashes);
-    while (this.#table.resolve(batch, [], hashes, 0, 1, entries) === 0) yield* waitForPages(this.#table.stop, state);
   }
 
   #add(batch: Batch, rows: number, count: number, entries: number, out: Output): Iterable<void> | undefined {
@@ -102,7 +99,7 @@ export class GroupedAggregate implements Operator {
         0,
         context.inputs[0]!.map(() => ({ validity: 0, values: 0, dictionary: null })),
       );
-      yield* this.#resolveGroup(none);
+      yield* resolveGroup(this.#setup, this.#table, none);
       if (this.#changes) yield* this.#emptyResult(out);
     }
     if (this.#changes) return;

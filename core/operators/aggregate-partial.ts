@@ -12,7 +12,7 @@ import type { GroupTable, SlicedTables } from '../ports/state.ts';
 import { type Batch, batch as batchOf, type Column } from '../record/batch.ts';
 import { isComplete, windowMath } from '../time/windows.ts';
 import { emitRows, resolveRows, resultColumns, Work } from './aggregate-parts.ts';
-import { type AggregateNode, type AggregateSetup, aggregateSetup } from './aggregate-setup.ts';
+import { type AggregateNode, type AggregateSetup, aggregateSetup, resolveGroup } from './aggregate-setup.ts';
 import { type Operator, type OperatorContext, type Output, Progress, watermarkMax } from './operator.ts';
 
 /**
@@ -75,6 +75,11 @@ export class PartialAggregate implements Operator {
     for (const part of this.#tables.split(batch)) {
       setup.target = part.table;
       if (setup.texts) part.table.reclaim();
+      if (setup.node.keys.length === 0) {
+        const group = yield* resolveGroup(setup, part.table, batch);
+        this.#updater.updateOne(batch, part.rows, part.count, group);
+        continue;
+      }
       setup.hasher.hash(batch, part.rows, part.count, setup.hashes);
       yield* resolveRows(
         part.table,

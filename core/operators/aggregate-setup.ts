@@ -6,7 +6,7 @@ import type { AggregateCall } from '../expr/tree.ts';
 import type { PhysicalNode } from '../plan/physical.ts';
 import type { GroupTable, GroupTableDecl } from '../ports/state.ts';
 import type { Batch } from '../record/batch.ts';
-import { identityRows, KeyHasher, type ResolveBuffers } from './aggregate-parts.ts';
+import { identityRows, KeyHasher, type ResolveBuffers, waitForPages } from './aggregate-parts.ts';
 import type { OperatorContext } from './operator.ts';
 
 export type AggregateNode = Extract<PhysicalNode, { kind: 'aggregate' }>;
@@ -76,4 +76,12 @@ export function aggregateSetup(
         : (updater, batch, rows, n, entries) => updater.update(batch, rows, n, entries),
   };
   return setup;
+}
+
+/** The entry of the one group that all rows of a batch go to where there are no keys. Yields and fails as `resolveRows`. */
+export function* resolveGroup(setup: AggregateSetup, table: GroupTable, batch: Batch): Generator<void, number> {
+  const { hasher, hashes, entries, state } = setup;
+  hasher.hash(batch, 0, 1, hashes);
+  while (table.resolve(batch, [], hashes, 0, 1, entries) === 0) yield* waitForPages(table.stop, state);
+  return setup.context.memory.u32[entries >>> 2] as number;
 }

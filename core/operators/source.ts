@@ -65,7 +65,13 @@ export class SourceDriver {
     return this.#setup.reader.batch;
   }
 
-  /** An answer to `wantSplit`. */
+  /** True when it has nothing to read: whoever deploys it asks for its first split. */
+  begin(): boolean {
+    this.#asked = this.#queue.length === 0;
+    return this.#asked;
+  }
+
+  /** An answer to `wantSplit`, or to what `begin` said. */
   assign(split: Split | null, ends: boolean, unread: UnreadMinimum): void {
     this.#asked = false;
     this.#unread = unread;

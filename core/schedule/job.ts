@@ -46,6 +46,8 @@ export interface JobState {
   readonly stopping: { readonly drain: boolean } | null;
   /** Sources that idle when their splits have ended, until the job is stopped; all others end with their splits. */
   readonly idling: ReadonlySet<SourceKey>;
+  /** What participants want first, until all are deployed. */
+  readonly wants: readonly { readonly participant: number; readonly source: SourceKey }[];
   /** Readers of each source, and those that have asked for a split. */
   readonly readers: ReadonlyMap<SourceKey, number>;
   readonly asked: ReadonlyMap<SourceKey, ReadonlySet<number>>;
@@ -54,7 +56,8 @@ export interface JobState {
 }
 
 export type JobEvent =
-  | { readonly kind: 'deployed'; readonly participant: number }
+  /** `wants`: sources it reads and has no split of yet. */
+  | { readonly kind: 'deployed'; readonly participant: number; readonly wants?: readonly SourceKey[] }
   | { readonly kind: 'splitWanted'; readonly participant: number; readonly source: SourceKey }
   | { readonly kind: 'finished'; readonly participant: number }
   | { readonly kind: 'failed'; readonly participant: number; readonly error: SerialisedError }
@@ -120,6 +123,7 @@ export function startJob(setup: JobSetup): JobState {
     snapshot: null,
     stopping: null,
     idling: setup.idling,
+    wants: [],
     readers: setup.readers ?? new Map(),
     asked: new Map(),
     deferred: [],
@@ -131,7 +135,7 @@ type Step = readonly [JobState, readonly JobCommand[]];
 export function stepJob(state: JobState, event: JobEvent): Step {
   switch (event.kind) {
     case 'deployed':
-      return deployed(state, event.participant);
+      return deployed(state, event.participant, event.wants ?? []);
     case 'splitWanted':
       return splitWanted(state, event.participant, event.source);
     case 'finished':
@@ -157,15 +161,35 @@ export function stepJob(state: JobState, event: JobEvent): Step {
 const everyone = (state: JobState): number[] => Array.from({ length: state.participants }, (_, i) => i);
 const withMember = (set: ReadonlySet<number>, member: number): ReadonlySet<number> => new Set([...set, member]);
 
-/** Nobody runs before everybody can be sent to. */
-function deployed(state: JobState, participant: number): Step {
-  const next = { ...state, deployed: withMember(state.deployed, participant) };
+/**
+ * Nobody runs before everybody can be sent to. First splits come with the start: each message that wakes a thread costs
+ * as much as reading ten thousand rows.
+ */
+function deployed(state: JobState, participant: number, wants: readonly SourceKey[]): Step {
+  const next: JobState = {
+    ...state,
+    deployed: withMember(state.deployed, participant),
+    wants: [...state.wants, ...wants.map((source) => ({ participant, source }))],
+  };
   if (next.phase !== 'deploying' || next.deployed.size < next.participants) return [next, []];
-  const running: JobState = { ...next, phase: 'running' };
+  const running: JobState = { ...next, phase: 'running', wants: [] };
   const starts = everyone(next).map((p) => ({ kind: 'start', participant: p }) as const);
-  if (!next.stopping) return [running, starts];
-  const [stopped, stops] = stopAsked(running, next.stopping.drain);
-  return [stopped, [...starts, ...stops]];
+  if (next.stopping) {
+    const [stopped, stops] = stopAsked(running, next.stopping.drain);
+    return [stopped, [...starts, ...stops]];
+  }
+  const [assigned, splits] = wantAll(running, next.wants);
+  return [assigned, [...splits, ...starts]];
+}
+
+function wantAll(state: JobState, wants: JobState['wants']): Step {
+  return wants.reduce<Step>(
+    ([now, done], { participant, source }) => {
+      const [next, more] = splitWanted(now, participant, source);
+      return [next, [...done, ...more]];
+    },
+    [state, []],
+  );
 }
 
 /** Readers ask one split ahead; nobody gets a second one while there would be none left for a reader's first. */
@@ -183,14 +207,8 @@ function splitWanted(state: JobState, participant: number, source: SourceKey): S
   const [assigned, commands] = assign(withAsked, participant, source);
   if (!isFirst || assigned.deferred.length === 0) return [assigned, commands];
   // Who waited for this reader may go on.
-  const waiting = assigned.deferred;
-  return waiting.reduce<Step>(
-    ([now, done], { participant: other, source: of }) => {
-      const [next, more] = splitWanted(now, other, of);
-      return [next, [...done, ...more]];
-    },
-    [{ ...assigned, deferred: [] }, commands],
-  );
+  const [others, more] = wantAll({ ...assigned, deferred: [] }, assigned.deferred);
+  return [others, [...commands, ...more]];
 }
 
 function assign(state: JobState, participant: number, source: SourceKey): Step {
@@ -205,7 +223,9 @@ function assign(state: JobState, participant: number, source: SourceKey): Step {
     unreadMinimum,
   } as const;
   if (split === undefined) return [state, [command]];
-  const others = everyone(state)
+  // Who has not asked yet hears with its own first split; what did not change need not be said again.
+  const changed = unreadMinimum !== minimumOf([split, ...rest]);
+  const others = (changed ? [...(state.asked.get(source) ?? [])] : [])
     .filter((p) => p !== participant)
     .map((p) => ({ kind: 'unread', participant: p, source, unreadMinimum }) as const);
   return [{ ...state, unread: new Map(state.unread).set(source, rest) }, [command, ...others]];

@@ -45,17 +45,33 @@ describe('deployment', () => {
 });
 
 describe('splits', () => {
-  test('are handed out in order, with the least event time of what is left, which everybody else hears too', () => {
-    const { state, commands } = drive(running(2, [split('a', '5'), split('b', '3'), split('c', '9')]), {
-      kind: 'splitWanted',
-      participant: 1,
-      source: '0/0',
-    });
+  const wanted = (participant: number) => ({ kind: 'splitWanted', participant, source: '0/0' }) as const;
+
+  test('are handed out in order, with the least event time of what is left, which others hear when it changes', () => {
+    const start = running(3, [split('a', '5'), split('b', '3'), split('c', '9')]);
+    const { state, commands } = drive(start, wanted(1), wanted(0), wanted(1));
     expect(commands).toEqual([
       { kind: 'assign', participant: 1, source: '0/0', split: split('a', '5'), ends: false, unreadMinimum: '3' },
-      { kind: 'unread', participant: 0, source: '0/0', unreadMinimum: '3' },
+      { kind: 'assign', participant: 0, source: '0/0', split: split('b', '3'), ends: false, unreadMinimum: '9' },
+      { kind: 'unread', participant: 1, source: '0/0', unreadMinimum: '9' },
+      { kind: 'assign', participant: 1, source: '0/0', split: split('c', '9'), ends: false, unreadMinimum: null },
+      { kind: 'unread', participant: 0, source: '0/0', unreadMinimum: null },
     ]);
-    expect(state.unread.get('0/0')?.map((s) => s.id)).toEqual(['b', 'c']);
+    expect(state.unread.get('0/0')).toEqual([]);
+  });
+
+  test('first ones come before the start, to who said when deployed that it has none', () => {
+    const setup = { participants: 2, splits: new Map([['0/0', [split('a', null)]]]), idling: new Set<string>() };
+    const { commands } = drive(
+      startJob(setup),
+      { kind: 'deployed', participant: 1, wants: ['0/0'] },
+      { kind: 'deployed', participant: 0, wants: [] },
+    );
+    expect(commands).toEqual([
+      { kind: 'assign', participant: 1, source: '0/0', split: split('a', null), ends: false, unreadMinimum: null },
+      { kind: 'start', participant: 0 },
+      { kind: 'start', participant: 1 },
+    ]);
   });
 
   test('a split without statistics holds the watermark altogether', () => {
@@ -68,9 +84,8 @@ describe('splits', () => {
   });
 
   test('when none is left a bounded source ends and an unbounded one idles', () => {
-    const wanted = { kind: 'splitWanted', participant: 0, source: '0/0' } as const;
-    expect(drive(running(1), wanted).commands[0]).toMatchObject({ split: null, ends: true, unreadMinimum: null });
-    expect(drive(running(1, [], true), wanted).commands[0]).toMatchObject({ split: null, ends: false });
+    expect(drive(running(1), wanted(0)).commands[0]).toMatchObject({ split: null, ends: true, unreadMinimum: null });
+    expect(drive(running(1, [], true), wanted(0)).commands[0]).toMatchObject({ split: null, ends: false });
   });
 });
 
