@@ -13,6 +13,7 @@ const rooms: Record<string, readonly string[]> = {
   connectors: ['core'],
   workers: ['core'],
   engine: ['core', 'kernels', 'state', 'connectors', 'workers'],
+  testing: ['core', 'engine'],
   cli: ['core', 'engine'],
   bench: ['core', 'kernels', 'state', 'connectors', 'workers', 'engine', 'index.ts', 'functions.ts'],
 };
@@ -39,6 +40,7 @@ const packages: Record<string, readonly string[]> = {
   connectors: ['apache-arrow', 'cli-table3'],
   workers: ['piscina'],
   engine: ['jiti'],
+  testing: [],
   cli: ['commander', 'cli-table3'],
 };
 
@@ -144,6 +146,7 @@ describe('rooms', () => {
       'engine/worker-main.ts',
       'engine/coordinator-main.ts',
       'engine/local.ts',
+      'testing/simulated-disk.ts',
     ];
     const reached = new Set<string>();
     const visit = (file: string): void => {
