@@ -71,8 +71,38 @@ export interface SourceConnector {
     parallelism: number,
     resource: (id: string) => unknown,
   ): Promise<readonly Split[]>;
+  /**
+   * A place that goes on bringing splits (a watched directory): an enumerator on the coordinator's thread, from deployment to the job's
+   * end; `enumerate` is not called. Null, or absent: `enumerate` names all splits that there will be.
+   */
+  discover?(spec: ConnectorSpec, request: ReadRequest, context: DiscoveryContext): SplitDiscovery | null;
   /** A reader factory for one subtask: buffers are taken from the arena once and reused for every split. */
   reader(spec: ConnectorSpec, request: ReadRequest, context: ReaderContext): SourceReader;
+}
+
+export interface DiscoveryContext {
+  readonly parallelism: number;
+  /** What `SplitDiscovery.state` answered at the checkpoint that is restored; null: nothing was found yet. */
+  readonly state: Json;
+  /**
+   * New splits, in reading order; never called from within `discover`. From then on they are the coordinator's: unread ones and assigned ones stand in
+   * a checkpoint beside the state that says they were found.
+   */
+  emit(splits: readonly Split[]): void;
+  /** The place cannot be looked at, or is not what it was: the attempt fails. */
+  fail(error: unknown): void;
+  /** Calls `work` once, later; the answer calls it off. A clock of the engine's, so that a simulation has its own. */
+  schedule(afterMs: number, work: () => void): () => void;
+  /** Wall clock, milliseconds since 1970. */
+  nowMs(): number;
+  resource(id: string): unknown;
+}
+
+export interface SplitDiscovery {
+  /** What was found so far: JSON, bounded, in step with `emit`. Asked for when a barrier is injected. */
+  state(): Json;
+  /** Looks no further. Idempotent. */
+  close(): void;
 }
 
 export interface ReaderContext {
@@ -131,8 +161,11 @@ export interface SinkCommitter {
   /**
    * Takes the place over for `epoch`, before any writer of it opens: what an earlier epoch staged moves out of a zombie's reach,
    * `pending` (of the checkpoint that is restored; none at a fresh start) is committed, everything else staged is removed.
+   * May be called again for the same epoch, when no writer of it is left (a restart within the process). `restored`: the checkpoint
+   * that the job goes on from. Where it is told, what later checkpoints of this job made visible is taken back: its rows will come
+   * again (the newest checkpoint was damaged, and an older one was taken).
    */
-  open(epoch: number, pending: readonly Json[]): void;
+  open(epoch: number, pending: readonly Json[], restored?: number | null): void;
   /**
    * Makes prepared transactions visible, each whole and once. Committed already: nothing happens. Errors: `sink/lost` when one is neither
    * staged nor visible; `state/fenced` when a successor has taken over.
@@ -144,14 +177,17 @@ export interface SinkCommitter {
 
 export interface CommitterContext {
   readonly disk: Disk;
-  /** Of the job, stable over restarts: staged names carry it. */
+  /** Of the job, stable over its restarts, new with every new state directory: names carry it. Letters, digits, `-` and `_`. */
   readonly jobKey: string;
 }
 
 export interface SinkConnector {
   readonly kind: string;
-  /** Checks that the place can take such rows. `updating`: row kinds will come. Errors: `plan/changelog`, `sink/…`. */
-  describe(spec: ConnectorSpec, fields: Fields, updating: boolean): SinkInfo;
+  /**
+   * Checks that the place can take such rows. `updating`: row kinds will come. `checkpointed`: the job has a state directory, so rows
+   * become visible with its checkpoints. Errors: `plan/changelog`, `sink/…`, `plan/unsupported` where that cannot be.
+   */
+  describe(spec: ConnectorSpec, fields: Fields, updating: boolean, checkpointed?: boolean): SinkInfo;
   /** One writer of one subtask. */
   writer(spec: ConnectorSpec, fields: Fields, context: WriterContext): SinkWriter;
   /** Absent: the sink is not transactional, rows are told again after a restart. */
@@ -175,7 +211,10 @@ export interface WriterContext {
   readonly updating?: boolean;
   /** The input ends by itself (absent: it does). `print` shows one table then. */
   readonly bounded?: boolean;
-  /** Set where the job checkpoints to disk: rows go through transactions that a committer ends. Absent: they appear when the job ends in order. */
+  /**
+   * Set where the job checkpoints to disk: rows go through transactions that a committer ends; it has been opened for `epoch` before.
+   * Absent: rows appear when the job ends in order.
+   */
   readonly transaction?: { readonly epoch: number; readonly jobKey: string; readonly disk: Disk; nowMs(): number };
 }
 
@@ -188,8 +227,12 @@ export interface SinkWriter {
   /**
    * At a barrier (or, after `finish`, for the last time): what was written since the last one is closed, made durable and named by handles; it stays
    * invisible until they are committed. None where nothing was written. Only with `context.transaction`.
+   * What was written until the call belongs to this checkpoint, whatever is written while the promise is pending. Handles of earlier calls are named
+   * again until `completed` says that they stand in a durable checkpoint. An error is the end of the attempt: it is not tried again.
    */
   prepare?(checkpointId: number): Promise<readonly Json[]> | readonly Json[];
+  /** That checkpoint is durable: later ones need not name what it and earlier ones prepared. */
+  completed?(checkpointId: number): void;
   /** The input has ended or the job was stopped in order: make everything durable and visible under its final name. */
   finish(): void;
   /** The attempt is over without success: remove what is in progress. Also called after `finish`. */

@@ -7,21 +7,21 @@
  * Errors are Node's: an `Error` with a `code` (ENOENT, EEXIST, ENOSPC, EIO, …).
  */
 export interface Disk {
-  /** A new, empty file. Errors: EEXIST where the name is taken, ENOENT where its directory is not there. */
-  create(path: string): DiskFile;
+  /** A new, empty file; `mode` (0600 unless said) less the process's umask. Errors: EEXIST where the name is taken, ENOENT where its directory is not there. */
+  create(path: string, mode?: number): DiskFile;
   open(path: string): DiskReader;
   /** A small file, whole. */
   read(path: string): Uint8Array;
   /** Names in a directory, sorted; none where it does not exist. */
   list(directory: string): readonly string[];
-  /** Atomic; replaces a file at `to`. Errors: ENOENT when `from` is gone. */
+  /** Of a file or a directory. Atomic; a file replaces a file at `to`, a directory an empty directory. Errors: ENOENT when `from` is gone. */
   rename(from: string, to: string): void;
   /** Removes a file. One that is not there is fine. */
   remove(path: string): void;
   /** Removes a directory with all it holds. One that is not there is fine. */
   removeTree(path: string): void;
-  /** With its parents, mode 0700. One that exists is fine. */
-  makeDirectory(path: string): void;
+  /** With its parents; `mode` (0700 unless said) less the process's umask. One that exists is fine. */
+  makeDirectory(path: string, mode?: number): void;
   /** Makes names in it durable. */
   syncDirectory(path: string): void;
   /** Null where nothing is. */
