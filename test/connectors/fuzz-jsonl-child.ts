@@ -321,6 +321,12 @@ function same(got: unknown, want: unknown, what: string): void {
   throw new Error(`${what} differ\n got …${near(a)}\nwant …${near(b)}`);
 }
 
+/** Of this process: a machine that pauses it says nothing of the case. */
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
 async function main(seed: number, first: number, cases: number, progressPath: string): Promise<FuzzReport> {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-fuzz-'));
   const path = join(directory, 'case.jsonl');
@@ -330,7 +336,7 @@ async function main(seed: number, first: number, cases: number, progressPath: st
   for (let i = first; i < first + cases; i++) {
     writeSync(progress, `${i}`.padEnd(12), 0);
     guard.reset();
-    const startMs = performance.now();
+    const startMs = cpuMs();
     try {
       await runCase(path, prng(seed * 1_000_003 + i), guard);
     } catch (error) {
@@ -338,8 +344,8 @@ async function main(seed: number, first: number, cases: number, progressPath: st
     }
     const broken = guard.broken();
     if (broken !== null) failures.push(`seed ${seed} case ${i}: wrote past ${broken}`);
-    const ms = performance.now() - startMs;
-    if (ms > caseMsMax) failures.push(`seed ${seed} case ${i}: took ${Math.round(ms)} ms`);
+    const ms = cpuMs() - startMs;
+    if (ms > caseMsMax) failures.push(`seed ${seed} case ${i}: took ${Math.round(ms)} ms of CPU`);
   }
   closeSync(progress);
   rmSync(directory, { recursive: true, force: true });

@@ -519,6 +519,12 @@ function checkStrings(guard: Guard, column: Column, storage: string | undefined,
   }
 }
 
+/** Of this process: a machine that pauses it says nothing of the case. */
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
 export async function main(seed: number, first: number, cases: number, progressPath: string): Promise<FuzzReport> {
   const fixtures = fileURLToPath(new URL('../fixtures/parquet/', import.meta.url));
   const bases = readdirSync(fixtures)
@@ -535,7 +541,7 @@ export async function main(seed: number, first: number, cases: number, progressP
     const { bytes, what } = changedFile(random, base);
     writeFileSync(path, bytes);
     const guard = guardedMemory();
-    const startMs = performance.now();
+    const startMs = cpuMs();
     try {
       count(await readCase(path, guard));
     } catch (error) {
@@ -544,8 +550,9 @@ export async function main(seed: number, first: number, cases: number, progressP
     }
     const broken = guard.broken();
     if (broken !== null) failures.push(`seed ${seed} case ${i} (${base.name}, ${what}): wrote past ${broken}`);
-    const ms = performance.now() - startMs;
-    if (ms > caseMsMax) failures.push(`seed ${seed} case ${i} (${base.name}, ${what}): took ${Math.round(ms)} ms`);
+    const ms = cpuMs() - startMs;
+    if (ms > caseMsMax)
+      failures.push(`seed ${seed} case ${i} (${base.name}, ${what}): took ${Math.round(ms)} ms of CPU`);
   }
   closeSync(progress);
   rmSync(path, { force: true });
