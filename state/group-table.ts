@@ -36,9 +36,9 @@ export interface TableHome {
 /** Tables of up to this many pages are probed by tags: they stay in the second-level cache. */
 const tagPagesMax = 48;
 
-/** A table is presized when its first rows are at least this many, up to so many pages (16 MB). */
-const presizedRows = 256;
-const presizedPagesMax = 1024;
+/** A table grows to its expected size at once up to 2 ** depth pages (16 MB), and up to this share of the free ones. */
+const spreadDepthMax = 10;
+const spreadShare = 1 / 8;
 
 export class HashTable implements GroupTable {
   readonly shape: Shape;
@@ -57,6 +57,7 @@ export class HashTable implements GroupTable {
   /** How far `drain` has come: pages before `#drainedPage` are gone, then places before `#drainedPlace`. */
   #drainedPage = 0;
   #drainedPlace = 0;
+  #sizeBefore = 0;
 
   constructor(home: TableHome, shape: Shape) {
     this.#home = home;
@@ -66,11 +67,8 @@ export class HashTable implements GroupTable {
     this.#setDirectory(this.#block + at.tableInlineAt, 0);
   }
 
-  /**
-   * Pages that the table will probably have: when its first rows come many at a time, it begins with about as many and
-   * splits none on the way.
-   */
-  expectedPages = 1;
+  /** Entries that the table will probably hold: its first page is spread over as many pages as they need, none splits on the way. */
+  expectedSize = 0;
 
   get size(): number {
     let size = 0;
@@ -79,9 +77,9 @@ export class HashTable implements GroupTable {
     return size;
   }
 
-  /** Pages that it had before it was drained. */
-  get pagesMax(): number {
-    return this.#ids.length;
+  /** Entries that it had before it was drained. */
+  get sizeMax(): number {
+    return Math.max(this.size, this.#sizeBefore);
   }
 
   get pages(): number {
@@ -99,7 +97,7 @@ export class HashTable implements GroupTable {
     const { kernels } = this.#home;
     const { block } = this.shape;
     const plain = this.shape.bind(batch, keyColumns);
-    if (!this.#begin(n)) return 0;
+    if (!this.#begin()) return 0;
     const codes = plain && this.shape.single === 'view' ? batch.columns[keyColumns[0] as number]?.dictionary : null;
     const cached = codes != null && codes.count <= Math.min(n / 4, this.#home.codesMax);
     const cache = this.#home.codeCache;
@@ -119,7 +117,7 @@ export class HashTable implements GroupTable {
   absorb(sources: number, n: number, entries: number): number {
     const { kernels } = this.#home;
     const { block } = this.shape;
-    if (!this.#begin(n)) return 0;
+    if (!this.#begin()) return 0;
     let k = 0;
     for (;;) {
       k = kernels.absorbEntries(block, this.#block, sources, k, n, entries);
@@ -133,7 +131,7 @@ export class HashTable implements GroupTable {
   /** Inserts a chunk (a page-sized block that `exportEntries` made); throws when memory is used up. */
   importChunk(chunk: number, groupFrom: number, groupTo: number): void {
     const count = this.#u32(chunk + at.pageCountAt);
-    if (!this.#begin(count)) throw outOfPages(this.shape.decl.name);
+    if (!this.#begin()) throw outOfPages(this.shape.decl.name);
     const { imported, kernels } = this.#home;
     for (let i = 0; ; ) {
       const from = i;
@@ -198,6 +196,7 @@ export class HashTable implements GroupTable {
 
   drain(entries: number, max: number): number {
     const { pool } = this.#home;
+    if (this.#drainedPage === 0 && this.#drainedPlace === 0) this.#sizeBefore = this.size;
     const cursor = { at: this.#drainedPage * at.pageSize + this.#drainedPlace };
     const n = this.scan(cursor, entries, max);
     // What was handed out by the last call is no longer read: whole pages before it go.
@@ -214,6 +213,8 @@ export class HashTable implements GroupTable {
 
   clear(): void {
     const { pool } = this.#home;
+    this.expectedSize = this.sizeMax;
+    this.#sizeBefore = 0;
     for (let i = this.#freedPage; i < this.#ids.length; i++) pool.release(this.#ids[i] as number);
     this.#ids = [];
     this.#textStore?.dispose();
@@ -246,22 +247,15 @@ export class HashTable implements GroupTable {
     return { ids, addresses, firstPlace: this.#drainedPlace, texts: this.#textStore };
   }
 
-  /** Before a call with `rows` rows: the first pages. False when there is no memory for them. */
-  #begin(rows: number): boolean {
+  /** Before rows are found or inserted: the first page. False when there is no memory for them. */
+  #begin(): boolean {
     assert(this.#drainedPage === 0 && this.#drainedPlace === 0, `table ${this.shape.decl.name} is being drained`);
     this.stop = ResolveStop.done;
     this.#copies = 0;
     if (this.#ids.length > 0) return true;
-    let depth = rows < presizedRows ? 0 : Math.floor(Math.log2(Math.min(this.expectedPages, presizedPagesMax)));
-    if (this.#home.pool.free < 32 * 2 ** depth) depth = 0;
-    while (this.#depth < depth) if (!this.#growDirectory()) return false;
-    const directory = this.#directory() >>> 2;
-    const pages = 2 ** this.#depth;
-    for (let prefix = 0; prefix < pages; prefix++) {
-      const id = this.#newPage(this.#depth, prefix, this.shape.layout);
-      if (id === 0) return false;
-      this.#home.memory.u32[directory + prefix] = id;
-    }
+    const id = this.#newPage(0, 0, this.shape.layout);
+    if (id === 0) return false;
+    this.#home.memory.u32[this.#directory() >>> 2] = id;
     return true;
   }
 
@@ -364,19 +358,15 @@ export class HashTable implements GroupTable {
   /** Moves half of a page's hash range to a new page. False: no memory, nothing changed. */
   #split(id: number): boolean {
     const { pool, kernels } = this.#home;
+    const expected = this.#ids.length === 1 ? this.#expectedDepth() : 0;
+    if (expected > 1 && expected >= this.#depth) return this.#spread(id, expected);
     const page = this.#pageOf(id);
     const depth = this.#u32(page + at.pageDepthAt);
     const prefix = this.#u32(page + at.pagePrefixAt);
     if (depth === this.#depth && !this.#growDirectory()) return false;
     const other = pool.allocate();
     if (other === 0) return false;
-    const live = at.pageSize - this.#u32(page + at.pageHeapAt);
-    const count = this.#u32(page + at.pageCountAt);
-    let layout = this.#layoutFor(count, live);
-    // Hashes may all go one way: what was in the page must fit into either half.
-    if (count > layout.countMax || layout.entriesAt + layout.capacity * this.shape.stride + live > at.pageSize) {
-      layout = this.#layoutOf(page);
-    }
+    const layout = this.#layoutOfParts(page);
     this.#copyToScratch(page);
     this.#initialise(page, id, depth + 1, prefix * 2, layout);
     const otherPage = this.#pageOf(other);
@@ -387,6 +377,44 @@ export class HashTable implements GroupTable {
     const width = 2 ** (this.#depth - depth - 1);
     const from = (this.#directory() >>> 2) + (prefix * 2 + 1) * width;
     this.#home.memory.u32.fill(other, from, from + width);
+    return true;
+  }
+
+  /** Of pages that share what `page` holds. Hashes may all go one way: each must have room for all of it. */
+  #layoutOfParts(page: number): PageLayout {
+    const live = at.pageSize - this.#u32(page + at.pageHeapAt);
+    const count = this.#u32(page + at.pageCountAt);
+    const layout = this.#layoutFor(count, live);
+    const fits =
+      count <= layout.countMax && layout.entriesAt + layout.capacity * this.shape.stride + live <= at.pageSize;
+    return fits ? layout : this.#layoutOf(page);
+  }
+
+  /** Depth at which pages of an even share of the expected entries, give or take three deviations, do not split. */
+  #expectedDepth(): number {
+    const { countMax } = this.shape.layout;
+    const most = Math.min(spreadDepthMax, Math.floor(Math.log2(Math.max(1, this.#home.pool.free * spreadShare))));
+    for (let depth = 0; depth < most; depth++) {
+      const share = this.expectedSize / 2 ** depth;
+      if (share + 3 * Math.sqrt(share) <= countMax) return depth;
+    }
+    return most;
+  }
+
+  /** Divides the only page into 2 ** depth, for which there is memory. False: none for the directory, nothing changed. */
+  #spread(id: number, depth: number): boolean {
+    while (this.#depth < depth) if (!this.#growDirectory()) return false;
+    const page = this.#pageOf(id);
+    const layout = this.#layoutOfParts(page);
+    this.#copyToScratch(page);
+    this.#initialise(page, id, depth, 0, layout);
+    const directory = this.#directory() >>> 2;
+    for (let prefix = 1; prefix < 2 ** depth; prefix++) {
+      const other = this.#newPage(depth, prefix, layout);
+      assert(other !== 0, 'pages that were free are gone');
+      this.#home.memory.u32[directory + prefix] = other;
+    }
+    this.#home.kernels.spread(this.shape.block, this.#block, this.#home.scratch);
     return true;
   }
 

@@ -213,8 +213,8 @@ class Slices implements SlicedTables {
   readonly #tables = new Map<number, HashTable>();
   /** Ascending; null: to be sorted again. */
   #sorted: number[] | null = null;
-  /** Pages of the slice that was dropped last: the next one will have about as many. */
-  #lastPages = 1;
+  /** Entries that the next slice will have: about as many as the one before, which a barrier may have cut short. */
+  #lastSize = 0;
 
   constructor(home: TableHome, shape: Shape) {
     this.#home = home;
@@ -229,7 +229,7 @@ class Slices implements SlicedTables {
     let table = this.#tables.get(slice);
     if (table === undefined) {
       table = new HashTable(this.#home, this.shape);
-      table.expectedPages = this.#lastPages;
+      table.expectedSize = this.#lastSize;
       this.#tables.set(slice, table);
       this.#sorted = null;
     }
@@ -243,7 +243,7 @@ class Slices implements SlicedTables {
   drop(slice: number): void {
     const table = this.#tables.get(slice);
     if (table === undefined) return;
-    this.#lastPages = Math.max(1, table.pagesMax);
+    this.#lastSize = Math.max(table.sizeMax, this.#lastSize >>> 1);
     table.dispose();
     this.#tables.delete(slice);
     this.#sorted = null;

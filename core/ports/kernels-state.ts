@@ -62,6 +62,8 @@ export interface StateKernels {
   ): void;
   /** Entries of `source` go to fresh pages by hash bit `depth`; `one` 0: all to `zero`. */
   distribute(shape: number, source: number, zero: number, one: number, depth: number): void;
+  /** Entries of `source` go to the fresh pages that the table's directory leads to. */
+  spread(shape: number, table: number, source: number): void;
   /** Occupied entries of a page from place `from`; how many at `count`; answers the place to go on at. */
   scanPage(shape: number, page: number, from: number, entries: number, max: number, count: number): number;
   /** A key leaf of `n` entries as a column; answers 1 when one was null. */

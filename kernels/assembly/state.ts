@@ -484,6 +484,20 @@ export function distribute(shape: usize, source: usize, zero: usize, one: usize,
   }
 }
 
+/** Puts the entries of `source` (a copy of a page) into the pages that the table's directory leads to, all of them fresh. */
+export function spread(shape: usize, table: usize, source: usize): void {
+  const stride = <usize>load<u32>(shape, shapeStrideAt);
+  const lineMask = <usize>load<u32>(shape, shapeLineMaskAt);
+  const capacity = <usize>load<u32>(source, pageCapacityAt);
+  let at = source + <usize>load<u32>(source, pageEntriesAt);
+  for (let i: usize = 0; i < capacity; i++, at += stride) {
+    const hash = load<u64>(at);
+    if (hash == 0) continue;
+    const page = <usize>load<u32>(pageEntry(shape, table, hash)) & pageMask;
+    moveEntry(shape, source, at, page, freePlace(page, hash, stride, lineMask), stride);
+  }
+}
+
 function freePlace(page: usize, hash: u64, stride: usize, lineMask: usize): usize {
   const capacity = load<u32>(page, pageCapacityAt);
   const first = page + <usize>load<u32>(page, pageEntriesAt);

@@ -126,24 +126,34 @@ function fewBins(times: usize, rows: usize, n: i32, offset: i64, length: i64, wo
   }
   if (last - first != 1) return 0;
   const boundary = last * length + offset;
-  let low: usize = 0;
-  for (let k: usize = 0; k < <usize>n; k++) {
-    const row = rows ? <usize>load<u32>(rows + (k << 2)) : k;
-    low += <usize>(load<i64>(times + (row << 3)) < boundary);
+  // Both lists grow at once, no branch: the later slice's on the side, as its place is known only at the end.
+  const side = work + 2 * binBytes;
+  let low = list;
+  let high = side;
+  if (rows == 0) {
+    for (let k: usize = 0; k < <usize>n; k++) {
+      const isHigh = <usize>(load<i64>(times + (k << 3)) >= boundary);
+      store<u32>(low, <u32>k);
+      store<u32>(high, <u32>k);
+      high += isHigh << 2;
+      low += (1 - isHigh) << 2;
+    }
+  } else {
+    for (let k: usize = 0; k < <usize>n; k++) {
+      const row = <usize>load<u32>(rows + (k << 2));
+      const isHigh = <usize>(load<i64>(times + (row << 3)) >= boundary);
+      store<u32>(low, <u32>row);
+      store<u32>(high, <u32>row);
+      high += isHigh << 2;
+      low += (1 - isHigh) << 2;
+    }
   }
-  let high = low;
-  store<u32>(work, <u32>low, 12);
+  memory.copy(low, side, high - side);
+  const lows = <u32>((low - list) >> 2);
+  store<u32>(work, lows, 12);
   store<i64>(work + binBytes, last);
-  store<u32>(work + binBytes, <u32>low, 8);
-  store<u32>(work + binBytes, <u32>n - <u32>low, 12);
-  low = 0;
-  for (let k: usize = 0; k < <usize>n; k++) {
-    const row = rows ? <usize>load<u32>(rows + (k << 2)) : k;
-    const isHigh = load<i64>(times + (row << 3)) >= boundary;
-    store<u32>(list + ((isHigh ? high : low) << 2), <u32>row);
-    high += <usize>isHigh;
-    low += <usize>!isHigh;
-  }
+  store<u32>(work + binBytes, lows, 8);
+  store<u32>(work + binBytes, <u32>n - lows, 12);
   return 2;
 }
 
@@ -178,8 +188,42 @@ function denseBins(rows: usize, n: i32, base: i64, work: usize, binOf: usize, co
 
 /** The slice end of each row: a BIGINT column for partial results, written at the row's own number. */
 export function sliceEnds(times: usize, rows: usize, n: i32, offset: i64, length: i64, out: usize): void {
+  if (n == 0) return;
   const inverse = 1.0 / <f64>length;
-  for (let k: usize = 0; k < <usize>n; k++) {
+  // Nearly in order: within the slice of the first row, one before and two behind it, found without a branch.
+  const first = load<i64>(times + ((rows ? <usize>load<u32>(rows) : 0) << 3));
+  const base = (floorDivide(first - offset, length, inverse) - 1) * length + offset;
+  const none = i64x2.splat(0);
+  const lengths = i64x2.splat(length);
+  const bases = i64x2.splat(base);
+  const firstEnds = i64x2.splat(base + length);
+  const last1 = i64x2.splat(length - 1);
+  const last2 = i64x2.splat(2 * length - 1);
+  const last3 = i64x2.splat(3 * length - 1);
+  const last4 = i64x2.splat(4 * length - 1);
+  let outside = none;
+  let k: usize = 0;
+  if (rows == 0) {
+    for (; k + 1 < <usize>n; k += 2) {
+      const past = i64x2.sub(v128.load(times + (k << 3)), bases);
+      const ends = i64x2.add(
+        i64x2.add(firstEnds, v128.and(i64x2.gt_s(past, last1), lengths)),
+        i64x2.add(v128.and(i64x2.gt_s(past, last2), lengths), v128.and(i64x2.gt_s(past, last3), lengths)),
+      );
+      outside = v128.or(outside, v128.or(i64x2.gt_s(past, last4), i64x2.lt_s(past, none)));
+      v128.store(out + (k << 3), ends);
+    }
+  }
+  let far = v128.any_true(outside);
+  for (; k < <usize>n; k++) {
+    const row = rows ? <usize>load<u32>(rows + (k << 2)) : k;
+    const past = load<i64>(times + (row << 3)) - base;
+    const slice = <i64>(past >= length) + <i64>(past >= 2 * length) + <i64>(past >= 3 * length);
+    far = far || <u64>past >= <u64>(4 * length);
+    store<i64>(out + (row << 3), base + (slice + 1) * length);
+  }
+  if (!far) return;
+  for (k = 0; k < <usize>n; k++) {
     const row = rows ? <usize>load<u32>(rows + (k << 2)) : k;
     const slice = floorDivide(load<i64>(times + (row << 3)) - offset, length, inverse);
     store<i64>(out + (row << 3), (slice + 1) * length + offset);
