@@ -211,6 +211,10 @@ export class HashTable implements GroupTable {
     this.#home.kernels.readLeaf(this.shape.block, key, entries, n, values, validity);
   }
 
+  remove(_entries: number, _n: number): number {
+    assert(false, `entries of table ${this.shape.decl.name} cannot be removed yet`);
+  }
+
   clear(): void {
     const { pool } = this.#home;
     this.expectedSize = this.sizeMax;

@@ -7,7 +7,14 @@ import { MillraceError } from '../core/base/errors.ts';
 import { allKeyGroups, type KeyGroupRange } from '../core/base/key-groups.ts';
 import type { Kernels } from '../core/ports/kernels.ts';
 import { pageSize, tableBytes } from '../core/ports/page-layout.ts';
-import type { GroupTable, GroupTableDecl, KeyedValue, OperatorState, SlicedTables } from '../core/ports/state.ts';
+import type {
+  GroupTable,
+  GroupTableDecl,
+  KeyedValue,
+  OperatorState,
+  OrderedTable,
+  SlicedTables,
+} from '../core/ports/state.ts';
 import type { SlotMemory } from '../core/record/memory.ts';
 import { HashTable, type TableHome } from './group-table.ts';
 import type { PagePool } from './page-pool.ts';
@@ -151,6 +158,10 @@ function operatorState(
       sliced.set(decl.name, slices);
       restore(decl.name, slices.shape, (slice) => slices.open(slice as number));
       return slices;
+    },
+    ordered(decl): OrderedTable {
+      unused(decl.name);
+      assert(false, `ordered table ${decl.name} cannot be made yet`);
     },
     value<T>(name: string, initial: T, merge: (a: T, b: T) => T = (a) => a) {
       assert(!values.has(name), `value ${name} of operator ${id} declared twice`);

@@ -16,6 +16,14 @@ export const pageBytes = 16 * 1024;
 export const entryBytesMax = 4032;
 /** Bytes of a text that an aggregate (MIN, MAX) keeps. */
 export const textBytesMax = 4096;
+/** Ordered tables: a key's bytes at most, so that a page has room for four keys with a value each. */
+export const orderedKeyBytesMax = 2048;
+/** Longer values lie in chunks of so many bytes. */
+export const orderedInlineBytesMax = 1920;
+/** A value's bytes at most. */
+export const orderedValueBytesMax = 16 * 1024 * 1024;
+/** Pages that a put of a short value or a delete takes at most: copies and splits on the way to a leaf. */
+export const orderedPagesPerCall = 32;
 /** Frozen pages that one resolve copies at most, so that a batch stays short while a snapshot is being read. */
 export const pageCopiesMax = 64;
 /** Rings. A frame is at most a quarter of its ring; longer records are chunked. */
@@ -41,5 +49,8 @@ export const topNRowsMax = 1_000_000;
 export const userCallMsMax = 30_000;
 
 assert(4 * (entryBytesMax + 2) + 64 + 64 <= pageBytes, 'a page without room for four entries');
+// A page of an ordered table: header, and for each entry a slot that holds the key's first eight bytes.
+assert(64 + 4 * (8 + orderedKeyBytesMax + orderedInlineBytesMax) <= pageBytes, 'a page without room for four keys');
+assert(orderedValueBytesMax / (orderedInlineBytesMax - 4) < 65_535, 'a value of more chunks than can be numbered');
 assert(slotsMax <= keyGroups, 'a slot without a key group');
 assert(batchRowsMax % 64 === 0, 'bitmaps of a batch end on a word');

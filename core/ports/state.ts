@@ -4,7 +4,10 @@
  * one batch at most: the next `resolve` may move them.
  */
 import type { Batch } from '../record/batch.ts';
+import type { ByteSource } from '../record/bytes.ts';
+import type { KeyPart } from '../record/key-bytes.ts';
 import type { Layout } from '../record/layout.ts';
+import type { Fields } from '../record/types.ts';
 
 /** What a table of groups holds. */
 export interface GroupTableDecl {
@@ -80,10 +83,103 @@ export interface GroupTable {
   keepText(target: number, view: number): void;
   /** Texts that were replaced are no longer read by anyone downstream. */
   reclaim(): void;
+  /**
+   * Entries leave for good, and their bytes are free: `n` distinct addresses at `entries`, as the last `resolve` or `scan`
+   * gave them. They are sorted in place; answers how many of the first are gone. When fewer than n, `stop` says why, and
+   * the rest are where they were. Addresses of other entries of the pages that lost one move: resolve again before
+   * writing, and start a `scan` anew. A text that an entry held stays readable until `reclaim`.
+   */
+  remove(entries: number, n: number): number;
   /** Pages it holds. */
   readonly pages: number;
   /** Frees every page. */
   clear(): void;
+}
+
+/** What an ordered table holds. Keys are bytes, compared as memcmp does, a prefix before what it begins. */
+export interface OrderedTableDecl {
+  /** Unique within the operator; with its id, the name under which a snapshot keeps it. */
+  readonly name: string;
+  /**
+   * Offset, in every key, of the 8 big-endian bytes of its hash, whose first bits are the key group: a restore takes the
+   * rows of its own key groups. null: the rows are the same in every subtask (broadcast state), and only subtask 0's are
+   * kept.
+   */
+  readonly keyGroupAt: number | null;
+  /** What keys are made of, in the encoding of core/record/key-bytes.ts. For tools, and checked on restore. */
+  readonly key: readonly KeyPart[];
+  /** What values hold, in the encoding of core/record/row-bytes.ts. Empty: values are empty. */
+  readonly value: Fields;
+}
+
+/**
+ * Keys → values in key order: a B+tree of 16 KB pages. Keys are of 1 to `orderedKeyBytesMax` bytes, values of 0 to
+ * `orderedValueBytesMax`. All arguments are addresses in the slot's memory unless said otherwise; nothing is kept of them.
+ *
+ * An array of entries is 16 bytes each: u32 key address, u32 key bytes, u32 value address, u32 value bytes.
+ *
+ * Calls for one key (`put`, `delete`, `deleteRange`) do their work whole, and throw `memory/exhausted`, with nothing
+ * changed that counts, when no page is left: who must not fail in the middle looks at `OperatorState.freePages` first (a
+ * call takes `orderedPagesPerCall` at most). Calls for many answer how many they did; `stop` says why fewer.
+ */
+export interface OrderedTable {
+  /** Entries. */
+  readonly size: number;
+  readonly pages: number;
+  /** Why the last call for many answered fewer. */
+  readonly stop: ResolveStop;
+  /** Frozen pages that were copied since it was set to 0; calls for many set it to 0 and are bounded by `pageCopiesMax`. */
+  copies: number;
+  /** The value of a key, or null; valid until the table is next written. One object, used again by the next call. */
+  get(key: number, keyBytes: number): ByteSource | null;
+  has(key: number, keyBytes: number): boolean;
+  /** Inserts or replaces. Errors: `record/too-large`, `memory/exhausted`. */
+  put(key: number, keyBytes: number, value: number, valueBytes: number): void;
+  /** As `put`, with a value of any length in [`from`, `to`) of bytes anywhere. */
+  putBytes(key: number, keyBytes: number, value: Uint8Array, from: number, to: number): void;
+  /** Answers whether it was there. */
+  delete(key: number, keyBytes: number): boolean;
+  /**
+   * Inserts or replaces `n` entries, the later of two with one key wins; in key order it is fastest. Values of up to
+   * `orderedInlineBytesMax`. Answers how many were put, from the first on. Errors: `record/too-large`.
+   */
+  putMany(entries: number, n: number): number;
+  /** Deletes the keys of `n` entries, those that are there. Answers how many of the entries it is done with. */
+  deleteMany(entries: number, n: number): number;
+  /**
+   * Takes the first entries with a key below `bound` (`boundBytes` 0: all) out for good, in order: writes up to `max` to
+   * `entries`, their bytes to `bytes`, which has room for `room`. Answers how many; 0 with `stop` done: none is left
+   * below the bound. Errors: `record/too-large` for a first one that is larger than the room.
+   */
+  takeUpTo(bound: number, boundBytes: number, max: number, entries: number, bytes: number, room: number): number;
+  /** Deletes all keys in [`from`, `to`); `toBytes` 0: to the end. Whole pages go unread. Answers how many went. */
+  deleteRange(from: number, fromBytes: number, to: number, toBytes: number): number;
+  /** Deletes all keys that begin with `prefix`. Answers how many went. */
+  deletePrefix(prefix: number, prefixBytes: number): number;
+  /** A cursor that belongs to the caller; made once, used many times (it holds buffers for good). */
+  cursor(): OrderedCursor;
+  /** Frees every page. */
+  clear(): void;
+}
+
+/**
+ * Walks an ordered table forwards. It stays valid whatever is put or deleted meanwhile: `next` goes to the first key
+ * behind the current one that there is then.
+ */
+export interface OrderedCursor {
+  /** Before the first key ≥ `from`; ends before the first key ≥ `to` (`toBytes` 0: at the table's end). */
+  range(from: number, fromBytes: number, to: number, toBytes: number): void;
+  /** Before the first key that begins with `prefix`; ends behind the last of them. `prefixBytes` 0: all keys. */
+  prefix(prefix: number, prefixBytes: number): void;
+  /** Moves on; false at the end (call it again to look for what was put since). */
+  next(): boolean;
+  /** The current key: bytes in the slot's memory, valid until the next `next`. */
+  readonly key: number;
+  readonly keyBytes: number;
+  /** The current value; valid until the table is next written or the cursor moves. One object, used again. */
+  value(): ByteSource;
+  /** Deletes the current entry. `next` goes on behind it. */
+  delete(): void;
 }
 
 /** Tables by time slice; dropping a slice is a free list. */
@@ -109,6 +205,7 @@ export interface KeyedValue<T> {
 export interface OperatorState {
   groups(decl: GroupTableDecl): GroupTable;
   slices(decl: GroupTableDecl): SlicedTables;
+  ordered(decl: OrderedTableDecl): OrderedTable;
   /**
    * A small JSON value of this subtask that a snapshot keeps (a watermark, a cursor). Restored into another parallelism,
    * the values of all subtasks whose key groups come here are merged by `merge` (default: the first one's).
