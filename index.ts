@@ -16,12 +16,21 @@ export type {
   StringExpr,
   TimeExpr,
 } from './core/api/columns.ts';
-export { from } from './core/api/flow.ts';
+export { connect, from } from './core/api/flow.ts';
 export { type Case, coalesce, when } from './core/api/functions.ts';
 export { type ColumnGenerators, type Generated, type GeneratorOptions, generator } from './core/api/generator.ts';
 export { type Job, type JobOptions, job } from './core/api/job.ts';
 export type { Change, Mode, Received, RowKind, StreamOf } from './core/api/modes.ts';
 export type { Files, Sink, Source } from './core/api/place.ts';
+export type {
+  Broadcast,
+  BroadcastContext,
+  Connected,
+  Keyed,
+  KeyedContext,
+  Timer,
+  Timers,
+} from './core/api/process.ts';
 export type { JobHandle, JobMetrics, JobResult, RunOptions } from './core/api/run.ts';
 export {
   type Decimal,
@@ -45,6 +54,17 @@ export {
   jsonl,
   parquet,
 } from './core/api/sources.ts';
+export {
+  type AggregatingState,
+  type Aggregation,
+  type ListState,
+  type MapState,
+  type ReducingState,
+  type StateDecl,
+  type StateOptions,
+  state,
+  type ValueState,
+} from './core/api/state.ts';
 export type { AggregateOptions, End, Ends, Grouped, Output, Stream, TopN, WithSide } from './core/api/stream.ts';
 export { desc, hop, type Order, tumble, type WindowKey, type WindowOptions } from './core/api/windows.ts';
 export type { Duration, Size } from './core/base/duration.ts';

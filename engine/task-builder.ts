@@ -58,6 +58,7 @@ export async function buildTask(builder: TaskBuilder, chain: Chain, subtask: num
     counters,
     watermarkMs,
     monotonicMs: () => builder.setup.clock.monotonicMs(),
+    nowMs: () => builder.setup.clock.nowMs(),
     snapshot: (id, position, timeMs) => freezer.freeze(id, chain, subtask, position, timeMs),
     publish() {
       let sent = 0;
@@ -161,6 +162,7 @@ async function buildOperator(
     batchRows,
     bounded: plan.bounded,
     hashSeed: BigInt(deployment.hashSeed),
+    nowMs: () => setup.clock.nowMs(),
     subtask,
     parallelism,
     name,

@@ -28,7 +28,10 @@ export class Watchdog {
     this.#plan = plan;
     this.#limitMs = limitMs;
     this.#blocks = plan.chains
-      .filter((chain) => chain.place === 'slots' && chain.operators.some((operator) => operator.node.kind === 'map'))
+      .filter(
+        (chain) =>
+          chain.place === 'slots' && chain.operators.some(({ node }) => node.kind === 'map' || node.kind === 'process'),
+      )
       .flatMap((chain) =>
         Array.from({ length: Math.min(chain.parallelism, slots) }, (_, slot) => ({
           slot,

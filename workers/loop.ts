@@ -68,7 +68,9 @@ async function parkUntil(doorbell: Doorbell, inMs: number): Promise<void> {
     await turn();
     return;
   }
-  const timer = inMs < 2 ** 31 ? setTimeout(() => doorbell.wake(), Math.ceil(inMs)) : null;
+  // A system timer counts 24 days at most: what is due later is looked at again then.
+  const timer =
+    inMs < Number.POSITIVE_INFINITY ? setTimeout(() => doorbell.wake(), Math.min(Math.ceil(inMs), 2 ** 31 - 1)) : null;
   await asleep;
   if (timer) clearTimeout(timer);
 }

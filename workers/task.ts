@@ -40,6 +40,8 @@ export interface TaskParts {
   readonly publish: () => void;
   /** For idleness only; read where event time is assigned in the middle of a chain. */
   readonly monotonicMs: () => number;
+  /** The clock of processing time; read once a step, and only where an operator waits for it. */
+  readonly nowMs: () => number;
 }
 
 /** What can be resumed: an operator that answered `more`, or a router whose ring is full. */
@@ -69,6 +71,8 @@ export class Task {
   #complete = false;
   #sentWatermarkMs = watermarkMin;
   #sentIdle = false;
+  /** Operators that may wait for the clock. */
+  readonly #timed: ChainNode[] = [];
 
   constructor(parts: TaskParts) {
     this.chain = parts.chain;
@@ -81,7 +85,7 @@ export class Task {
         index,
         name: operator.name,
         callSite: operator.callSite,
-        isUser: operator.node.kind === 'map',
+        isUser: operator.node.kind === 'map' || operator.node.kind === 'process',
         work,
         output: null as unknown as NodeOutput,
         routers: [],
@@ -99,6 +103,7 @@ export class Task {
       };
       return node;
     });
+    this.#timed.push(...this.#nodes.filter((node) => node.work?.onProcessingTime !== undefined));
     for (const node of this.#nodes) {
       const targets = parts.chain.operators[node.index]!.targets;
       node.output = new NodeOutput(
@@ -117,10 +122,16 @@ export class Task {
 
   #step(overdue: () => boolean): TaskStatus {
     if (this.#ended) return TaskStatus.ended;
+    let clockDue = this.#timed.length > 0 && this.#clockDueInMs() <= 0;
     do {
       const settled = this.#settle(overdue);
       if (settled !== TaskStatus.ended) return settled;
       if (this.#ended) return TaskStatus.ended;
+      if (clockDue) {
+        clockDue = false;
+        this.#control = this.#processingTime(this.#parts.nowMs());
+        continue;
+      }
       const status = this.#advance();
       if (status !== TaskStatus.moved) return status;
     } while (!overdue());
@@ -150,7 +161,12 @@ export class Task {
 
   /** The next time, on the monotonic clock, at which a step may find work by itself; null: none. */
   get wakeAtMs(): number | null {
-    const own = this.#sentIdle ? null : (this.#parts.source?.idleAtMs() ?? null);
+    const idleMs = this.#sentIdle ? null : (this.#parts.source?.idleAtMs() ?? null);
+    const clockMs = this.#timed.length > 0 ? this.#clockDueInMs() : Number.POSITIVE_INFINITY;
+    const own =
+      clockMs === Number.POSITIVE_INFINITY
+        ? idleMs
+        : Math.min(idleMs ?? Number.POSITIVE_INFINITY, this.#parts.monotonicMs() + Math.max(0, clockMs));
     return this.#nodes.reduce((at, { idleAfterMs, lastRowsMs, isIdle }) => {
       if (idleAfterMs === null || isIdle) return at;
       return at === null ? lastRowsMs + idleAfterMs : Math.min(at, lastRowsMs + idleAfterMs);
@@ -306,6 +322,21 @@ export class Task {
         node.watermarkMs = timeMs;
       }
       for (const port of node.routers) yield* this.#send(port, () => port.router.watermark(timeMs, idle));
+    }
+  }
+
+  /** Until an operator wants to be told of the clock; not positive: now. */
+  #clockDueInMs(): number {
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const { work } of this.#timed)
+      nextMs = Math.min(nextMs, work?.nextProcessingTimeMs ?? Number.POSITIVE_INFINITY);
+    return nextMs === Number.POSITIVE_INFINITY ? nextMs : nextMs - this.#parts.nowMs();
+  }
+
+  *#processingTime(nowMs: number): Generator<void> {
+    for (const node of this.#timed) {
+      if ((node.work?.nextProcessingTimeMs ?? Number.POSITIVE_INFINITY) > nowMs) continue;
+      yield* this.#call(node, (work) => work.onProcessingTime?.(nowMs, node.output));
     }
   }
 

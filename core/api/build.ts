@@ -4,7 +4,9 @@
  */
 import { MillraceError } from '../base/errors.ts';
 import type { NodeRef, Plan, PlanNode } from '../plan/nodes.ts';
+import type { StateSpec } from '../plan/states.ts';
 import { digestOf } from './digest.ts';
+import type { ProcessContent, ProcessFunctions } from './process-step.ts';
 import { type Step, type Tip, tipOf } from './step.ts';
 
 /** A function of the user's. */
@@ -99,9 +101,23 @@ class Graph {
     if (!attached) return content;
     if (content.kind === 'map')
       return { ...content, functionId: this.#functionId(attached.value as BuiltFunction['call']) };
+    if (content.kind === 'process') return this.#namedProcess(content, attached.value as ProcessFunctions);
     if (content.kind !== 'source' && content.kind !== 'sink') return content;
     const options = { ...content.connector.options, resource: this.#resourceId(attached.value) };
     return { ...content, connector: { ...content.connector, options } };
+  }
+
+  #namedProcess(content: ProcessContent, functions: ProcessFunctions): ProcessContent {
+    const state = (spec: StateSpec): StateSpec => {
+      const calls = Object.entries(functions.states[spec.name] ?? {});
+      return { ...spec, ...Object.fromEntries(calls.map(([member, call]) => [member, this.#functionId(call)])) };
+    };
+    return {
+      ...content,
+      ports: content.ports.map((port) => ({ ...port, handler: this.#functionId(functions.onRow[port.name]!) })),
+      onTimer: functions.onTimer && this.#functionId(functions.onTimer),
+      state: content.state.map(state),
+    };
   }
 
   #functionId(call: BuiltFunction['call']): string {

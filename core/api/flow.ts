@@ -12,6 +12,8 @@ import { rowColumns, treeOf } from './expression.ts';
 import { loosest, type Mode, type StreamOf, updatingOf } from './modes.ts';
 import { madeOf, underNotes } from './notes.ts';
 import { type Sink, type Source, sinkOf, sourceOf } from './place.ts';
+import type { Connected, Inputs } from './process.ts';
+import { processStep } from './process-step.ts';
 import { checkColumnName, fieldsOf, type Schema } from './schema.ts';
 import { refuseShortCircuits } from './short-circuit.ts';
 import {
@@ -36,6 +38,66 @@ export function from<R, M extends Mode>(source: Source<R, M>): Stream<R, M> {
     const content: StepContent = { kind: 'source', connector, schema, bounded: mode === 'bounded' };
     const step: Step = Object.freeze({ content, inputs: [], name: null, callSite, attached: resource });
     return asStream(flowOf({ step, port: 0, mode, columns: schema && knownColumns(schema) }));
+  });
+}
+
+/**
+ * Several inputs under names, keyed or broadcast, for one process function. Equal keys of all keyed inputs meet the same
+ * state; event time is the least of the inputs that have it. Errors: `option/invalid`.
+ */
+export function connect<I extends Inputs>(inputs: I): Connected<I> {
+  const named = located(connect as Callee, () => {
+    if (typeof inputs !== 'object' || inputs === null)
+      throw new MillraceError('option/invalid', `connect takes inputs by name, not ${shown(inputs)}`);
+    return Object.entries(inputs).map(([name, input]) => ({ name, ...inputOf(name, input) }));
+  });
+  if (named.length === 0) throw new MillraceError('option/invalid', 'connect takes one input at least');
+  const connected = {
+    process: (fn: unknown): Flow => processed(connected.process, named, false, fn),
+  };
+  return Object.freeze(connected) as unknown as Connected<I>;
+}
+
+/** What stands behind `.keyBy(…)` and `.broadcast()`. */
+interface ProcessInput {
+  readonly tip: Tip;
+  readonly keys: readonly string[] | null;
+}
+const input = Symbol.for('millrace.input');
+
+function inputOf(name: string, value: unknown): ProcessInput {
+  const found = (value as { readonly [input]?: ProcessInput } | null | undefined)?.[input];
+  if (found) return found;
+  throw new MillraceError(
+    'option/invalid',
+    `connect: '${name}' is ${tipOf(value) ? 'a stream; say .keyBy(…) or .broadcast() of it' : shown(value)}`,
+  );
+}
+
+/** The step of a process function, with a stream for each of its side outputs. */
+function processed(
+  callee: Callee,
+  inputs: readonly (ProcessInput & { readonly name: string })[],
+  single: boolean,
+  fn: unknown,
+): Flow {
+  return located(callee, (callSite) => {
+    const { content, functions } = processStep(fn, inputs, single);
+    const step: Step = Object.freeze({
+      content,
+      inputs: inputs.map(({ tip }) => tip),
+      name: null,
+      callSite,
+      attached: { value: functions },
+    });
+    const keyed = inputs.filter(({ keys }) => keys !== null).map(({ tip }) => tip.mode);
+    const mode: Mode = keyed.every((one) => one === 'bounded') ? 'bounded' : 'append';
+    const outputs = [content.output ?? [], ...content.side.map(({ schema }) => schema)];
+    const flows = outputs.map((fields, port) => flowOf({ step, port, mode, columns: knownColumns(fields) }));
+    return flowOf(
+      tipOf(flows[0]) as Tip,
+      Object.fromEntries(content.side.map(({ name }, i) => [name, flows[i + 1] as Flow])),
+    );
   });
 }
 
@@ -154,6 +216,29 @@ class Flow {
 
   aggregate(columns: Callback): Flow {
     return this.#aggregate(this.aggregate, [], null, false, columns, {});
+  }
+
+  keyBy(...columns: unknown[]): object {
+    const keys = located(this.keyBy, () => {
+      const wrong = columns.find((column) => typeof column !== 'string');
+      if (wrong !== undefined)
+        throw new MillraceError(
+          'option/invalid',
+          `a key is a column name, not ${shown(wrong)}; compute it in a with before`,
+        );
+      if (columns.length === 0) throw new MillraceError('option/invalid', 'keyBy takes one column at least');
+      return once('keyBy', columns as string[]);
+    });
+    const tip = this.#tip;
+    const keyed = {
+      [input]: { tip, keys },
+      process: (fn: unknown): Flow => processed(keyed.process, [{ name: 'row', tip, keys }], true, fn),
+    };
+    return Object.freeze(keyed);
+  }
+
+  broadcast(): object {
+    return Object.freeze({ kind: 'broadcast', [input]: { tip: this.#tip, keys: null } });
   }
 
   map(output: Schema<unknown>, fn: unknown): Flow {

@@ -10,3 +10,4 @@ export declare const reads: unique symbol;
 export declare const sends: unique symbol;
 export declare const accepts: unique symbol;
 export declare const writes: unique symbol;
+export declare const handle: unique symbol;

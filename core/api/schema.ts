@@ -133,6 +133,12 @@ export function dataTypeOf(of: Type<unknown>): DataType {
   return plain(of).dataType;
 }
 
+/** The plain type behind a `t.…()`, and whether it may be null. Errors: `option/invalid`. */
+export function fieldOf(of: Type<unknown>): { readonly type: DataType; readonly nullable: boolean } {
+  const { dataType, isNullable } = plain(of);
+  return { type: dataType, nullable: isNullable };
+}
+
 const behind = Symbol.for('millrace.type');
 interface PlainType {
   readonly dataType: DataType;

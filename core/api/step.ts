@@ -18,7 +18,7 @@ export interface Step {
   readonly inputs: readonly Tip[];
   readonly name: string | null;
   readonly callSite: string | null;
-  /** What is no JSON: a map's function, or a place's resource. The plan will name it. */
+  /** What is no JSON: a map's function, a process's functions by path, or a place's resource. The plan will name it. */
   readonly attached: { readonly value: unknown } | null;
 }
 

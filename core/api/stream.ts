@@ -9,6 +9,7 @@ import type { Columns, Condition, Overall, Selected, Selection } from './columns
 import type { mode, value } from './marks.ts';
 import type { Any, Both, Flat, Mode, NamesOf, StreamOf, Updating } from './modes.ts';
 import type { Sink } from './place.ts';
+import type { Broadcast, Keyed } from './process.ts';
 import type { Schema, Window } from './schema.ts';
 import type { ArrowBatch } from './sources.ts';
 import type { Order, OrderBy, WindowKey } from './windows.ts';
@@ -66,6 +67,11 @@ export interface Stream<R, out M extends Mode = Mode> extends StreamOf<R, M> {
   ): Grouped<R, Flat<KeyRow<R, K[number]>>, M>;
   /** One group of all rows; over no row at all a count is 0 and the rest is null. */
   aggregate<E extends Selection<'group'>>(columns: (row: Columns<R>) => E): Stream<Overall<E>, Updating<M>>;
+
+  /** Partitioning for process functions: what has the same key meets the same state. */
+  keyBy<const K extends readonly (keyof R & string)[]>(...columns: K): Keyed<R, Flat<KeyRow<R, K[number]>>, M>;
+  /** Every row goes to every slot: a side of `connect`. */
+  broadcast(): Broadcast<R>;
 
   // JavaScript per row: first the shape of what comes out, then the function.
   /** The row is a view that ends with the call: copy what is to be kept. */

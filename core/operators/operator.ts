@@ -44,6 +44,10 @@ export interface Operator {
    * stay, for nobody can need it yet. Where it is there, it is called instead of `flush` before a watermark and parking.
    */
   flushUntil?(timeMs: number, out: Output): Progress;
+  /** The clock has passed `nextProcessingTimeMs`: do what is due at `nowMs`, milliseconds since the epoch. */
+  onProcessingTime?(nowMs: number, out: Output): Progress;
+  /** When `onProcessingTime` is wanted next; null: not at all. Read between steps. */
+  readonly nextProcessingTimeMs?: number | null;
   /** All inputs ended: emit whatever is still held. */
   onEnd?(out: Output): Progress;
   /** It wants no more rows (a LIMIT that has them): the runtime ends its input early. */
@@ -89,6 +93,8 @@ export interface OperatorContext {
   readonly arrow: ArrowBoundary;
   /** Room for rows that an operator keeps outside declared state (sort, top-n). Absent: the arena gives it. */
   readonly blocks?: BlockPool;
+  /** The clock, milliseconds since the epoch: for processing time. Absent: there is none. */
+  readonly nowMs?: () => number;
   /** Test mode: a row view that is kept beyond its call throws when it is read. */
   readonly poisonRows?: boolean;
   /** The user function of that id. Errors: `job/needs-module`. */

@@ -5,6 +5,7 @@ import { aggregateOperator } from './aggregate.ts';
 import { limitOperator } from './limit.ts';
 import { mapOperator } from './map.ts';
 import type { Operator, OperatorContext } from './operator.ts';
+import { processOperator } from './process/operator.ts';
 import { projectOperator } from './project.ts';
 import { sortOperator } from './sort.ts';
 import { topNOperator } from './top-n.ts';
@@ -19,6 +20,7 @@ const operators: { readonly [K in OperatorKind]: Create<K> } = {
   project: projectOperator,
   map: mapOperator,
   aggregate: aggregateOperator,
+  process: processOperator,
   sort: sortOperator,
   limit: limitOperator,
   topN: topNOperator,

@@ -1,7 +1,7 @@
 /**
  * Event time assigned in the middle of a plan: reads the time of every row and says how far time has come, a bounded
- * disorder behind the latest. On ended input nothing is late, so it says nothing before the end. Idleness needs a clock
- * and is the runtime's business.
+ * disorder behind the latest. On ended input nothing is late, so it says nothing before the end, unless timers wait for
+ * it. Idleness needs a clock and is the runtime's business.
  */
 import { assert } from '../base/assert.ts';
 import { MillraceError } from '../base/errors.ts';
@@ -14,16 +14,18 @@ import { positionOf } from './source.ts';
 type WatermarkNode = Extract<PhysicalNode, { kind: 'watermark' }>;
 
 export function watermarkOperator(node: WatermarkNode, context: OperatorContext): Operator {
-  return new AssignWatermarks(node.watermark, context);
+  return new AssignWatermarks(node.watermark, node.always === true, context);
 }
 
 class AssignWatermarks implements Operator {
   readonly #spec: WatermarkSpec;
+  readonly #always: boolean;
   readonly #context: OperatorContext;
   readonly #ticks: bigint;
   readonly #timeMs: { get(): number; set(value: number): void };
 
-  constructor(spec: WatermarkSpec, context: OperatorContext) {
+  constructor(spec: WatermarkSpec, always: boolean, context: OperatorContext) {
+    this.#always = always;
     const column = context.inputs[0]?.[spec.column];
     assert(column?.type.kind === 'TIMESTAMP', 'event time is a TIMESTAMP');
     this.#spec = spec;
@@ -38,7 +40,7 @@ class AssignWatermarks implements Operator {
     const progress = out.emit(batch);
     // Rows at the latest time less the disorder may still come: time has passed what lies before it.
     const timeMs = latestMs - this.#spec.outOfOrdernessMs - 1;
-    if (!this.#context.bounded && timeMs > this.#timeMs.get()) {
+    if ((!this.#context.bounded || this.#always) && timeMs > this.#timeMs.get()) {
       this.#timeMs.set(timeMs);
       out.watermark?.(timeMs);
     }

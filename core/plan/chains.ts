@@ -12,7 +12,8 @@ interface OpenChain {
   readonly id: number;
   readonly first: PlacedRel;
   readonly members: PlacedRel[];
-  readonly inputs: number[];
+  /** Edge ids by port. */
+  readonly inputs: number[][];
 }
 
 /** `idOf` gives each operator its stable id. */
@@ -32,10 +33,10 @@ export function chainsOf(
     if (!fused) open.push(chain);
     const index = chain.members.push(rel) - 1;
     at.push({ chain, index, targets: rel.outputs.map(() => []) });
-    for (const { ref, exchange } of rel.producers) {
+    for (const { ref, exchange, port } of rel.producers) {
       const from = at[ref.rel]!;
       if (exchange === null) {
-        from.targets[ref.port]!.push({ kind: 'operator', index, port: 0 });
+        from.targets[ref.port]!.push({ kind: 'operator', index, port });
         continue;
       }
       const id = edges.length;
@@ -43,13 +44,15 @@ export function chainsOf(
       edges.push({
         id,
         from: { chain: from.chain.id, operator: from.index, port: ref.port },
-        to: { chain: chain.id, port: 0 },
+        to: { chain: chain.id, port },
         exchange,
         layout: producer.outputs[ref.port]!,
         updating: producer.changes[ref.port] === 'all',
+        ...(isUntimed(rel, port) ? { untimed: true } : {}),
       });
       from.targets[ref.port]!.push({ kind: 'edge', edge: id });
-      chain.inputs.push(id);
+      while (chain.inputs.length <= port) chain.inputs.push([]);
+      chain.inputs[port]!.push(id);
     }
   }
   const operators = placed.map(
@@ -68,10 +71,15 @@ export function chainsOf(
       parallelism: first.placement.parallelism,
       place: first.placement.place,
       operators: members.map((rel) => operators[placed.indexOf(rel)]!),
-      inputs: inputs.length > 0 ? [inputs] : [],
+      inputs,
     }),
   );
   return { version: 1, name, chains, edges, bounded };
+}
+
+/** An input without event time beside those that have it. */
+function isUntimed({ node }: PlacedRel, port: number): boolean {
+  return node.kind === 'process' && node.timed && node.ports[port]!.rowtime === null;
 }
 
 const roleNames: Readonly<Record<Rel['role'], string>> = {

@@ -4,11 +4,13 @@
  */
 import { MillraceError } from '../base/errors.ts';
 import type { ConnectorSpec, SinkInfo, SourceInfo } from '../ports/connector.ts';
-import type { Fields } from '../record/types.ts';
+import { storageOf, storedTypes } from '../record/layout.ts';
+import { type DataType, type Fields, typeName } from '../record/types.ts';
 import { fail, nodeName, whereOf } from './names.ts';
-import type { Plan, PlanNode, PlanNodeKind } from './nodes.ts';
+import type { Plan, PlanNode, PlanNodeKind, ProcessNode } from './nodes.ts';
 import type { Rel, RelNode, RelPlan } from './rel.ts';
 import { inputSchemas, type Schemas } from './schema.ts';
+import type { StateSpec } from './states.ts';
 import { changeMakers, type Traits } from './traits.ts';
 
 /** Whether the job's input ends, and why not. */
@@ -110,6 +112,7 @@ const nodeChecks: { [K in PlanNodeKind]: NodeCheck<Extract<PlanNode, { kind: K }
       );
     }
   },
+  process: checkProcess,
   distinct: nothing,
   sort: (node, { regime }) => {
     if (!regime.bounded)
@@ -126,6 +129,80 @@ const nodeChecks: { [K in PlanNodeKind]: NodeCheck<Extract<PlanNode, { kind: K }
   },
   sink: nothing,
 };
+
+function checkProcess(node: ProcessNode, { schemas, plan }: Parameters<NodeCheck<ProcessNode>>[1]): void {
+  const inputs = inputSchemas(node, schemas);
+  const keyed = node.ports.flatMap((port, i) => (port.keys === null ? [] : [{ port, timed: inputs[i]!.time }]));
+  const without = keyed.find(({ timed }) => !timed);
+  if (without && keyed.some(({ timed }) => timed)) {
+    fail(
+      'plan/window',
+      node,
+      `input '${without.port.name}' has no event time, others have: timers would wait for it for ever; say .eventTime(column) before its keyBy`,
+    );
+  }
+  if (without) {
+    const spec = node.state.find(({ ttl }) => ttl?.time === 'event');
+    if (spec)
+      fail(
+        'plan/window',
+        node,
+        `state '${spec.name}' lives by event time, and the rows have none; say .eventTime(column) before keyBy, or ttlTime: 'processing'`,
+      );
+  }
+  if (node.broadcastState.length > 0 && node.ports.every((port) => port.keys !== null))
+    fail(
+      'plan/type',
+      node,
+      'broadcastState needs a broadcast input that writes it: none of the inputs is .broadcast()',
+    );
+  for (const spec of [...node.state, ...node.broadcastState]) checkState(node, spec);
+  const read = (port: number): boolean =>
+    plan.nodes.some((n) => n.inputs.some((ref) => ref.node === node.id && ref.port === port));
+  [node.output ?? [], ...node.side.map(({ schema }) => schema)].forEach((fields, port) => {
+    const bad = read(port) ? unstored({ kind: 'ROW', fields }) : null;
+    if (bad === null) return;
+    const what = port === 0 ? 'its output' : `side output '${node.side[port - 1]!.name}'`;
+    fail(
+      'plan/unsupported',
+      node,
+      `${what} has a column of type ${typeName(bad)}, which rows cannot carry yet; use ${storedTypes}`,
+    );
+  });
+  if (node.output === null && read(0))
+    fail('plan/type', node, 'its main output is read, but it declares none; give process an output schema');
+}
+
+/** Types that state can hold, each with a place in its layout. */
+function checkState(node: ProcessNode, spec: StateSpec): void {
+  const types =
+    spec.kind === 'aggregating'
+      ? spec.accumulator.map((field) => field.type)
+      : spec.kind === 'map'
+        ? [spec.key, spec.type]
+        : [spec.type];
+  for (const type of types) {
+    const bad = unstored(type);
+    if (bad !== null)
+      fail('plan/unsupported', node, `state '${spec.name}' is of type ${typeName(bad)}, which state cannot hold yet`);
+  }
+}
+
+function unstored(type: DataType): DataType | null {
+  if (type.kind === 'ROW') {
+    for (const field of type.fields) {
+      const bad = unstored(field.type);
+      if (bad !== null) return bad;
+    }
+    return null;
+  }
+  try {
+    storageOf(type);
+    return null;
+  } catch {
+    return type;
+  }
+}
 
 function positive(node: PlanNode, n: number, what: string): void {
   if (!Number.isSafeInteger(n) || n < (what === 'limit' ? 0 : 1))
@@ -195,6 +272,7 @@ const changeChecks: { [K in Exclude<RelNode['kind'], 'sink'>]: ChangeCheck<Extra
       );
     }
   },
+  process: nothing,
   sort: nothing,
   limit: (_node, { rel, makers, regime }) => {
     fail(

@@ -5,8 +5,9 @@ import type { PruneCondition } from '../ports/connector.ts';
 import type { Layout, LayoutColumn } from '../record/layout.ts';
 import { typeName } from '../record/types.ts';
 import { durationText, windowText } from './names.ts';
-import type { Exchange, SortKey } from './physical.ts';
+import type { Exchange, ProcessInput, SortKey } from './physical.ts';
 import type { RelNode } from './rel.ts';
+import type { StateSpec } from './states.ts';
 
 type Describe<N> = (node: N, input: Layout, output: Layout) => readonly string[];
 
@@ -76,6 +77,13 @@ const table: { [K in RelNode['kind']]: Describe<Extract<RelNode, { kind: K }>> }
       ...(allowedLatenessMs > 0 ? [`takes rows up to ${durationText(allowedLatenessMs)} late`] : []),
     ];
   },
+  process: ({ ports, side, state, broadcastState, onTimer }) => [
+    `process${ports.map(portText).join(',')}`,
+    'runs JavaScript',
+    ...[...state, ...broadcastState.map((spec) => ({ ...spec, name: `${spec.name} (broadcast)` }))].map(stateText),
+    ...(onTimer === null ? [] : ['sets timers']),
+    ...(side.length === 0 ? [] : [`side outputs ${side.map(({ name }) => name).join(', ')}`]),
+  ],
   sort: ({ phase, by, limit }, input) => [
     `sort${phaseText(phase)} by ${orderText(by, input)}${limit === null ? '' : `, the first ${limit} rows`}`,
   ],
@@ -86,6 +94,20 @@ const table: { [K in RelNode['kind']]: Describe<Extract<RelNode, { kind: K }>> }
   ],
   sink: ({ connector, output }) => [`sink ${connector.kind} ${connector.label}`.trimEnd(), `output '${output}'`],
 };
+
+function portText({ name, key }: ProcessInput): string {
+  return key === null ? ` ${name} broadcast` : ` ${name} by ${key.fields.map((field) => field.name).join(', ')}`;
+}
+
+function stateText(spec: StateSpec): string {
+  const types =
+    spec.kind === 'aggregating'
+      ? typeName({ kind: 'ROW', fields: spec.accumulator })
+      : `${spec.kind === 'map' ? `${typeName(spec.key)} to ` : ''}${typeName(spec.type)}`;
+  const ttl =
+    spec.ttl === null ? '' : `, gone ${durationText(spec.ttl.ms)} after it was written (${spec.ttl.time} time)`;
+  return `keeps ${spec.name}: ${spec.kind} of ${types}${ttl}`;
+}
 
 const signs = { eq: '=', lt: '<', lte: '<=', gt: '>', gte: '>=' } as const;
 

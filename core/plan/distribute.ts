@@ -26,9 +26,16 @@ export interface PlacedRel extends Rel {
   readonly node: PhysicalNode;
   readonly placement: Placement;
   /** One per producer (a union has several); `exchange` null: runs in the producer's task. */
-  readonly producers: readonly { readonly ref: RelRef; readonly exchange: Exchange | null }[];
+  readonly producers: readonly Producer[];
   readonly changes: readonly Changes[];
   readonly state: string | null;
+}
+
+export interface Producer {
+  readonly ref: RelRef;
+  readonly exchange: Exchange | null;
+  /** The input port that it feeds. */
+  readonly port: number;
 }
 
 export interface DistributeOptions {
@@ -42,10 +49,17 @@ export interface DistributeOptions {
 export type Requirement =
   | { readonly kind: 'none' }
   | { readonly kind: 'one' }
-  | { readonly kind: 'hash'; readonly keys: readonly number[] };
+  | { readonly kind: 'hash'; readonly keys: readonly number[] }
+  /** Every row in every subtask. */
+  | { readonly kind: 'all' };
 
-export function requirementOf(node: PhysicalNode): Requirement {
+/** What is asked of input `port`; all operators but process functions have one. */
+export function requirementOf(node: PhysicalNode, port = 0): Requirement {
   switch (node.kind) {
+    case 'process': {
+      const { key } = node.ports[port]!;
+      return key === null ? { kind: 'all' } : { kind: 'hash', keys: key.leaves };
+    }
     case 'aggregate':
       if (node.phase === 'partial') return { kind: 'none' };
       return node.keys.length === 0 ? { kind: 'one' } : { kind: 'hash', keys: node.keys };
@@ -67,14 +81,18 @@ export function distribute(plan: RelPlan, traits: readonly Traits[], options: Di
 
   const put = (
     rel: Rel & { node: PhysicalNode },
-    refs: readonly RelRef[],
+    refs: readonly Feed[],
     changes: readonly Changes[],
     state: string | null,
   ): number => {
-    const updating = refs.some((ref) => placed[ref.rel]!.changes[ref.port] === 'all');
-    const from = refs.map((ref) => outputPlacement(placed[ref.rel]!, ref.port));
-    const { placement, exchanges } = placeOf(rel, from, updating, options);
-    const producers = refs.map((ref, i) => ({ ref, exchange: exchanges[i]! }));
+    const updating = refs.some(({ ref }) => placed[ref.rel]!.changes[ref.port] === 'all');
+    const from = refs.map(({ ref }) => outputPlacement(placed[ref.rel]!, ref.port));
+    const ports = refs.map(({ port }) => port);
+    const { placement, exchanges } =
+      rel.node.kind === 'process'
+        ? placeProcess(rel.node, from, ports, options.parallelism)
+        : placeOf(rel, from, updating, options);
+    const producers = refs.map(({ ref, port }, i): Producer => ({ ref, exchange: exchanges[i]!, port }));
     const node: PhysicalNode = rel.node.kind === 'sink' ? { ...rel.node, updating } : rel.node;
     placed.push({
       ...rel,
@@ -88,16 +106,20 @@ export function distribute(plan: RelPlan, traits: readonly Traits[], options: Di
   };
 
   plan.rels.forEach((rel, index) => {
-    const refs = rel.inputs.flatMap((ref) =>
-      ref.port === 0 ? standing[ref.rel]! : [{ rel: standing[ref.rel]![0]!.rel, port: ref.port }],
+    const feeds = rel.inputs.flatMap((ref, port): Feed[] =>
+      (ref.port === 0 ? standing[ref.rel]! : [{ rel: standing[ref.rel]![0]!.rel, port: ref.port }]).map((from) => ({
+        ref: from,
+        port: rel.node.kind === 'process' ? port : 0,
+      })),
     );
+    const refs = feeds.map(({ ref }) => ref);
     const { node } = rel;
     if (node.kind === 'union') {
       standing.push(refs);
       return;
     }
     const { changes, state } = traits[index]!;
-    let input = refs;
+    let input = feeds;
     let main: Rel & { node: PhysicalNode } = { ...rel, node };
     if (
       spreadOver(
@@ -109,7 +131,7 @@ export function distribute(plan: RelPlan, traits: readonly Traits[], options: Di
       const sideUsed = plan.rels.some((r) => r.inputs.some((ref) => ref.rel === index && ref.port > 0));
       const split = splitPhases(main, inputLayout, { bounded: options.bounded, sideUsed });
       if (split) {
-        input = [{ rel: put(split.partial, refs, ['insert'], null), port: 0 }];
+        input = [{ ref: { rel: put(split.partial, feeds, ['insert'], null), port: 0 }, port: 0 }];
         main = split.final;
       }
     }
@@ -118,9 +140,15 @@ export function distribute(plan: RelPlan, traits: readonly Traits[], options: Di
   return placed;
 }
 
+/** What feeds an input port: several where a union stood. */
+interface Feed {
+  readonly ref: RelRef;
+  readonly port: number;
+}
+
 /** Whether meeting `wanted` takes an exchange from several subtasks: only then is anything gained by reducing first. */
 function spreadOver(from: readonly Placement[], wanted: Requirement): boolean {
-  if (wanted.kind === 'none' || from.length === 0) return false;
+  if (wanted.kind === 'none' || wanted.kind === 'all' || from.length === 0) return false;
   const many = from.some((p) => p.place === 'slots' && p.parallelism > 1);
   return many && !from.every((p) => satisfies(p, wanted));
 }
@@ -129,6 +157,7 @@ function satisfies(from: Placement, wanted: Requirement): boolean {
   if (from.place === 'caller') return false;
   if (wanted.kind === 'none') return true;
   if (wanted.kind === 'one') return from.parallelism === 1;
+  if (wanted.kind === 'all') return false;
   const { distribution } = from;
   return (
     distribution.kind === 'hash' &&
@@ -143,8 +172,8 @@ function outputPlacement(rel: PlacedRel, port: number): Placement {
   return { ...rel.placement, distribution: { kind: 'any' } };
 }
 
-const unfused = (producer: { ref: RelRef; exchange: Exchange | null }): { ref: RelRef; exchange: Exchange } => ({
-  ref: producer.ref,
+const unfused = (producer: Producer): Producer => ({
+  ...producer,
   exchange: producer.exchange ?? { kind: 'forward' },
 });
 
@@ -191,6 +220,23 @@ function placeOf(
     placement: { place: 'slots', parallelism, distribution },
     exchanges: from.map((p) => (p.place === 'slots' && p.parallelism === parallelism ? null : { kind: 'rebalance' })),
   };
+}
+
+/** Keyed inputs are hashed, each by its own columns, unless they lie that way; broadcast ones go everywhere. */
+function placeProcess(
+  node: Extract<PhysicalNode, { kind: 'process' }>,
+  from: readonly Placement[],
+  ports: readonly number[],
+  parallelism: number,
+): Decision {
+  if (parallelism === 1) return gathered(from, placement('slots', 1));
+  const exchanges = from.map((p, i): Exchange | null => {
+    const wanted = requirementOf(node, ports[i]!);
+    if (wanted.kind === 'all') return { kind: 'broadcast' };
+    if (wanted.kind !== 'hash') return null;
+    return p.parallelism === parallelism && satisfies(p, wanted) ? null : { kind: 'hash', keys: wanted.keys };
+  });
+  return { placement: placement('slots', parallelism), exchanges };
 }
 
 function placement(place: 'slots' | 'caller', parallelism: number): Placement {

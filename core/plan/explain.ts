@@ -178,8 +178,19 @@ function operatorInput(physical: PhysicalPlan, chain: Chain, index: number): Lay
 
 function expressionsOf(operator: ChainOperator, input: Layout): ExplainedJson['expressions'] {
   const { node } = operator;
-  if (node.kind === 'map') {
-    return [{ operator: operator.name, text: node.functionId, compiled: false, why: 'a JavaScript function' }];
+  const functions =
+    node.kind === 'map'
+      ? [node.functionId]
+      : node.kind === 'process'
+        ? [...node.ports.map(({ handler }) => handler), ...(node.onTimer === null ? [] : [node.onTimer])]
+        : [];
+  if (functions.length > 0) {
+    return functions.map((text) => ({
+      operator: operator.name,
+      text,
+      compiled: false,
+      why: 'a JavaScript function',
+    }));
   }
   if (node.kind !== 'project') return [];
   const computed: Expr[] = [

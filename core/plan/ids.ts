@@ -15,6 +15,7 @@ const ownText: { [K in PlanNodeKind]: ((node: Extract<PlanNode, { kind: K }>) =>
   map: null,
   union: () => null,
   aggregate: (n) => [n.keys, n.window],
+  process: (n) => n.ports.map((port) => [port.name, port.keys]),
   distinct: () => null,
   sort: () => null,
   limit: () => null,

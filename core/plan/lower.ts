@@ -15,12 +15,15 @@ import type { AggregateNode, NodeRef, Plan, PlanNode, PlanNodeKind, WindowSpec }
 import type { SortKey } from './physical.ts';
 import { type Rel, type RelBuilder, type RelNode, type RelPlan, type RelRef, type RelRole, relBuilder } from './rel.ts';
 import { type SplitAggregates, splitAggregates } from './rules/split-aggregates.ts';
-import { attachedWindow, inputSchemas, type Schemas } from './schema.ts';
+import { attachedWindow, inputSchemas, keyFields, type Schemas } from './schema.ts';
+import type { StateSpec } from './states.ts';
 
 interface Context {
   readonly schemas: Schemas;
   readonly outputs: ReadonlyMap<string, string>;
   readonly builder: RelBuilder;
+  /** Nodes above a process function: it waits for event time also on ended input. */
+  readonly timers: ReadonlySet<string>;
 }
 type Lower<N extends PlanNode> = (node: N, inputs: readonly RelRef[], context: Context) => readonly RelRef[];
 
@@ -29,11 +32,20 @@ export function lower(plan: Plan, schemas: Schemas): RelPlan {
   const outputs = new Map<string, string>();
   for (const output of plan.outputs) if (!outputs.has(output.node)) outputs.set(output.node, output.name);
   const refs = new Map<string, readonly RelRef[]>();
+  const timers = aboveProcess(plan);
   for (const node of plan.nodes) {
     const inputs = node.inputs.map((ref: NodeRef) => refs.get(ref.node)![ref.port]!);
-    refs.set(node.id, (table[node.kind] as Lower<PlanNode>)(node, inputs, { schemas, outputs, builder }));
+    refs.set(node.id, (table[node.kind] as Lower<PlanNode>)(node, inputs, { schemas, outputs, builder, timers }));
   }
   return builder.plan();
+}
+
+function aboveProcess(plan: Plan): ReadonlySet<string> {
+  const found = new Set<string>();
+  for (const node of [...plan.nodes].reverse()) {
+    if (node.kind === 'process' || found.has(node.id)) for (const { node: above } of node.inputs) found.add(above);
+  }
+  return found;
 }
 
 const table: { [K in PlanNodeKind]: Lower<Extract<PlanNode, { kind: K }>> } = {
@@ -46,7 +58,8 @@ const table: { [K in PlanNodeKind]: Lower<Extract<PlanNode, { kind: K }>> } = {
       ),
     ];
   },
-  eventTime: (node, [input], { schemas, builder }) => {
+  eventTime: (node, [input], context) => {
+    const { schemas, builder } = context;
     const before = builder.layout(input!);
     const schema = schemas.get(node.id)![0]!;
     const layout = leavesOf(schema);
@@ -62,7 +75,8 @@ const table: { [K in PlanNodeKind]: Lower<Extract<PlanNode, { kind: K }>> } = {
       outOfOrdernessMs: node.outOfOrdernessMs,
       idleAfterMs: node.idleAfterMs,
     };
-    return [builder.add(rel(node, 'main', [timed], { kind: 'watermark', watermark }, layout))];
+    const always = context.timers.has(node.id) ? ({ always: true } as const) : {};
+    return [builder.add(rel(node, 'main', [timed], { kind: 'watermark', watermark, ...always }, layout))];
   },
   filter: (node, [input], { builder }) => {
     const layout = builder.layout(input!);
@@ -92,6 +106,35 @@ const table: { [K in PlanNodeKind]: Lower<Extract<PlanNode, { kind: K }>> } = {
     return [builder.add(rel(node, 'main', aligned, { kind: 'union' }, layout))];
   },
   aggregate: (node, [input], { schemas, builder }) => lowerAggregate(node, input!, schemas, builder),
+  process: (node, inputs, { schemas, builder }) => {
+    const from = inputSchemas(node, schemas);
+    const outputs = schemas.get(node.id)!.map(leavesOf);
+    const timed = schemas.get(node.id)![0]!.time;
+    const ports = node.ports.map(({ name, keys, handler }, i) => ({
+      name,
+      handler,
+      fields: from[i]!.fields,
+      key:
+        keys === null
+          ? null
+          : { fields: keyFields(node, i, from[i]!), leaves: keys.flatMap((key) => leafIndices(from[i]!, key)!) },
+      rowtime: rowtimeIndex(builder.layout(inputs[i]!)),
+    }));
+    const ttl = (spec: StateSpec): StateSpec =>
+      spec.ttl?.time === null ? { ...spec, ttl: { ...spec.ttl, time: timed ? 'event' : 'processing' } } : spec;
+    const process: RelNode = {
+      kind: 'process',
+      ports,
+      output: node.output,
+      side: node.side,
+      state: node.state.map(ttl),
+      broadcastState: node.broadcastState,
+      onTimer: node.onTimer,
+      timed,
+    };
+    const { rel: made } = builder.add(rel(node, 'main', inputs, process, ...outputs));
+    return outputs.map((_, port) => ({ rel: made, port }));
+  },
   distinct: (node, [input], { schemas, builder }) => {
     const layout = leavesOf(schemas.get(node.id)![0]!);
     const keys = layout.map((_, i) => i);

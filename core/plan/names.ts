@@ -5,7 +5,7 @@
 import { type ErrorCode, type ErrorWhere, MillraceError } from '../base/errors.ts';
 import { nearestNames } from '../expr/nearest.ts';
 import { type DataType, type Fields, typeName } from '../record/types.ts';
-import type { AggregateNode, OrderKey, PlanNode, PlanNodeKind, WindowSpec } from './nodes.ts';
+import type { AggregateNode, OrderKey, PlanNode, PlanNodeKind, ProcessNode, WindowSpec } from './nodes.ts';
 
 type NameTable = { [K in PlanNodeKind]: (node: Extract<PlanNode, { kind: K }>) => string };
 
@@ -17,6 +17,7 @@ const names: NameTable = {
   map: (n) => n.style,
   union: () => 'union',
   aggregate: (n) => (n.keys.length === 0 ? 'aggregate' : `groupBy(${groupKeys(n)})`),
+  process: (n) => `${n.ports.map(portText).join(', ')}.process`,
   distinct: () => 'distinct',
   sort: (n) => `orderBy(${orderText(n.by)})`,
   limit: (n) => `limit(${n.rows})`,
@@ -86,6 +87,11 @@ export function fieldsText(fields: Fields): string {
 
 export function fieldTypeText(type: DataType, nullable: boolean): string {
   return nullable ? typeName(type) : `${typeName(type)} NOT NULL`;
+}
+
+function portText({ name, keys }: ProcessNode['ports'][number], _i: number, all: ProcessNode['ports']): string {
+  const how = keys === null ? 'broadcast' : `keyBy(${keys.join(', ')})`;
+  return all.length === 1 ? how : `${name} ${how}`;
 }
 
 function groupKeys(node: AggregateNode): string {

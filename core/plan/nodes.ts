@@ -8,6 +8,7 @@ import type { UnboundExpr } from '../expr/tree.ts';
 import type { ConnectorSpec } from '../ports/connector.ts';
 import type { Fields } from '../record/types.ts';
 import type { WindowSpec } from '../time/windows.ts';
+import type { StateSpec } from './states.ts';
 
 export type { WindowSpec };
 
@@ -82,6 +83,27 @@ export interface AggregateNode extends NodeHead {
   readonly columns: readonly { readonly name: string; readonly expr: UnboundExpr }[];
   readonly allowedLatenessMs: number;
 }
+/** An input of a process function: `inputs[i]` is the stream of `ports[i]`. */
+export interface ProcessPort {
+  /** What the handler is called by; a function of one stream has one, named `row`. */
+  readonly name: string;
+  /** Columns whose equal values meet the same state; null: every row goes to every subtask. */
+  readonly keys: readonly string[] | null;
+  /** The handler's function id. */
+  readonly handler: string;
+}
+/** Port 0: what it emits; port i + 1: side output i. */
+export interface ProcessNode extends NodeHead {
+  readonly kind: 'process';
+  readonly ports: readonly ProcessPort[];
+  /** Columns of what it emits; null: nothing. */
+  readonly output: Fields | null;
+  readonly side: readonly { readonly name: string; readonly schema: Fields }[];
+  readonly state: readonly StateSpec[];
+  readonly broadcastState: readonly StateSpec[];
+  /** Function id; null: it sets no timers. */
+  readonly onTimer: string | null;
+}
 export interface DistinctNode extends NodeHead {
   readonly kind: 'distinct';
 }
@@ -123,6 +145,7 @@ export type PlanNode =
   | MapNode
   | UnionNode
   | AggregateNode
+  | ProcessNode
   | DistinctNode
   | SortNode
   | LimitNode

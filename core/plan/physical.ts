@@ -8,6 +8,7 @@ import type { ConnectorSpec, ReadRequest } from '../ports/connector.ts';
 import type { Layout } from '../record/layout.ts';
 import type { Fields } from '../record/types.ts';
 import type { WindowSpec } from './nodes.ts';
+import type { StateSpec } from './states.ts';
 
 export interface PhysicalPlan {
   readonly version: 1;
@@ -63,6 +64,8 @@ export interface Edge {
   readonly layout: Layout;
   /** Whether row kinds other than +I may cross. */
   readonly updating: boolean;
+  /** Its rows have no event time, where those of other inputs have: it holds back nobody's. */
+  readonly untimed?: true;
 }
 
 export interface WatermarkSpec {
@@ -77,6 +80,17 @@ export interface SortKey {
   readonly descending: boolean;
 }
 
+/** An input port of a process function. */
+export interface ProcessInput {
+  readonly name: string;
+  readonly fields: Fields;
+  /** The key as the function sees it, and its leaves in the input; null: a broadcast input. */
+  readonly key: { readonly fields: Fields; readonly leaves: readonly number[] } | null;
+  /** Leaf index of the hidden event time. */
+  readonly rowtime: number | null;
+  readonly handler: string;
+}
+
 /** Where an operator is split in two around an exchange: before it, behind it; `single` is not split. */
 export type Phase = 'single' | 'partial' | 'final';
 
@@ -89,7 +103,12 @@ export type PhysicalNode =
       readonly watermark: WatermarkSpec | null;
     }
   /** Event time assigned where it could not be pushed into a source. Passes rows on. */
-  | { readonly kind: 'watermark'; readonly watermark: WatermarkSpec }
+  | {
+      readonly kind: 'watermark';
+      readonly watermark: WatermarkSpec;
+      /** Also on ended input: timers wait for it. */
+      readonly always?: true;
+    }
   /** Filter (rows where it is TRUE stay), then one expression per output leaf. One compiled loop. */
   | { readonly kind: 'project'; readonly filter: Expr | null; readonly columns: readonly Expr[] }
   /** `rowtime`: leaf index of the hidden event time in the input, which is passed on as the last output leaf. */
@@ -116,6 +135,22 @@ export type PhysicalNode =
       /** Leaf index of `$rowtime` (partial, single) or of the slice end (final); null without a window. */
       readonly time: number | null;
       readonly allowedLatenessMs: number;
+    }
+  /**
+   * A function of the user's over keyed state. Output port 0: what it emits; port i + 1: side output i, each with
+   * `$rowtime` behind its columns or not.
+   */
+  | {
+      readonly kind: 'process';
+      /** By input port. */
+      readonly ports: readonly ProcessInput[];
+      readonly output: Fields | null;
+      readonly side: readonly { readonly name: string; readonly schema: Fields }[];
+      readonly state: readonly StateSpec[];
+      readonly broadcastState: readonly StateSpec[];
+      readonly onTimer: string | null;
+      /** Whether rows of keyed inputs have event time. */
+      readonly timed: boolean;
     }
   /**
    * Bounded input. Sorts its rows and gives the first `limit` of them. Phases: `partial` in every subtask before the rows

@@ -17,7 +17,16 @@ import {
   type Schema,
 } from './columns.ts';
 import { fail, fieldTypeText, nearest, unknownColumn, whereOf } from './names.ts';
-import type { AggregateNode, NodeRef, Plan, PlanNode, PlanNodeKind, SinkNode, SourceNode } from './nodes.ts';
+import type {
+  AggregateNode,
+  NodeRef,
+  Plan,
+  PlanNode,
+  PlanNodeKind,
+  ProcessNode,
+  SinkNode,
+  SourceNode,
+} from './nodes.ts';
 import { splitAggregates } from './rules/split-aggregates.ts';
 
 /** Schemas by node id, then by port. */
@@ -114,6 +123,7 @@ const rules: { [K in PlanNodeKind]: SchemaRule<Extract<PlanNode, { kind: K }>> }
     return [{ fields: unionFields(node, inputs), time: inputs.every((input) => input.time), window }];
   },
   aggregate: (node, [input]) => [aggregateSchema(node, input!), input!],
+  process: (node, inputs) => processSchemas(node, inputs),
   distinct: (_node, [input]) => [{ fields: input!.fields, time: false }],
   sort: (node, [input]) => {
     requireLeaves(
@@ -177,6 +187,43 @@ function aggregateSchema(node: AggregateNode, input: Schema): Schema {
   // Corrected results come after their window has passed.
   const window = node.window && node.allowedLatenessMs === 0 ? { column: 'window', spec: node.window } : null;
   return { fields, time: node.window !== null, window };
+}
+
+function processSchemas(node: ProcessNode, inputs: readonly Schema[]): readonly Schema[] {
+  const first = node.ports.findIndex((port) => port.keys !== null);
+  if (first < 0) fail('plan/type', node, 'all inputs are broadcast: nothing has a key; give one of them .keyBy(…)');
+  const wanted = keyFields(node, first, inputs[first]!);
+  node.ports.forEach((port, i) => {
+    if (port.keys === null || i === first) return;
+    const own = keyFields(node, i, inputs[i]!);
+    const name = node.ports[first]!.name;
+    if (own.length !== wanted.length)
+      fail(
+        'plan/type',
+        node,
+        `'${name}' is keyed by ${wanted.length} columns and '${port.name}' by ${own.length}; equal keys must meet: key all inputs by the same number of columns`,
+      );
+    own.forEach((field, k) => {
+      if (sameType(field.type, wanted[k]!.type)) return;
+      fail(
+        'plan/type',
+        node,
+        `key column '${field.name}' of '${port.name}' is ${typeName(field.type)}, but '${wanted[k]!.name}' of '${name}' is ${typeName(wanted[k]!.type)}; cast one of them in a with before keyBy`,
+      );
+    });
+  });
+  const keyed = inputs.filter((_, i) => node.ports[i]!.keys !== null);
+  const time = keyed.every((input) => input.time);
+  const outputs = [node.output ?? [], ...node.side.map(({ schema }) => schema)];
+  for (const fields of outputs) unique(node, fields);
+  return outputs.map((fields) => ({ fields, time }));
+}
+
+/** The key of input `port` as its handler sees it: one field per column. */
+export function keyFields(node: ProcessNode, port: number, input: Schema): Fields {
+  const keys = node.ports[port]!.keys ?? [];
+  requireLeaves(node, input, keys, 'key');
+  return keys.map((key) => ({ ...fieldAt(input.fields, key.split('.'))!, name: key }));
 }
 
 /** The window of the rows that an aggregate without a window of its own groups by: its results are final with it. */

@@ -115,6 +115,13 @@ const table: { [K in RelNode['kind']]: TraitRule<Extract<RelNode, { kind: K }>> 
       state: aggregateState(node, keyNames(rel, node.keys.length), bounded),
     };
   },
+  process: ({ node, rel }) => ({
+    changes: rel.outputs.map((): Changes => 'insert'),
+    upsertKey: null,
+    order: null,
+    rowsMax: null,
+    state: processState(node),
+  }),
   sort: ({ node, inputs: [input] }) => ({
     ...passed(input!),
     order: node.by,
@@ -159,6 +166,18 @@ function aggregateState(node: Extract<RelNode, { kind: 'aggregate' }>, keys: str
   }
   const lateness = node.allowedLatenessMs > 0 ? ` + ${durationText(node.allowedLatenessMs)}` : '';
   return `${entry} and open slice, dropped when the watermark passes the window's end${lateness}`;
+}
+
+function processState(node: Extract<RelNode, { kind: 'process' }>): string {
+  const keys = node.ports.find((port) => port.key)!.key!.fields.map((field) => field.name);
+  const parts = node.state.map(({ name, ttl }) =>
+    ttl === null
+      ? `'${name}' until the function clears it`
+      : `'${name}' for ${durationText(ttl.ms)} of ${ttl.time} time after it was written`,
+  );
+  if (node.onTimer !== null) parts.push('timers until they fire or are cancelled');
+  parts.push(...node.broadcastState.map(({ name }) => `'${name}' in every subtask`));
+  return parts.length === 0 ? 'nothing' : `per (${keys.join(', ')}): ${parts.join(', ')}`;
 }
 
 function keyNames(rel: Rel, count: number): string {

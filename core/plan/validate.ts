@@ -17,8 +17,9 @@ export function validatePlan(from: unknown): Plan {
   text(plan.name, 'plan.name');
   const nodes = list(plan.nodes, 'plan.nodes', planNodesMax);
   const kinds = new Map<string, PlanNodeKind>();
+  const outputs = new Map<string, number>();
   nodes.forEach((node, i) => {
-    validateNode(node, `plan.nodes[${i}]`, kinds);
+    validateNode(node, `plan.nodes[${i}]`, kinds, outputs);
   });
   const names = new Set<string>();
   list(plan.outputs, 'plan.outputs', planNodesMax).forEach((entry, i) => {
@@ -135,6 +136,17 @@ const window = byKind({
   tumble: shape({ sizeMs: whole, offsetMs: whole }),
   hop: shape({ sizeMs: whole, slideMs: whole, offsetMs: whole }),
 });
+const ttl = orNull(shape({ ms: whole, time: orNull(oneOf('event', 'processing')) }));
+const stateHead = { name: text, ttl };
+const states = listOf(
+  byKind({
+    value: shape({ ...stateHead, type, nullable: flag }),
+    list: shape({ ...stateHead, type, nullable: flag }),
+    map: shape({ ...stateHead, key: type, type, nullable: flag }),
+    reducing: shape({ ...stateHead, type, nullable: flag, reduce: text }),
+    aggregating: shape({ ...stateHead, accumulator: fields, init: text, add: text, finish: text }),
+  }),
+);
 const order = listOf(shape({ column: text, descending: flag }));
 
 const nodeShapes: { readonly [K in PlanNodeKind]: Check } = {
@@ -145,6 +157,14 @@ const nodeShapes: { readonly [K in PlanNodeKind]: Check } = {
   map: shape({ style: oneOf('map', 'flatMap', 'mapBatch'), functionId: text, schema: fields }),
   union: any,
   aggregate: shape({ keys: listOf(orNull(text)), window: orNull(window), columns, allowedLatenessMs: whole }),
+  process: shape({
+    ports: listOf(shape({ name: text, keys: orNull(listOf(text)), handler: text })),
+    output: orNull(fields),
+    side: listOf(shape({ name: text, schema: fields })),
+    state: states,
+    broadcastState: states,
+    onTimer: orNull(text),
+  }),
   distinct: any,
   sort: shape({ by: order }),
   limit: shape({ rows: whole }),
@@ -158,8 +178,16 @@ const nodeShapes: { readonly [K in PlanNodeKind]: Check } = {
   sink: shape({ connector, schema: orNull(fields) }),
 };
 
-/** `kinds`: of the nodes before it. Inputs stand before their consumers, so a plan cannot run in a circle. */
-function validateNode(from: unknown, path: string, kinds: Map<string, PlanNodeKind>): void {
+/**
+ * `kinds`, and how many `outputs` they have: of the nodes before it. Inputs stand before their consumers, so a plan cannot
+ * run in a circle.
+ */
+function validateNode(
+  from: unknown,
+  path: string,
+  kinds: Map<string, PlanNodeKind>,
+  outputs: Map<string, number>,
+): void {
   const node = record(from, path);
   const id = text(node.id, `${path}.id`);
   if (kinds.has(id)) wrong(`${path}.id`, 'an id that no other node has', id);
@@ -168,7 +196,12 @@ function validateNode(from: unknown, path: string, kinds: Map<string, PlanNodeKi
   byKind(nodeShapes)(node, path);
   const kind = node.kind as PlanNodeKind;
   const inputs = list(node.inputs, `${path}.inputs`);
-  const right = kind === 'source' ? inputs.length === 0 : kind === 'union' ? inputs.length > 0 : inputs.length === 1;
+  const right =
+    kind === 'source'
+      ? inputs.length === 0
+      : kind === 'union'
+        ? inputs.length > 0
+        : inputs.length === (kind === 'process' ? (node.ports as unknown[]).length : 1) && inputs.length > 0;
   if (!right) wrong(`${path}.inputs`, `as many as a ${kind} has`, `${inputs.length} inputs`);
   inputs.forEach((entry, i) => {
     const at = `${path}.inputs[${i}]`;
@@ -176,7 +209,8 @@ function validateNode(from: unknown, path: string, kinds: Map<string, PlanNodeKi
     const source = kinds.get(text(input.node, `${at}.node`));
     if (source === undefined || source === 'sink')
       wrong(`${at}.node`, 'the id of an earlier node that is no sink', input.node);
-    if (input.port !== 0 && !(input.port === 1 && source === 'aggregate'))
+    const { port } = input;
+    if (!(Number.isSafeInteger(port) && (port as number) >= 0 && (port as number) < outputs.get(input.node as string)!))
       wrong(`${at}.port`, 'an output of that node', input.port);
   });
   // The window stands among the keys, once, just where there is one.
@@ -184,4 +218,5 @@ function validateNode(from: unknown, path: string, kinds: Map<string, PlanNodeKi
     wrong(`${path}.keys`, 'with a null where the window stands', node.keys);
   }
   kinds.set(id, kind);
+  outputs.set(id, kind === 'aggregate' ? 2 : kind === 'process' ? 1 + (node.side as unknown[]).length : 1);
 }

@@ -129,6 +129,8 @@ function evaluate(
     }
     case 'topN':
       return topN(node, input, inputSchema[0]!);
+    case 'process':
+      throw new Error('process functions have a reference of their own (process-reference.ts)');
     case 'sink': {
       const rows = input.rows.map((row) => reordered(row, inputSchema[0]!, schema));
       return { ...input, rows };

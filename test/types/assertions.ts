@@ -11,6 +11,7 @@ import {
   channel,
   coalesce,
   collection,
+  connect,
   count,
   type Decimal,
   decimal,
@@ -31,6 +32,7 @@ import {
   type Stream,
   type StreamOf,
   schema,
+  state,
   sum,
   t,
   tumble,
@@ -257,3 +259,73 @@ const flat = live.flatMap(schema({ tag: t.string() }), function* (row) {
 same<R<typeof flat>, { tag: string }>();
 const batched = live.mapBatch(schema({ n: t.int() }), (batch: import('apache-arrow').RecordBatch) => batch.slice(0, 1));
 same<R<typeof batched>, { n: number }>();
+
+// process functions
+const co = connect({ a: live.keyBy('origin'), b: live.keyBy('origin') }).process({
+  output: schema({ n: t.int() }),
+  side: { odd: schema({ s: t.string() }) },
+  state: { left: state.value(flight) },
+  onRow: {
+    a(row, ctx) {
+      same<typeof ctx.key, { origin: string }>();
+      ctx.state.left.set(row);
+    },
+    b(row, ctx) {
+      if (ctx.state.left.get()?.origin === row.origin) ctx.side.odd({ s: ctx.key.origin });
+      ctx.emit({ n: 1 });
+    },
+  },
+  onTimer(_timer, ctx) {
+    ctx.state.left.clear();
+  },
+});
+same<R<typeof co>, { n: number }>();
+same<M<typeof co>, 'append'>();
+same<R<typeof co.side.odd>, { s: string }>();
+const onlySide = live.keyBy('origin').process({
+  side: { s: schema({ o: t.string() }) },
+  onRow(row, ctx) {
+    ctx.side.s({ o: row.origin });
+  },
+});
+onlySide.side.s.to(jsonl('x'));
+const gen = live.keyBy('origin').process({
+  output: schema({ n: t.int() }),
+  *onRow(row, ctx) {
+    ctx.key.origin satisfies string;
+    for (let i = 0; i < row.tags.length; i++) yield { n: i };
+  },
+});
+same<R<typeof gen>, { n: number }>();
+const ended = flights.keyBy('origin', 'delay').process({
+  output: schema({ n: t.int() }),
+  state: {
+    last: state.value(t.double()),
+    recent: state.list(t.string()),
+    counts: state.map(t.string(), t.int()),
+    total: state.reducing(t.double(), (a, b) => a + b),
+    mean: state.aggregating({
+      input: t.double(),
+      accumulator: { sum: t.double(), n: t.int() },
+      init: () => ({ sum: 0, n: 0 }),
+      add(acc, value) {
+        acc.sum += value;
+        acc.n += 1;
+      },
+      finish: (acc) => acc.sum / acc.n,
+    }),
+  },
+  onRow(_row, ctx) {
+    same<typeof ctx.key, { origin: string; delay: number | null }>();
+    same<ReturnType<typeof ctx.state.last.get>, number | null>();
+    same<ReturnType<typeof ctx.state.counts.get>, number | null>();
+    same<ReturnType<typeof ctx.state.mean.get>, number | null>();
+    for (const text of ctx.state.recent) text satisfies string;
+    for (const [key, n] of ctx.state.counts) ctx.emit({ n: n + key.length });
+    ctx.state.mean.add(1);
+    ctx.state.total.add(ctx.state.last.get() ?? 0);
+    ctx.kind satisfies '+I' | '-U' | '+U' | '-D';
+    ctx.time satisfies Date;
+  },
+});
+same<M<typeof ended>, 'bounded'>();

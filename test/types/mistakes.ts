@@ -8,6 +8,7 @@ import {
   channel,
   coalesce,
   collection,
+  connect,
   count,
   desc,
   from,
@@ -21,6 +22,7 @@ import {
   parquet,
   type Stream,
   schema,
+  state,
   sum,
   t,
   tumble,
@@ -198,6 +200,73 @@ job('p', () => ({ all: 5 }));
 // 30 a side output of what has no windows
 // @ts-expect-error
 live.groupBy('origin').aggregate(() => ({ n: count() })).side.late; // biome-ignore format: one line for one mistake
+// 31 state, emit and side outputs of other types
+flights.keyBy('origin').process({
+  output: schema({ n: t.int() }),
+  side: { odd: schema({ s: t.string() }) },
+  state: { last: state.value(t.double()), seen: state.map(t.string(), t.int()), sum: state.reducing(t.double(), (a, b) => a + b) },
+  onRow(row, ctx) {
+    // @ts-expect-error
+    ctx.state.last.set(row.origin);
+    // @ts-expect-error
+    ctx.state.lats.get();
+    // @ts-expect-error
+    ctx.state.seen.set(1, 1);
+    // @ts-expect-error
+    ctx.state.sum.add('x');
+    // @ts-expect-error
+    ctx.emit({ n: 'one' });
+    // @ts-expect-error
+    ctx.emit({ m: 1 });
+    // @ts-expect-error
+    ctx.side.odd({ s: 1 });
+    // @ts-expect-error
+    ctx.side.even({ s: 'x' });
+    // @ts-expect-error
+    ctx.key.destination;
+    // @ts-expect-error
+    ctx.timers.eventTime('x', 5);
+    // @ts-expect-error
+    const n: number = ctx.state.last.get();
+    void n;
+  },
+}); // biome-ignore format: one line for one mistake
+// 32 keys that are no columns
+// @ts-expect-error
+flights.keyBy('orign');
+// 33 broadcast state is read-only beside a key, keyed state is not there without one
+connect({ a: flights.keyBy('origin'), b: live.broadcast() }).process({
+  output: schema({ n: t.int() }),
+  broadcastState: { rules: state.map(t.string(), t.int()) },
+  onRow: {
+    a(_row, ctx) {
+      // @ts-expect-error
+      ctx.broadcast.rules.set('x', 1);
+    },
+    b(_row, ctx) {
+      // @ts-expect-error
+      ctx.state;
+      // @ts-expect-error
+      ctx.timers;
+    },
+  },
+});
+// 34 a generator that yields another shape
+flights.keyBy('origin').process({
+  output: schema({ n: t.int() }),
+  // @ts-expect-error
+  *onRow(row) {
+    yield { n: row.origin };
+  },
+});
+// 35 a stream without a key
+// @ts-expect-error
+connect({ a: flights });
+// 36 what a function reduces to
+// @ts-expect-error
+state.reducing(t.double(), (a, b) => `${a}${b}`);
+// @ts-expect-error
+state.value(t.double(), { ttl: '1 dya' });
 
 void (0 as unknown as Stream<1>);
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;

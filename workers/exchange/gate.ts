@@ -64,6 +64,8 @@ export function createGate(context: ExchangeContext, chain: Chain, subtask: numb
 interface Channel {
   readonly ring: RingConsumer;
   readonly port: number;
+  /** Its rows have no event time: it holds back nobody's. */
+  readonly untimed: boolean;
   readonly bit: number;
   readonly reader: FrameReader;
   readonly dictionaries: readonly (ReceivedDictionary | null)[];
@@ -169,7 +171,7 @@ class FrameGate implements Gate {
 
   #join(port: number, edge: number, subtask: number): void {
     const { plan, inboxes, participant, memory, kernels, attempt, atoms, ringers } = this.#context;
-    const layout = plan.edges.find((e) => e.id === edge)!.layout;
+    const { layout, untimed = false } = plan.edges.find((e) => e.id === edge)!;
     const reader = new FrameReader(memory, kernels, layout);
     const group = inboxes.inboxes[participant]!.groups.find((g) => g.edge === edge);
     assert(group && group.consumerSubtask === subtask, `edge ${edge} does not end in subtask ${subtask} here`);
@@ -178,6 +180,7 @@ class FrameGate implements Gate {
       const channel: Channel = {
         ring: new RingConsumer({ peer: memory, place, atoms, attempt }, ringers[place.producer]!),
         port,
+        untimed,
         bit: place.bit,
         reader,
         dictionaries: receivedDictionaries(memory, kernels, this.#context.nextDictionaryId, place, layout),
@@ -333,7 +336,7 @@ class FrameGate implements Gate {
     let active = 0;
     let counting = 0;
     for (const channel of this.#channels) {
-      if (channel.ended) continue;
+      if (channel.ended || channel.untimed) continue;
       greatest = Math.max(greatest, channel.watermarkMs);
       if (channel.idle) continue;
       active++;

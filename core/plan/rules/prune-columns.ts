@@ -48,7 +48,13 @@ export function pruneColumns(plan: RelPlan): RelPlan {
     });
     const keptInput = inputs.map(({ kept }) => kept);
     const narrow = table[rel.node.kind] as Narrow<RelNode>;
-    const { node, kept, outputs } = narrow(rel.node, { rel, moved, keptInput, needed: needs.output(index, 0) });
+    const { node, kept, outputs } = narrow(rel.node, {
+      rel,
+      moved,
+      keptInput,
+      needed: needs.output(index, 0),
+      neededOf: (port) => needs.output(index, port),
+    });
     const ref = builder.add({ ...rel, node, inputs: inputs.map(({ ref: input }) => input), outputs });
     built.push(kept.map((leaves, port) => ({ ref: { rel: ref.rel, port }, kept: leaves })));
     changed ||= kept.some((leaves, port) => leaves.length !== rel.outputs[port]!.length);
@@ -62,6 +68,7 @@ const narrows: { [K in RelNode['kind']]: boolean } = {
   watermark: false,
   project: false,
   map: true,
+  process: true,
   union: true,
   aggregate: true,
   sort: true,
@@ -75,8 +82,9 @@ interface NarrowContext {
   /** By input: where an old leaf is now. */
   readonly moved: readonly ((leaf: number) => number)[];
   readonly keptInput: readonly (readonly number[])[];
-  /** Old leaves of the main output that somebody reads. */
+  /** Old leaves of the main output that somebody reads, and those of any. */
   readonly needed: Leaves;
+  readonly neededOf: (port: number) => Leaves;
 }
 type Narrow<N extends RelNode> = (
   node: N,
@@ -117,6 +125,19 @@ const table: { [K in RelNode['kind']]: Narrow<Extract<RelNode, { kind: K }>> } =
     const kept = timed || time === null ? all(layout) : all(layout).slice(0, time);
     const rowtime = timed ? moved[0]!(node.rowtime!) : null;
     return { node: { ...node, rowtime }, kept: [kept], outputs: [pick(layout, kept)] };
+  },
+  // The functions see all columns and the event time; what they give has it where somebody reads it.
+  process: (node, { rel, moved, neededOf }) => {
+    const kept = rel.outputs.map((layout, port) => {
+      const time = rowtimeIndex(layout);
+      return all(layout).filter((leaf) => leaf !== time || neededOf(port).has(leaf));
+    });
+    const ports = node.ports.map((port, i) => ({
+      ...port,
+      key: port.key && { ...port.key, leaves: port.key.leaves.map(moved[i]!) },
+      rowtime: port.rowtime === null ? null : moved[i]!(port.rowtime),
+    }));
+    return { node: { ...node, ports }, kept, outputs: kept.map((leaves, port) => pick(rel.outputs[port]!, leaves)) };
   },
   union: (node, context) => passing(node, context),
   aggregate: (node, { rel, moved, keptInput, needed }) => {
@@ -215,6 +236,8 @@ function neededBy(rel: Rel, input: Layout, outputs: readonly Leaves[]): Iterable
       const own = all(input).filter((leaf) => leaf !== rowtimeIndex(input));
       return time !== null && main.has(time) ? [...own, node.rowtime!] : own;
     }
+    case 'process':
+      return all(input);
     case 'union':
     case 'limit':
       return main;
