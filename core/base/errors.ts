@@ -47,6 +47,13 @@ export type ErrorCode =
   | 'record/too-large'
   | 'record/corrupt-frame'
   | 'snapshot/mismatch'
+  | 'state/locked'
+  | 'state/fenced'
+  | 'state/corrupt'
+  | 'state/forbidden'
+  | 'state/not-found'
+  | 'state/disk-full'
+  | 'state/failed'
   | 'slot/died'
   | 'slot/trapped';
 
