@@ -18,9 +18,9 @@ import {
   fileVersion,
   kindAndCount,
   padded,
+  type RecordKind,
   recordBytesMax,
   recordHeaderBytes,
-  type RecordKind,
 } from './format.ts';
 
 /** Written bytes are handed to the disk this often, so that no write waits for a mountain of them. */

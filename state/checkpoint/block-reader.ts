@@ -75,7 +75,8 @@ function reader(file: DiskReader, path: string, expected: Pick<FileRef, 'bytes' 
     if (got.length !== bytes) damage(`ends after ${at + got.length} bytes, ${at + bytes} were expected`);
     return got;
   };
-  if (expected !== null && file.bytes !== expected.bytes) damage(`has ${file.bytes} bytes, ${expected.bytes} were expected`);
+  if (expected !== null && file.bytes !== expected.bytes)
+    damage(`has ${file.bytes} bytes, ${expected.bytes} were expected`);
   if (file.bytes < headerBytes + trailerBytes) damage(`has ${file.bytes} bytes, too few for a checkpoint file`);
   const version = headerVersion(read(0, headerBytes));
   if (version === null) return damage('does not begin as a checkpoint file does');
@@ -85,7 +86,9 @@ function reader(file: DiskReader, path: string, expected: Pick<FileRef, 'bytes' 
   const { footerAt, footerBytes } = trailer;
   if (trailer.version !== fileVersion) damage(`ends as format ${trailer.version}, format ${fileVersion} was expected`);
   if (footerAt + footerBytes + trailerBytes !== file.bytes || footerBytes > footerBytesMax) {
-    damage(`its footer is said to take ${footerBytes} bytes at ${footerAt}, which does not fit its ${file.bytes} bytes`);
+    damage(
+      `its footer is said to take ${footerBytes} bytes at ${footerAt}, which does not fit its ${file.bytes} bytes`,
+    );
   }
   const bytes = read(footerAt, footerBytes);
   if (checksumOf(bytes) !== trailer.checksum) damage('the checksum of its footer does not match');
@@ -97,7 +100,8 @@ function reader(file: DiskReader, path: string, expected: Pick<FileRef, 'bytes' 
   /** Where each block begins, and the end of the last. */
   const starts = new Float64Array(footer.blocks.length + 1);
   footer.blocks.forEach(([length], i) => {
-    if (!(length > 0 && length <= blockBytesMax && length % 8 === 0)) damage(`block ${i} is said to have ${length} bytes`);
+    if (!(length > 0 && length <= blockBytesMax && length % 8 === 0))
+      damage(`block ${i} is said to have ${length} bytes`);
     starts[i + 1] = (starts[i] as number) + length;
   });
   if (starts[footer.blocks.length] !== footerAt) damage('its blocks do not fill it');
@@ -110,7 +114,8 @@ function reader(file: DiskReader, path: string, expected: Pick<FileRef, 'bytes' 
     loaded = -1;
     const [length, checksum] = footer.blocks[i] as readonly [number, number];
     block = read(starts[i] as number, length);
-    if (checksumOf(block) !== checksum) damage(`the checksum of block ${i} (${length} bytes at ${starts[i]}) does not match`);
+    if (checksumOf(block) !== checksum)
+      damage(`the checksum of block ${i} (${length} bytes at ${starts[i]}) does not match`);
     view = new DataView(block.buffer, block.byteOffset, block.length);
     loaded = i;
   };
@@ -161,7 +166,12 @@ function reader(file: DiskReader, path: string, expected: Pick<FileRef, 'bytes' 
 }
 
 /** Reads all of a file and compares it with what a manifest says. Null: it is whole; otherwise what is wrong. */
-export function damageOf(disk: Disk, path: string, expected: FileRef, onBytes?: (bytes: number) => void): string | null {
+export function damageOf(
+  disk: Disk,
+  path: string,
+  expected: FileRef,
+  onBytes?: (bytes: number) => void,
+): string | null {
   try {
     const blocks = openBlocks(disk, path, expected);
     try {

@@ -18,7 +18,14 @@
  */
 import { assert } from '../../core/base/assert.ts';
 import { MillraceError } from '../../core/base/errors.ts';
-import type { FileRef, Manifest, ManifestContent, Owner, Refusal, StateDirectory } from '../../core/ports/checkpoint.ts';
+import type {
+  FileRef,
+  Manifest,
+  ManifestContent,
+  Owner,
+  Refusal,
+  StateDirectory,
+} from '../../core/ports/checkpoint.ts';
 import type { Disk } from '../../core/ports/disk.ts';
 import { Damage, damageOf } from './block-reader.ts';
 import { checkpointIdOf, decodeManifest, encodeManifest, manifestName, manifestVersion } from './manifest.ts';
@@ -39,6 +46,7 @@ const attemptsMax = 1000;
 /** Errors: `state/locked` when a living process owns it; those of the disk. */
 export function openStateDirectory(path: string, setup: DirectorySetup): StateDirectory {
   const { disk, owner } = setup;
+  refuseForeign(disk, path);
   disk.makeDirectory(path);
   const staging = `${path}/staging`;
   for (let attempt = 0; attempt < attemptsMax; attempt++) {
@@ -65,6 +73,20 @@ export function openStateDirectory(path: string, setup: DirectorySetup): StateDi
     retryable: true,
   });
 }
+
+/** Somebody's home is not made a state directory. */
+function refuseForeign(disk: Disk, path: string): void {
+  const names = disk.list(path);
+  if (names.includes('staging') || names.includes('manifests')) return;
+  const foreign = names.filter((name) => !name.startsWith('init-') && !ownNames.includes(name));
+  if (foreign.length === 0) return;
+  throw new MillraceError(
+    'state/not-found',
+    `${path} is not a state directory: it holds ${foreign.slice(0, 3).join(', ')}${foreign.length > 3 ? ', …' : ''}; name one, or an empty or new directory`,
+    { where: { path } },
+  );
+}
+const ownNames = ['LOCK', 'control.sock', 'files'];
 
 /** Makes `staging` as a whole; one that has come into being meanwhile stays. */
 function begin(disk: Disk, path: string, staging: string, owner: Owner, attempt: number): void {
@@ -100,10 +122,21 @@ function currentStaging(disk: Disk, staging: string): Staging | null {
   return found;
 }
 
-/** pid, start time, pid namespace, boot id, host: the last may contain anything that a file name may. */
+/** The fields of an owner are plain: letters, digits, `_` and `-` (see `plainOwner`). */
 function ownerToName({ pid, startTime, pidNamespace, bootId, host }: Owner): string {
-  const plain = (text: string): string => text.replaceAll(/[^A-Za-z0-9_-]/g, '_').slice(0, 64);
-  return [pid, plain(startTime), plain(pidNamespace), plain(bootId), plain(host)].join('.');
+  return [pid, startTime, pidNamespace, bootId, host].join('.');
+}
+
+/** An owner as names carry it. */
+export function plainOwner(owner: Owner): Owner {
+  const plain = (text: string): string => text.replaceAll(/[^A-Za-z0-9_-]/g, '_').slice(0, 48);
+  return {
+    pid: owner.pid,
+    startTime: plain(owner.startTime),
+    pidNamespace: plain(owner.pidNamespace),
+    bootId: plain(owner.bootId),
+    host: plain(owner.host),
+  };
 }
 
 function stagingOf(name: string): Staging | null {
@@ -119,15 +152,8 @@ function stagingOf(name: string): Staging | null {
   };
 }
 
-function refuseLiving(path: string, owner: Owner, { disk, life, owner: me }: DirectorySetup): void {
-  // Names carry what a file name may; compare alike.
-  const [, , startTime, pidNamespace, bootId, host] = `0.${ownerToName(me)}`.split('.') as string[];
-  const other = { ...owner };
-  if (startTime === owner.startTime && owner.pid === me.pid) other.startTime = me.startTime;
-  if (pidNamespace === owner.pidNamespace) other.pidNamespace = me.pidNamespace;
-  if (bootId === owner.bootId) other.bootId = me.bootId;
-  if (host === owner.host) other.host = me.host;
-  const state = life(other);
+function refuseLiving(path: string, owner: Owner, { disk, life, owner: { host } }: DirectorySetup): void {
+  const state = life(owner);
   if (state === 'dead') return;
   const since = sinceOf(disk, path, owner);
   const who = `process ${owner.pid}${owner.host === host ? '' : ` on ${owner.host}`}${since === null ? '' : ` since ${since}`}`;
@@ -179,7 +205,8 @@ function readManifest(disk: Disk, path: string, checkpointId: number): Pick<Mani
     }
     return { manifest, reason: null };
   } catch (error) {
-    if (error instanceof Damage || codeOf(error) === 'EIO') return { manifest: null, reason: (error as Error).message };
+    if (error instanceof Damage || ['EIO', 'EISDIR'].includes(codeOf(error) ?? ''))
+      return { manifest: null, reason: (error as Error).message };
     throw error;
   }
 }

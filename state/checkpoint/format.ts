@@ -120,7 +120,12 @@ export function encodeTrailer(footerAt: number, footer: Uint8Array): Uint8Array 
 /** Null: not a trailer. */
 export function decodeTrailer(
   bytes: Uint8Array,
-): { readonly footerAt: number; readonly footerBytes: number; readonly checksum: number; readonly version: number } | null {
+): {
+  readonly footerAt: number;
+  readonly footerBytes: number;
+  readonly checksum: number;
+  readonly version: number;
+} | null {
   if (bytes.length !== trailerBytes || !startsWith(bytes.subarray(24), trailerMagic)) return null;
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   if (view.getUint32(20, true) !== 0) return null;

@@ -41,7 +41,8 @@ export function decodeManifest(bytes: Uint8Array, path: string): Manifest {
     throw new Damage(path, `is a manifest of format ${version}, this version reads format ${manifestVersion}`);
   }
   const body = bytes.subarray(end + 1);
-  if (String(body.length) !== length) throw new Damage(path, `has ${body.length} bytes behind its first line, ${length} were expected`);
+  if (String(body.length) !== length)
+    throw new Damage(path, `has ${body.length} bytes behind its first line, ${length} were expected`);
   if (sha256(body) !== hash) throw new Damage(path, 'its hash does not match');
   const manifest = JSON.parse(new TextDecoder().decode(body)) as Manifest;
   if (manifest.version !== manifestVersion) {

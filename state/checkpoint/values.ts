@@ -16,12 +16,17 @@ export function valuesFromText(text: string): unknown {
 function toJson(value: unknown): unknown {
   if (value === null || typeof value === 'boolean' || typeof value === 'string') return value;
   if (typeof value === 'number') {
-    return Number.isFinite(value) && !Object.is(value, -0) ? value : { $number: Object.is(value, -0) ? '-0' : `${value}` };
+    return Number.isFinite(value) && !Object.is(value, -0)
+      ? value
+      : { $number: Object.is(value, -0) ? '-0' : `${value}` };
   }
   if (typeof value === 'bigint') return { $bigint: `${value}` };
   if (value instanceof Uint8Array) return { $bytes: Buffer.from(value).toString('base64') };
   if (Array.isArray(value)) return value.map(toJson);
-  assert(typeof value === 'object' && !(value instanceof Map) && !(value instanceof Set), `a state value is a ${typeof value}`);
+  assert(
+    typeof value === 'object' && !(value instanceof Map) && !(value instanceof Set),
+    `a state value is a ${typeof value}`,
+  );
   return Object.fromEntries(
     Object.entries(value as object)
       .filter(([, member]) => member !== undefined)

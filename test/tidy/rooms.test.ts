@@ -147,8 +147,9 @@ describe('rooms', () => {
       'engine/coordinator-main.ts',
       'engine/local.ts',
       'testing/simulated-disk.ts',
-      'engine/disk.ts',
-      'core/ports/checkpoint.ts',
+      'engine/state-directory.ts',
+      'state/checkpoint/block-file.ts',
+      'state/checkpoint/values.ts',
       'core/record/row-bytes.ts',
     ];
     const reached = new Set<string>();
