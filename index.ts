@@ -53,6 +53,7 @@ export {
   iterable,
   jsonl,
   parquet,
+  type RollOptions,
 } from './core/api/sources.ts';
 export {
   type AggregatingState,

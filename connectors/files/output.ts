@@ -80,21 +80,31 @@ export function outputFile(path: string, attemptId: string): OutputFile {
   };
 }
 
-/** Where a writer of a sink puts its rows: the file itself, or its part of a directory. */
-export function partPath(path: string, extensions: readonly string[], subtask: number): string {
-  return isSingleFile(path, extensions) ? path : join(path, `part-${String(subtask).padStart(5, '0')}${extensions[0]}`);
-}
-
 export function isSingleFile(path: string, extensions: readonly string[]): boolean {
   return extensions.some((extension) => path.toLowerCase().endsWith(extension));
 }
 
-/** Takes away parts of an earlier run that had more writers: a directory holds one result. */
-export function removeLaterParts(path: string, extension: string, parallelism: number): void {
+/** Where the `sequence`th file of a writer goes: the file itself, or a part of a directory. */
+export function partPath(path: string, extensions: readonly string[], subtask: number, sequence = 0): string {
+  if (isSingleFile(path, extensions)) return path;
+  const rolled = sequence === 0 ? '' : `-${padded(sequence)}`;
+  return join(path, `part-${padded(subtask)}${rolled}${extensions[0]}`);
+}
+
+const padded = (n: number): string => String(n).padStart(5, '0');
+
+/** Takes away parts of an earlier run that had more: a directory holds one result. */
+export function removeParts(
+  path: string,
+  extension: string,
+  isOld: (subtask: number, sequence: number) => boolean,
+): void {
   guarded(path, () => {
     for (const name of readdirSync(path)) {
-      const part = /^part-(\d{5,})\./.exec(name);
-      if (part && name.endsWith(extension) && Number(part[1]) >= parallelism) rmSync(join(path, name), { force: true });
+      const part = /^part-(\d{5,})(?:-(\d{5,}))?\.\w+$/.exec(name);
+      if (part && name.endsWith(extension) && isOld(Number(part[1]), Number(part[2] ?? 0))) {
+        rmSync(join(path, name), { force: true });
+      }
     }
   });
 }

@@ -1,14 +1,19 @@
 /**
  * The `jsonl` sink: a JSON object a line. Options: `path` (ending in .jsonl or .ndjson: one file, written by one subtask;
- * otherwise a directory with a part file per subtask, which replaces the parts of an earlier run), `changelog` (rows
- * begin with their `row_kind`, and corrections are taken). Nothing is visible before the job ends in order.
+ * otherwise a directory with part files), `changelog` (rows begin with their `row_kind`, and corrections are taken),
+ * `roll` (files/options.ts). Nothing is visible before the job ends in order, or, where it has checkpoints, before the
+ * checkpoint that holds the rows is durable.
  */
 
 import { MillraceError } from '../../core/base/errors.ts';
 import { slotsMax } from '../../core/base/limits.ts';
-import type { ConnectorSpec, SinkConnector } from '../../core/ports/connector.ts';
+import type { ConnectorSpec, SinkConnector, WriterContext } from '../../core/ports/connector.ts';
 import { layoutOf } from '../../core/record/layout.ts';
-import { isSingleFile, outputFile, partPath, removeLaterParts } from '../files/output.ts';
+import type { Fields } from '../../core/record/types.ts';
+import { fileCommitter } from '../files/committer.ts';
+import { checkFiles, directoryOf, rollOf } from '../files/options.ts';
+import { isSingleFile, outputFile, partPath, removeParts } from '../files/output.ts';
+import { type FileFormat, writerVisibleAtCheckpoints, writerVisibleAtEnd } from '../files/writer.ts';
 import { type ByteSink, rowEncoder } from './encode.ts';
 
 const extensions = ['.jsonl', '.ndjson'] as const;
@@ -16,7 +21,7 @@ const extensions = ['.jsonl', '.ndjson'] as const;
 export const jsonlSink: SinkConnector = {
   kind: 'jsonl',
 
-  describe(spec, fields, updating) {
+  describe(spec, fields, updating, checkpointed = false) {
     const path = pathOf(spec);
     const changelog = spec.options.changelog === true;
     if (updating && !changelog) {
@@ -33,41 +38,61 @@ export const jsonlSink: SinkConnector = {
     }
     layoutOf(fields);
     const single = isSingleFile(path, extensions);
+    checkFiles(spec, path, extensions, checkpointed);
     return { accepts: changelog ? 'all' : 'insert', parallelismMax: single ? 1 : slotsMax, place: 'slot' };
   },
 
   writer(spec, fields, context) {
     const path = pathOf(spec);
-    const file = outputFile(partPath(path, extensions, context.subtask), context.attemptId);
-    const encoder = rowEncoder(fields, context.memory, spec.options.changelog === true);
-    const out: ByteSink = {
-      buffer: new Uint8Array(bufferBytes),
-      at: 0,
-      drain() {
-        file.write(this.buffer.subarray(0, this.at));
-        this.at = 0;
+    const format = jsonLines(fields, context, spec.options.changelog === true);
+    const roll = rollOf(spec);
+    if (context.transaction) return writerVisibleAtCheckpoints(format, roll, directoryOf(path, extensions), context);
+    const { subtask, parallelism, attemptId } = context;
+    return writerVisibleAtEnd(
+      format,
+      roll,
+      (sequence) => outputFile(partPath(path, extensions, subtask, sequence), attemptId),
+      (files) => {
+        if (isSingleFile(path, extensions)) return;
+        removeParts(
+          path,
+          extensions[0],
+          (of, sequence) => (subtask === 0 && of >= parallelism) || (of === subtask && sequence >= files),
+        );
       },
-    };
-    return {
-      write(batch) {
-        encoder.encode(batch, out);
-        return true;
-      },
-      flush: () => out.drain(),
-      finish() {
-        out.drain();
-        file.commit();
-        if (context.subtask === 0 && !isSingleFile(path, extensions)) {
-          removeLaterParts(path, extensions[0], context.parallelism);
-        }
-      },
-      close: () => file.discard(),
-      get bytes() {
-        return file.bytes + out.at;
-      },
-    };
+    );
+  },
+
+  committer(spec, context) {
+    return fileCommitter(directoryOf(pathOf(spec), extensions), context);
   },
 };
+
+function jsonLines(fields: Fields, context: WriterContext, changelog: boolean): FileFormat {
+  const encoder = rowEncoder(fields, context.memory, changelog);
+  const buffer = new Uint8Array(bufferBytes);
+  return {
+    extension: extensions[0],
+    begin(put) {
+      const out: ByteSink = {
+        buffer,
+        at: 0,
+        drain() {
+          if (this.at > 0) put(buffer.subarray(0, this.at));
+          this.at = 0;
+        },
+      };
+      return {
+        append: (batch) => encoder.encode(batch, out),
+        flush: () => out.drain(),
+        end: () => out.drain(),
+        get heldBytes() {
+          return out.at;
+        },
+      };
+    },
+  };
+}
 
 const bufferBytes = 256 * 1024;
 

@@ -17,6 +17,8 @@ export interface ParquetFileWriter {
   append(batch: Batch, columns: readonly Column[]): void;
   /** Writes the footer. Nothing may follow. */
   finish(): void;
+  /** Bytes of rows that wait for their row group's end. */
+  readonly heldBytes: number;
 }
 
 /** A leaf that is written, with where it stands in the schema. */
@@ -45,16 +47,23 @@ export function writtenLeaves(fields: Fields, layout: readonly LayoutColumn[]): 
   return leaves;
 }
 
-export function parquetFileWriter(
-  fields: Fields,
+/** Writers of the columns of `leaves`, for one file after the other: their buffers and dictionaries are made once. */
+export function columnWriters(
   leaves: readonly WrittenLeaf[],
   memory: SlotMemory,
   compressor: Compressor,
+): readonly ColumnWriter[] {
+  return leaves.map((leaf) => columnWriter(leaf.column, leaf.maxDefinition, memory, compressor));
+}
+
+/** `columns`: of `leaves`; theirs until `finish`. */
+export function parquetFileWriter(
+  fields: Fields,
+  leaves: readonly WrittenLeaf[],
+  columns: readonly ColumnWriter[],
+  codec: number,
   write: (bytes: Uint8Array) => void,
 ): ParquetFileWriter {
-  const columns: ColumnWriter[] = leaves.map((leaf) =>
-    columnWriter(leaf.column, leaf.maxDefinition, memory, compressor),
-  );
   const rowGroups: Field[][] = [];
   let position = 0;
   let rowsInGroup = 0;
@@ -63,6 +72,7 @@ export function parquetFileWriter(
     write(bytes);
     position += bytes.length;
   };
+  const held = (): number => columns.reduce((sum, column) => sum + column.heldBytes, 0);
   put(new TextEncoder().encode(magic));
 
   const cutRowGroup = (): void => {
@@ -74,7 +84,7 @@ export function parquetFileWriter(
       const offset = position;
       for (const part of chunk.parts) put(part);
       uncompressed += chunk.uncompressedBytes;
-      return chunkMetadata(leaves[i] as WrittenLeaf, chunk, offset, compressor.codec);
+      return chunkMetadata(leaves[i] as WrittenLeaf, chunk, offset, codec);
     });
     rowGroups.push([
       { id: 1, structs: chunks },
@@ -91,8 +101,10 @@ export function parquetFileWriter(
     append(batch, from) {
       for (const [i, column] of columns.entries()) column.append(from[i] as Column, batch.selection, batch.size);
       rowsInGroup += batch.size;
-      const held = columns.reduce((sum, column) => sum + column.heldBytes, 0);
-      if (rowsInGroup >= rowGroupRows || held >= rowGroupBytes) cutRowGroup();
+      if (rowsInGroup >= rowGroupRows || held() >= rowGroupBytes) cutRowGroup();
+    },
+    get heldBytes() {
+      return held();
     },
     finish() {
       cutRowGroup();

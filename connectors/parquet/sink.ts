@@ -1,17 +1,21 @@
 /**
  * The `parquet` sink. A path that ends in .parquet is one file, written by one task; any other is a directory where every
- * task puts a file of its own. Rows are committed when the job ends: a job that fails leaves nothing behind.
+ * task puts files of its own. Rows are visible when the job ends in order, or, where it has checkpoints, when the one that
+ * holds them is durable; a job that fails leaves nothing else behind.
  */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { MillraceError } from '../../core/base/errors.ts';
-import type { ConnectorSpec, SinkConnector, SinkWriter, WriterContext } from '../../core/ports/connector.ts';
+import type { ConnectorSpec, SinkConnector, WriterContext } from '../../core/ports/connector.ts';
 import { type Batch, type Column, type Dictionary, rowKindNames } from '../../core/record/batch.ts';
 import { type LayoutColumn, layoutOf } from '../../core/record/layout.ts';
 import type { Fields } from '../../core/record/types.ts';
+import { fileCommitter } from '../files/committer.ts';
+import { checkFiles, directoryOf, rollOf } from '../files/options.ts';
+import { guarded, isSingleFile, outputFile } from '../files/output.ts';
+import { type FileFormat, writerVisibleAtCheckpoints, writerVisibleAtEnd } from '../files/writer.ts';
 import { compressor } from './compress.ts';
-import { parquetFileWriter, writtenLeaves } from './file-writer.ts';
-import { attempt, type OutputFile, outputFile } from './output-file.ts';
+import { columnWriters, parquetFileWriter, writtenLeaves } from './file-writer.ts';
 
 /** The column that `changelog: true` puts first. */
 const kindField = { name: 'row_kind', type: { kind: 'VARCHAR' }, nullable: false } as const;
@@ -19,7 +23,7 @@ const kindField = { name: 'row_kind', type: { kind: 'VARCHAR' }, nullable: false
 export const parquetSink: SinkConnector = {
   kind: 'parquet',
 
-  describe(spec, fields, updating) {
+  describe(spec, fields, updating, checkpointed = false) {
     const path = pathOf(spec);
     const changelog = spec.options.changelog === true;
     if (updating && !changelog) {
@@ -38,7 +42,8 @@ export const parquetSink: SinkConnector = {
     }
     // Errors: `plan/unsupported` for types that have no storage yet.
     layoutOf(fields);
-    const stat = attempt(path, () => statSync(path, { throwIfNoEntry: false }));
+    checkFiles(spec, path, extensions, checkpointed);
+    const stat = guarded(path, () => statSync(path, { throwIfNoEntry: false }));
     if (stat && stat.isDirectory() === isFile(path)) {
       const is = stat.isDirectory() ? 'a directory' : 'a file';
       const wanted = isFile(path) ? 'one file (it ends in .parquet)' : 'a directory of files';
@@ -52,13 +57,27 @@ export const parquetSink: SinkConnector = {
   },
 
   writer(spec, fields, context) {
-    return parquetWriter(spec, fields, context);
+    const path = pathOf(spec);
+    const format = parquetFiles(spec, fields, context);
+    const roll = rollOf(spec);
+    if (context.transaction) return writerVisibleAtCheckpoints(format, roll, directoryOf(path, extensions), context);
+    const attempt = context.attemptId.replace(/[^\w-]/g, '_');
+    const part = (sequence: number): string =>
+      join(path, `part-${context.subtask}-${attempt}${sequence === 0 ? '' : `-${sequence}`}.parquet`);
+    return writerVisibleAtEnd(format, roll, (sequence) =>
+      outputFile(isFile(path) ? path : part(sequence), `${attempt}-${context.subtask}`),
+    );
+  },
+
+  committer(spec, context) {
+    return fileCommitter(directoryOf(pathOf(spec), extensions), context);
   },
 };
 
-function parquetWriter(spec: ConnectorSpec, fields: Fields, context: WriterContext): SinkWriter {
-  const path = pathOf(spec);
-  const { memory, batchRows, layout, subtask, attemptId } = context;
+const extensions = ['.parquet'] as const;
+
+function parquetFiles(spec: ConnectorSpec, fields: Fields, context: WriterContext): FileFormat {
+  const { memory, layout } = context;
   const changelog = spec.options.changelog === true;
   const written: Fields = changelog ? [kindField, ...fields] : fields;
   const kinds = changelog ? kindColumn(context) : null;
@@ -66,45 +85,25 @@ function parquetWriter(spec: ConnectorSpec, fields: Fields, context: WriterConte
   const leaves = writtenLeaves(written, changelog ? [kindLayout, ...layout] : layout);
   const indices = leaves.map((leaf) => layout.findIndex((column) => column.name === leaf.column.name));
   const packer = compressor(spec.options.compression, memory);
-  const target = isFile(path) ? path : join(path, `part-${subtask}-${attemptId.replace(/[^\w-]/g, '_')}.parquet`);
-  let output: OutputFile | null = null;
-  let file: ReturnType<typeof parquetFileWriter> | null = null;
-  let isDone = false;
-
-  const open = (): NonNullable<typeof file> => {
-    if (file !== null) return file;
-    const opened = outputFile(target, `${attemptId}-${subtask}`);
-    output = opened;
-    file = parquetFileWriter(written, leaves, memory, packer, (bytes) => opened.write(bytes));
-    return file;
-  };
+  const columns = columnWriters(leaves, memory, packer);
   const columnsOf = (batch: Batch): Column[] =>
     leaves.map((_, i) => {
       const index = indices[i] as number;
       return changelog && i === 0 ? (kinds as KindColumn).of(batch) : (batch.columns[index] as Column);
     });
-
-  // A forbidden place shows before the first row. Buffers are bounded by what a batch brings.
-  if (batchRows > 0) open();
-
   return {
-    write(batch) {
-      if (batch.size > 0) open().append(batch, columnsOf(batch));
-      return true;
-    },
-    // Pages wait for their row group; nothing is visible before the end anyway.
-    flush() {},
-    finish() {
-      open().finish();
-      output?.commit();
-      isDone = true;
-    },
-    close() {
-      if (!isDone) output?.abandon();
-      isDone = true;
-    },
-    get bytes() {
-      return output?.bytes ?? 0;
+    extension: extensions[0],
+    begin(put) {
+      const file = parquetFileWriter(written, leaves, columns, packer.codec, put);
+      return {
+        append: (batch) => file.append(batch, columnsOf(batch)),
+        // Pages wait for their row group; nothing is visible yet anyway.
+        flush() {},
+        end: () => file.finish(),
+        get heldBytes() {
+          return file.heldBytes;
+        },
+      };
     },
   };
 }
@@ -133,9 +132,7 @@ function kindColumn(context: WriterContext): KindColumn {
   };
 }
 
-function isFile(path: string): boolean {
-  return path.endsWith('.parquet');
-}
+const isFile = (path: string): boolean => isSingleFile(path, extensions);
 
 function pathOf(spec: ConnectorSpec): string {
   const { path } = spec.options;

@@ -4,7 +4,7 @@
  *
  * | kind | options | the resource |
  * |---|---|---|
- * | `parquet`, `jsonl` | `path`; jsonl: `schema`, if declared; `onError`, if given | |
+ * | `parquet`, `jsonl` | `path`; `roll`: `{ bytes, everyMs }`, if given; jsonl: `schema`, if declared; `onError`, if given | |
  * | `arrow` | `resource` | an apache-arrow Table or RecordBatch, or an array of either |
  * | `collection` | `resource`; `schema`, if declared | a readonly array of row objects |
  * | `iterable` | `resource`, `bounded`, `schema` | an AsyncIterable or Iterable of row objects, or a function that makes one |
@@ -15,6 +15,7 @@
  *
  * Places know ports, not streams; constructing one opens nothing.
  */
+import { bytesOf, type Duration, durationMs, type Size } from '../base/duration.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { Json } from '../ports/connector.ts';
 import type { Fields as PlainFields } from '../record/types.ts';
@@ -27,6 +28,14 @@ export interface FileOptions<R, C extends boolean = false> {
   readonly schema?: Schema<R>;
   /** Written rows carry their kind in a first column `row_kind`, and so may be corrections of earlier ones. */
   readonly changelog?: C;
+  /** Written, of a directory: when a file is closed and the next begun. With a state directory, every checkpoint closes it too. */
+  readonly roll?: RollOptions;
+}
+export interface RollOptions {
+  /** Behind the batch with which a file has so many bytes: `'128mb'`. */
+  readonly size?: Size;
+  /** Before the first row that comes so long after the file's first one: `'1 minute'`. */
+  readonly every?: Duration;
 }
 export interface JsonlOptions<R, C extends boolean = false> extends FileOptions<R, C> {
   /** What a line that cannot be read does: fails the job (unless said), or is counted and left out. */
@@ -163,13 +172,18 @@ function withSchema(
 function file<V>(
   kind: string,
   path: string,
-  { schema, changelog }: FileOptions<any, boolean>,
+  { schema, changelog, roll }: FileOptions<any, boolean>,
   more: Readonly<Record<string, Json>> = {},
 ): V {
   if (typeof path !== 'string' || path === '') {
     throw new MillraceError('option/invalid', `${kind}() takes the path of a file, not ${JSON.stringify(path)}`);
   }
-  const options = changelog ? { path, ...more, changelog: true } : { path, ...more };
+  const options = {
+    path,
+    ...more,
+    ...(roll === undefined ? {} : { roll: rolled(kind, roll) }),
+    ...(changelog ? { changelog: true } : {}),
+  };
   const label = path.slice(path.replace(/[\\/]+$/, '').search(/[^\\/]+$/));
   const fields = schema === undefined ? null : fieldsOf(schema);
   return placeValue({
@@ -180,4 +194,15 @@ function file<V>(
     mode: 'bounded',
     resource: null,
   });
+}
+
+function rolled(kind: string, { size, every }: RollOptions): Json {
+  if (size === undefined && every === undefined) {
+    throw new MillraceError('option/invalid', `roll of ${kind}() is { size, every }, one of them at least`);
+  }
+  const everyMs = every === undefined ? null : durationMs(every);
+  if (everyMs !== null && everyMs <= 0) {
+    throw new MillraceError('option/invalid', `roll of ${kind}(): '${every}' is no time to wait`);
+  }
+  return { bytes: size === undefined ? null : bytesOf(size), everyMs };
 }

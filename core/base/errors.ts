@@ -34,6 +34,7 @@ export type ErrorCode =
   | 'sink/disk-full'
   | 'sink/failed'
   | 'sink/closed'
+  | 'sink/lost'
   | 'time/bad-event-time'
   | 'expr/overflow'
   | 'expr/cast'

@@ -325,3 +325,14 @@ test('a printed table is told the order of its rows', () => {
   expect(sortOf(s.orderBy('at') as never)).toEqual([{ column: 'at', descending: false }]);
   expect(sortOf(s.orderBy('at').distinct() as never)).toBeUndefined();
 });
+
+test('files that roll: sizes and times become numbers, and nonsense is refused', () => {
+  const roll = (options: object): unknown =>
+    node(planOf(from(collection([{ a: 1 }])).to(jsonl('out', { roll: options } as object))), 'sink').connector.options
+      .roll;
+  expect(roll({ size: '2mb', every: '1 minute' })).toEqual({ bytes: 2 * 1024 * 1024, everyMs: 60_000 });
+  expect(roll({ size: '1kb' })).toEqual({ bytes: 1024, everyMs: null });
+  for (const wrong of [{}, { size: 'much' }, { every: '0 ms' }, { every: 'often' }]) {
+    expect(() => roll(wrong)).toThrow(expect.objectContaining({ code: 'option/invalid' }));
+  }
+});

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pl from 'nodejs-polars';
 import { afterAll, expect, test } from 'vitest';
-import { sinkError } from '../../connectors/parquet/output-file.ts';
+import { systemError } from '../../connectors/files/output.ts';
 import { parquetSink } from '../../connectors/parquet/sink.ts';
 import { parquetSource } from '../../connectors/parquet/source.ts';
 import { prng } from '../../core/base/prng.ts';
@@ -317,7 +317,7 @@ test('places that cannot take rows are refused when planned', () => {
 });
 
 test('a full disk and a forbidden directory have codes of their own', () => {
-  const code = (name: string): string => sinkError(Object.assign(new Error(name), { code: name }), '/x').code;
+  const code = (name: string): string => systemError(Object.assign(new Error(name), { code: name }), '/x').code;
   expect(code('ENOSPC')).toBe('sink/disk-full');
   expect(code('EACCES')).toBe('sink/forbidden');
   expect(code('EROFS')).toBe('sink/forbidden');

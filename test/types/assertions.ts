@@ -207,6 +207,7 @@ running.to(callback((change) => same<typeof change, Change<{ origin: string; n: 
 liveDaily.to(callback((change) => change.row.n.toFixed(), { changes: true }));
 liveDaily.to(callback(async (row) => row.n.toFixed()));
 running.to(jsonl('changes', { changelog: true })).sink satisfies true;
+flights.to(parquet('parts', { roll: { size: '128mb', every: '1 minute' } })).sink satisfies true;
 running.to(print());
 
 // in-process places

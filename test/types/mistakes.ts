@@ -168,6 +168,11 @@ flights.with((f) => ({ size: when(f.distance.lt(100), 'short') }));
 // 26 places: what is written cannot be read, what is read not written
 // @ts-expect-error
 from(jsonl('out', { changelog: true }));
+// a size and a time that are none
+// @ts-expect-error
+flights.to(jsonl('out', { roll: { size: '128 megabytes' } }));
+// @ts-expect-error
+flights.to(parquet('out', { roll: { every: 60_000 } }));
 // @ts-expect-error
 flights.to(collection([]));
 // @ts-expect-error
