@@ -89,11 +89,9 @@ export class Coordinator {
         const job = this.#jobs.get(message.jobId);
         if (!job) return;
         if (!job.state) job.cancelledEarly = true;
-        else
-          this.#event(
-            job,
-            message.kind === 'stop' ? { kind: 'stopAsked', drain: message.drain } : { kind: `${message.kind}Asked` },
-          );
+        else if (message.kind === 'stop') this.#event(job, { kind: 'stopAsked', drain: message.drain });
+        else if (message.kind === 'cancel') this.#event(job, { kind: 'cancelAsked' });
+        else this.#event(job, { kind: 'checkpointAsked', purpose: { kind: 'memory', request: 1 } });
         return;
       }
     }
@@ -227,10 +225,6 @@ export class Coordinator {
   #heard(job: Attempt, participant: number, message: FromParticipant): void {
     job.messages++;
     if (message.kind === 'finished') job.reports.push({ slot: participant, cpuMs: message.cpuMs });
-    if (message.kind === 'snapshotTaken') {
-      this.#event(job, { kind: 'snapshotTaken', participant, id: message.id, part: message.part });
-      return;
-    }
     this.#event(job, { ...message, participant });
   }
 
@@ -285,13 +279,17 @@ export class Coordinator {
       case 'cancel':
         this.#cancel(job, command.participant);
         return;
-      case 'snapshotComplete': {
+      case 'publish': {
         const parts = [...command.parts.values()] as SnapshotPart[];
         this.#send({ kind: 'snapshot', jobId, snapshot: { id: command.id, parts, unread: command.unread } });
+        this.#event(job, { kind: 'published', id: command.id });
         return;
       }
-      case 'snapshotAborted':
-        this.#send({ kind: 'snapshot', jobId, snapshot: null });
+      case 'answer':
+        if (command.error) this.#send({ kind: 'snapshot', jobId, snapshot: null });
+        return;
+      case 'failedOne':
+      case 'completedOne':
         return;
       case 'ended':
         this.#ended(job, command.outcome);

@@ -185,7 +185,7 @@ class LocalJob {
         moved = true;
       }
       this.#steps++;
-      if (this.#steps === this.#local.snapshotAtStep) this.#event({ kind: 'snapshotAsked' });
+      if (this.#steps === this.#local.snapshotAtStep) this.#event({ kind: 'checkpointAsked', purpose: { kind: 'memory', request: 1 } });
     }
     for (const participant of this.#participants) if (participant.readFrozen()) moved = true;
     for (const [p, participant] of this.#participants.entries()) {
@@ -200,9 +200,7 @@ class LocalJob {
 
   #deliver(): void {
     for (const { participant, message } of this.#outbox.splice(0)) {
-      if (message.kind === 'snapshotTaken') {
-        this.#event({ kind: 'snapshotTaken', participant, id: message.id, part: message.part });
-      } else this.#event({ ...message, participant });
+      this.#event({ ...message, participant });
     }
   }
 
@@ -216,10 +214,13 @@ class LocalJob {
     switch (command.kind) {
       case 'start':
         return;
-      case 'snapshotComplete':
+      case 'publish':
         this.#snapshot = { parts: [...command.parts.values()] as SnapshotPart[], unread: command.unread };
+        this.#event({ kind: 'published', id: command.id });
         return;
-      case 'snapshotAborted':
+      case 'answer':
+      case 'failedOne':
+      case 'completedOne':
         return;
       case 'ended':
         this.#outcome = command.outcome;

@@ -8,7 +8,8 @@ import type { UnreadMinimum } from '../core/operators/source.ts';
 import type { Plan } from '../core/plan/nodes.ts';
 import type { PhysicalPlan } from '../core/plan/physical.ts';
 import type { Split } from '../core/ports/connector.ts';
-import type { JobOutcome, SourceKey } from '../core/schedule/job.ts';
+import type { CheckpointPurpose } from '../core/schedule/checkpoints.ts';
+import type { JobOutcome, SourceKey, Unread } from '../core/schedule/job.ts';
 import type { InboxPlan } from '../workers/exchange/inbox.ts';
 import type { MemoryMap } from './memory-map.ts';
 
@@ -61,6 +62,8 @@ export interface SnapshotPart {
 export interface TaskSnapshot {
   /** Ids of the chain's operators. Restoring goes by them: another parallelism may cut the plan into other chains. */
   readonly operators: readonly string[];
+  /** Those of them that had ended here: they have no state, and say nothing any more. */
+  readonly ended: readonly string[];
   readonly subtask: number;
   readonly watermarkMs: number;
   readonly source: {
@@ -85,7 +88,11 @@ export type ToParticipant =
       readonly unreadMinimum: UnreadMinimum;
     }
   | { readonly kind: 'unread'; readonly source: SourceKey; readonly unreadMinimum: UnreadMinimum }
-  | { readonly kind: 'barrier'; readonly id: number }
+  | { readonly kind: 'barrier'; readonly id: number; readonly purpose: CheckpointPurpose; readonly hold: boolean }
+  /** Checkpoint `id` is given up. */
+  | { readonly kind: 'forget'; readonly id: number }
+  /** Checkpoint `id` is durable, and sinks have committed. */
+  | { readonly kind: 'completed'; readonly id: number }
   | { readonly kind: 'stop'; readonly drain: boolean }
   | { readonly kind: 'cancel' };
 
@@ -96,11 +103,12 @@ export type FromParticipant =
   /** `wants`: sources it has no split of yet. */
   | { readonly kind: 'deployed'; readonly wants: readonly SourceKey[] }
   | { readonly kind: 'splitWanted'; readonly source: SourceKey }
-  | { readonly kind: 'finished'; readonly cpuMs: number }
+  /** All its tasks have ended. `part`: its last word, when it has closed them. */
+  | { readonly kind: 'finished'; readonly cpuMs: number; readonly part: SnapshotPart | null }
   | { readonly kind: 'failed'; readonly error: SerialisedError }
   | { readonly kind: 'released' }
-  | { readonly kind: 'snapshotDeclined'; readonly id: number }
-  | { readonly kind: 'snapshotTaken'; readonly id: number; readonly part: SnapshotPart };
+  | { readonly kind: 'partTaken'; readonly id: number; readonly part: SnapshotPart }
+  | { readonly kind: 'partFailed'; readonly id: number; readonly error: SerialisedError };
 
 /** From the caller to the coordinator. */
 export type ToCoordinator =
@@ -113,7 +121,7 @@ export type ToCoordinator =
       readonly resources: ReadonlyMap<string, unknown>;
       readonly restore: {
         readonly parts: readonly SnapshotPart[];
-        readonly unread: ReadonlyMap<SourceKey, readonly Split[]>;
+        readonly unread: Unread;
       } | null;
     }
   | {
@@ -156,7 +164,7 @@ export type FromCoordinator =
       readonly snapshot: {
         readonly id: number;
         readonly parts: readonly SnapshotPart[];
-        readonly unread: ReadonlyMap<SourceKey, readonly Split[]>;
+        readonly unread: Unread;
       } | null;
     }
   | {

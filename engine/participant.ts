@@ -48,8 +48,7 @@ export class Participant {
     this.#post = post;
     this.#slot = openSlot(deployment);
     this.#freezer = new Freezer({
-      taken: (id, part) => post({ kind: 'snapshotTaken', id, part }),
-      declined: (id) => post({ kind: 'snapshotDeclined', id }),
+      taken: (id, part) => post({ kind: 'partTaken', id, part }),
     });
   }
 
@@ -103,8 +102,14 @@ export class Participant {
         this.#sources.get(message.source)?.unreadChanged(message.unreadMinimum);
         break;
       case 'barrier':
-        this.#freezer.asked(message.id);
-        for (const task of this.#tasks) task.injectBarrier(message.id);
+        this.#freezer.asked(message.id, message.purpose);
+        for (const task of this.#tasks) task.injectBarrier(message.id, message.hold);
+        break;
+      case 'forget':
+        this.#freezer.forget(message.id);
+        for (const task of this.#tasks) task.forgetBarrier(message.id);
+        break;
+      case 'completed':
         break;
       case 'stop':
         for (const task of this.#tasks) task.stop(message.drain);
@@ -123,10 +128,11 @@ export class Participant {
 
   /** All tasks have ended: files are closed, the coordinator is told. */
   finish(): void {
+    const part = this.#freezer.lastPart(this.#tasks);
     this.#close();
     const now = threadCpuMs();
     const cpuMs = now === null || this.#cpuAtStartMs === null ? 0 : now - this.#cpuAtStartMs;
-    this.#post({ kind: 'finished', cpuMs });
+    this.#post({ kind: 'finished', cpuMs, part });
   }
 
   async #run(): Promise<void> {

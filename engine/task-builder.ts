@@ -6,7 +6,7 @@ import { sinkConnector, sourceConnector } from '../connectors/registry.ts';
 import { assert } from '../core/base/assert.ts';
 import { MillraceError } from '../core/base/errors.ts';
 import { keyGroupRange } from '../core/base/key-groups.ts';
-import type { Operator, UserFunction } from '../core/operators/operator.ts';
+import { type Operator, type UserFunction, watermarkMin } from '../core/operators/operator.ts';
 import { createOperator } from '../core/operators/registry.ts';
 import { sinkOperator } from '../core/operators/sink.ts';
 import { SourceDriver, type SourcePosition } from '../core/operators/source.ts';
@@ -51,6 +51,7 @@ export async function buildTask(builder: TaskBuilder, chain: Chain, subtask: num
     operators.push(await buildOperator(builder, chain, operator, subtask, counters));
   return new Task({
     chain,
+    subtask,
     operators,
     source,
     gate: source ? null : createGate(slot.exchange, chain, subtask, watermarkMs ?? undefined),
@@ -59,7 +60,9 @@ export async function buildTask(builder: TaskBuilder, chain: Chain, subtask: num
     watermarkMs,
     monotonicMs: () => builder.setup.clock.monotonicMs(),
     nowMs: () => builder.setup.clock.nowMs(),
-    snapshot: (id, position, timeMs) => freezer.freeze(id, chain, subtask, position, timeMs),
+    knowsBarrier: (id) => freezer.knows(id),
+    snapshot: (id, moment) => freezer.freeze(id, chain, subtask, moment),
+    endedOperators: endedOperators(chain, restored),
     publish() {
       let sent = 0;
       for (const router of routers.values()) sent += router.bytes;
@@ -207,6 +210,16 @@ function restoredTasks({ restore }: Deployment, chain: Chain): readonly TaskSnap
   return (restore ?? []).flatMap((part) => part.tasks.filter((task) => task.operators.some((id) => ids.includes(id))));
 }
 
+/** Operators of a chain that had ended in every subtask that ran them. */
+function endedOperators(chain: Chain, restored: readonly TaskSnapshot[]): ReadonlySet<number> {
+  const ended = new Set<number>();
+  for (const [index, { id }] of chain.operators.entries()) {
+    const ran = restored.filter((task) => task.operators.includes(id));
+    if (ran.length > 0 && ran.every((task) => task.ended.includes(id))) ended.add(index);
+  }
+  return ended;
+}
+
 /**
  * What operator `id` held, in all parts. At parallelism 1 there are no first phases: what one held goes to the operator
  * that does the whole work.
@@ -228,8 +241,10 @@ function positionFor(
   parallelism: number,
   restored: readonly TaskSnapshot[],
 ): SourcePosition | null {
+  if (restored.length === 0) return null;
+  // Subtasks that had ended had nothing left to read.
   const sources = restored.flatMap(({ source }) => (source?.operator === operator ? [source] : []));
-  if (sources.length === 0) return null;
+  if (sources.length === 0) return { splits: [], watermarkMs: watermarkMin };
   const splits = sources.flatMap((source) => source.splits).filter((_, i) => i % parallelism === subtask);
   return { splits, watermarkMs: Math.min(...sources.map((source) => source.watermarkMs)) };
 }

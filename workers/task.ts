@@ -25,6 +25,7 @@ export type TaskStatus = (typeof TaskStatus)[keyof typeof TaskStatus];
 
 export interface TaskParts {
   readonly chain: Chain;
+  readonly subtask: number;
   /** By operator index; null where the operator is the source. */
   readonly operators: readonly (Operator | null)[];
   readonly source: SourceDriver | null;
@@ -32,16 +33,28 @@ export interface TaskParts {
   /** By edge id. */
   readonly routers: ReadonlyMap<number, Router>;
   readonly counters: TaskCounters;
+  /** Whether the participant has been told of that checkpoint; a barrier may overtake the message, and waits for it. */
+  readonly knowsBarrier: (checkpointId: number) => boolean;
   /** Freezes the task's state; called between batches, with nothing in flight. */
-  readonly snapshot: (checkpointId: number, position: SourcePosition | null, watermarkMs: number) => void;
-  /** Event time that a snapshot remembers; null for a fresh start. */
+  readonly snapshot: (checkpointId: number, at: TaskMoment) => void;
+  /** Event time that a snapshot remembers, told again before anything is read; null for a fresh start. */
   readonly watermarkMs: number | null;
+  /** Indexes of operators that had ended in all subtasks when the snapshot was taken. */
+  readonly endedOperators: ReadonlySet<number>;
   /** Brings the counters up to date; called when the task parks or ends. */
   readonly publish: () => void;
   /** For idleness only; read where event time is assigned in the middle of a chain. */
   readonly monotonicMs: () => number;
   /** The clock of processing time; read once a step, and only where an operator waits for it. */
   readonly nowMs: () => number;
+}
+
+/** A task at a barrier. */
+export interface TaskMoment {
+  readonly position: SourcePosition | null;
+  readonly watermarkMs: number;
+  /** Indexes of operators that will never say anything again. */
+  readonly ended: readonly number[];
 }
 
 /** What can be resumed: an operator that answered `more`, or a router whose ring is full. */
@@ -53,6 +66,7 @@ interface Resumable {
 
 export class Task {
   readonly chain: Chain;
+  readonly subtask: number;
   readonly counters: TaskCounters;
   /** What the last step answered: the loop accounts the time until the next by it. */
   lastStatus: TaskStatus = TaskStatus.moved;
@@ -63,8 +77,18 @@ export class Task {
   #insertAt = -1;
   /** A control event on its way through the chain; resumed when nothing is pending. */
   #control: Iterator<void> | null = null;
+  /** What a barrier that passes in the middle of firing has interrupted. */
+  #interrupted: { readonly node: ChainNode; readonly control: Iterator<void> } | null = null;
+  /** The operator whose `more` the control event waits for. */
+  #firing: ChainNode | null = null;
   #holdsGateBatch = false;
   #barrierAsked = 0;
+  /** A barrier is here before the word that it would come. */
+  #awaitsWord = false;
+  /** The last barrier that passed. */
+  #passed = 0;
+  #holdBehind = 0;
+  #holds = false;
   #stop: 'no' | 'stop' | 'drain' = 'no';
   #ended = false;
   /** Event time has come to its end: all windows are to close. */
@@ -76,9 +100,9 @@ export class Task {
 
   constructor(parts: TaskParts) {
     this.chain = parts.chain;
+    this.subtask = parts.subtask;
     this.counters = parts.counters;
     this.#parts = parts;
-    if (parts.watermarkMs !== null) this.#sentWatermarkMs = parts.watermarkMs;
     this.#nodes = parts.chain.operators.map((operator, index) => {
       const work = parts.operators[index] ?? null;
       const node: ChainNode = {
@@ -99,6 +123,7 @@ export class Task {
         lastRowsMs: parts.monotonicMs(),
         isIdle: false,
         passedMs: watermarkMin,
+        ended: parts.endedOperators.has(index),
         resume: () => this.#guard(node, null, () => (work?.resume ? work.resume(node.output) : Progress.done)),
       };
       return node;
@@ -111,6 +136,27 @@ export class Task {
         node,
       );
     }
+    if (parts.watermarkMs !== null) this.#goOnFrom(parts.watermarkMs);
+  }
+
+  /**
+   * What a barrier interrupted fires first: event time as it was is told again. Where all had ended, this task has, too, and
+   * whoever reads it hears so.
+   */
+  #goOnFrom(watermarkMs: number): void {
+    this.#sentWatermarkMs = watermarkMs;
+    this.#complete = watermarkMs === watermarkMax;
+    if (this.#nodes.every((node) => node.ended)) {
+      this.#parts.source?.stop();
+      this.#parts.gate?.close();
+      this.#control = this.#finish(this.#complete);
+    } else this.#control = this.#tellAgain(watermarkMs);
+  }
+
+  *#tellAgain(watermarkMs: number): Generator<void> {
+    if (watermarkMs !== watermarkMin && !this.#complete) yield* this.#watermark(this.#nodes[0]!, watermarkMs, false);
+    // Who assigns event time says itself how far it had come.
+    for (const node of this.#nodes) if (this.#assignsTime(node)) yield* this.#call(node, (work) => work.flush?.(node.output));
   }
 
   /** Runs until something stops it or `overdue` says that the step was long enough. */
@@ -122,7 +168,7 @@ export class Task {
 
   #step(overdue: () => boolean): TaskStatus {
     if (this.#ended) return TaskStatus.ended;
-    let clockDue = this.#timed.length > 0 && this.#clockDueInMs() <= 0;
+    let clockDue = this.#timed.length > 0 && !this.#holds && this.#clockDueInMs() <= 0;
     do {
       const settled = this.#settle(overdue);
       if (settled !== TaskStatus.ended) return settled;
@@ -140,10 +186,24 @@ export class Task {
     return TaskStatus.moved;
   }
 
-  /** A barrier is to be injected here: this task has a source. */
-  injectBarrier(checkpointId: number): void {
+  /**
+   * A barrier is to be injected here, when this task has a source or all its inputs have ended; else it comes by them.
+   * `hold`: a source reads no further behind it, until `proceed`.
+   */
+  injectBarrier(checkpointId: number, hold = false): void {
     this.#barrierAsked = checkpointId;
+    this.#holdBehind = hold ? checkpointId : 0;
     this.#parts.source?.barrierAsked();
+  }
+
+  /**
+   * The checkpoint is given up: a source that holds behind its barrier goes on. The barrier itself still passes everywhere:
+   * whoever waits for it on one of several inputs must get it on all.
+   */
+  forgetBarrier(checkpointId: number): void {
+    if (this.#holdBehind !== checkpointId) return;
+    this.#holdBehind = 0;
+    this.#holds = false;
   }
 
   /** The source is to end; with `drain` as if its input had. */
@@ -161,6 +221,7 @@ export class Task {
 
   /** The next time, on the monotonic clock, at which a step may find work by itself; null: none. */
   get wakeAtMs(): number | null {
+    if (this.#holds) return null;
     const idleMs = this.#sentIdle ? null : (this.#parts.source?.idleAtMs() ?? null);
     const clockMs = this.#timed.length > 0 ? this.#clockDueInMs() : Number.POSITIVE_INFINITY;
     const own =
@@ -189,6 +250,7 @@ export class Task {
     for (;;) {
       while (this.#pending.length > 0) {
         const head = this.#pending[0]!;
+        if (this.#interrupt(head)) break;
         this.#insertAt = 0;
         const progress = head.resume();
         const inserted: number = this.#insertAt;
@@ -203,8 +265,52 @@ export class Task {
       }
       this.#releaseInput();
       if (!this.#control) return TaskStatus.ended;
-      if (this.#control.next().done) this.#control = null;
+      if (this.#control.next().done) this.#endControl();
+      if (!this.#awaitsWord) continue;
+      this.#awaitsWord = false;
+      return TaskStatus.blocked;
     }
+  }
+
+  /** A barrier passes where an operator is about to go on firing, and all that it still has to say is in state. */
+  #interrupt(head: Resumable): boolean {
+    const node = this.#firing;
+    if (!node || head !== node || this.#pending.length !== 1 || this.#interrupted) return false;
+    if (node.work?.firesFromState !== true) return false;
+    // What stands before it was flushed when the event came by; who keeps something nevertheless would send it rows.
+    if (this.#nodes.some((other) => other.index < node.index && !other.ended && other.work?.flushUntil)) return false;
+    const id = this.#barrierDue();
+    if (id === 0) return false;
+    this.#pending.length = 0;
+    this.#firing = null;
+    this.#interrupted = { node, control: this.#control! };
+    this.#control = this.#barrier(id, node);
+    return true;
+  }
+
+  #endControl(): void {
+    this.#control = null;
+    if (!this.#interrupted) return;
+    const { node, control } = this.#interrupted;
+    this.#interrupted = null;
+    this.#control = control;
+    this.#firing = node;
+    this.#pending.push(node);
+  }
+
+  /** The barrier that may pass now, between batches; 0: none. */
+  #barrierDue(): number {
+    const { source, gate } = this.#parts;
+    if (source || gate!.ended) return this.#takeAsked();
+    if (!gate!.atBarrier() || gate!.poll() !== GateEvent.barrier) return 0;
+    return gate!.barrierId;
+  }
+
+  /** The barrier that was asked for, once; not one that came by the inputs as well. */
+  #takeAsked(): number {
+    const id = this.#barrierAsked;
+    this.#barrierAsked = 0;
+    return id > this.#passed ? id : 0;
   }
 
   #releaseInput(): void {
@@ -219,11 +325,12 @@ export class Task {
   }
 
   #read(source: SourceDriver): TaskStatus {
-    if (this.#barrierAsked !== 0) {
-      this.#control = this.#barrier(this.#barrierAsked);
-      this.#barrierAsked = 0;
+    const barrier = this.#takeAsked();
+    if (barrier !== 0) {
+      this.#control = this.#barrier(barrier);
       return TaskStatus.moved;
     }
+    if (this.#holds) return this.#park();
     if (this.#stop !== 'no') {
       source.stop();
       this.#control = this.#finish(this.#stop === 'drain');
@@ -250,6 +357,7 @@ export class Task {
 
   /** Sends the source's watermark after the rows it covers; true when there is one to send. */
   #offerWatermark(source: SourceDriver): boolean {
+    if (this.#holds) return false;
     const timeMs = source.watermarkMs();
     const idle = source.idle();
     if (timeMs <= this.#sentWatermarkMs && idle === this.#sentIdle) return false;
@@ -274,9 +382,12 @@ export class Task {
       case GateEvent.barrier:
         this.#control = this.#barrier(gate.barrierId);
         return TaskStatus.moved;
-      case GateEvent.end:
-        this.#control = this.#finish(this.#complete);
+      case GateEvent.end: {
+        // Its inputs ended before the barrier could come by them.
+        const barrier = this.#takeAsked();
+        this.#control = barrier === 0 ? this.#finish(this.#complete) : this.#barrier(barrier);
         return TaskStatus.moved;
+      }
       case GateEvent.empty:
         return this.#park();
       default:
@@ -318,7 +429,7 @@ export class Task {
       if (idle) yield* this.#call(node, (work) => work.flush?.(node.output));
       if (node.watermarkMs < timeMs) {
         yield* this.#call(node, (work) => flushUntil(work, timeMs, node.output));
-        yield* this.#call(node, (work) => work.onWatermark?.(timeMs, node.output));
+        yield* this.#fire(node, (work) => work.onWatermark?.(timeMs, node.output));
         node.watermarkMs = timeMs;
       }
       for (const port of node.routers) yield* this.#send(port, () => port.router.watermark(timeMs, idle));
@@ -336,25 +447,47 @@ export class Task {
   *#processingTime(nowMs: number): Generator<void> {
     for (const node of this.#timed) {
       if ((node.work?.nextProcessingTimeMs ?? Number.POSITIVE_INFINITY) > nowMs) continue;
-      yield* this.#call(node, (work) => work.onProcessingTime?.(nowMs, node.output));
+      yield* this.#fire(node, (work) => work.onProcessingTime?.(nowMs, node.output));
     }
   }
 
-  *#barrier(checkpointId: number): Generator<void> {
-    for (const node of this.#nodes) yield* this.#call(node, (work) => work.flush?.(node.output));
-    for (const node of this.#nodes) for (const port of node.routers) yield* this.#send(port, () => port.router.flush());
-    this.#parts.snapshot(checkpointId, this.#parts.source?.position() ?? null, this.#sentWatermarkMs);
-    for (const node of this.#nodes)
+  /** `except`: it is in the middle of firing, so it holds nothing else, and may not be called. */
+  *#barrier(checkpointId: number, except: ChainNode | null = null): Generator<void> {
+    const from = except ? except.index + 1 : 0;
+    const live = this.#nodes.filter((node) => !node.ended);
+    for (const node of live) if (node.index >= from) yield* this.#call(node, (work) => work.flush?.(node.output));
+    for (const node of live) for (const port of node.routers) yield* this.#send(port, () => port.router.flush());
+    while (!this.#parts.knowsBarrier(checkpointId)) {
+      this.#awaitsWord = true;
+      yield;
+    }
+    this.#passed = checkpointId;
+    this.#parts.snapshot(checkpointId, this.moment());
+    if (this.#holdBehind === checkpointId) this.#holds = this.#parts.source !== null;
+    for (const node of live)
       for (const port of node.routers) yield* this.#send(port, () => port.router.barrier(checkpointId));
+  }
+
+  /** Where it stands, for a snapshot: at a barrier, or when it has ended. */
+  moment(): TaskMoment {
+    const { source } = this.#parts;
+    return {
+      position: this.#ended ? null : (source?.position() ?? null),
+      watermarkMs: this.#sentWatermarkMs,
+      ended: this.#nodes.filter((node) => node.ended).map((node) => node.index),
+    };
   }
 
   /** Operator by operator: what one holds until its end (a sort) reaches the next before that one's event time ends. */
   *#finish(complete: boolean): Generator<void> {
     if (complete) this.#sentWatermarkMs = watermarkMax;
     for (const node of this.#nodes) {
-      yield* this.#call(node, (work) => work.flush?.(node.output));
-      if (complete) yield* this.#call(node, (work) => work.onWatermark?.(watermarkMax, node.output));
-      yield* this.#call(node, (work) => work.onEnd?.(node.output));
+      if (!node.ended) {
+        yield* this.#call(node, (work) => work.flush?.(node.output));
+        if (complete) yield* this.#fire(node, (work) => work.onWatermark?.(watermarkMax, node.output));
+        yield* this.#fire(node, (work) => work.onEnd?.(node.output));
+        node.ended = true;
+      }
       for (const port of node.routers) {
         if (complete) yield* this.#send(port, () => port.router.watermark(watermarkMax, false));
         yield* this.#send(port, () => port.router.end());
@@ -364,16 +497,31 @@ export class Task {
     this.#ended = true;
   }
 
+  /** As `#call`, where a barrier may come in between. */
+  *#fire(node: ChainNode, hook: (work: Operator) => Progress | undefined): Generator<void> {
+    if (!node.work) return;
+    this.#push(node, null, () => hook(node.work!) ?? Progress.done);
+    if (this.#pending.length > 0) {
+      this.#firing = node;
+      yield;
+      this.#firing = null;
+    }
+    yield* this.#passOwnTime(node);
+  }
+
   *#call(node: ChainNode, hook: (work: Operator) => Progress | undefined): Generator<void> {
     const { work } = node;
     if (!work) return;
     this.#push(node, null, () => hook(work) ?? Progress.done);
     if (this.#pending.length > 0) yield;
-    if (node.ownWatermarkMs !== null) {
-      const timeMs = node.ownWatermarkMs;
-      node.ownWatermarkMs = null;
-      yield* this.#watermarkBelow(node, timeMs);
-    }
+    yield* this.#passOwnTime(node);
+  }
+
+  *#passOwnTime(node: ChainNode): Generator<void> {
+    if (node.ownWatermarkMs === null) return;
+    const timeMs = node.ownWatermarkMs;
+    node.ownWatermarkMs = null;
+    yield* this.#watermarkBelow(node, timeMs);
   }
 
   *#send(port: RouterPort, action: () => Progress): Generator<void> {
@@ -525,6 +673,8 @@ interface ChainNode extends Resumable {
   isIdle: boolean;
   /** The event time it passed on last. */
   passedMs: number;
+  /** It has said its last. */
+  ended: boolean;
 }
 
 /** A router among what can be resumed. */

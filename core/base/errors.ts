@@ -55,6 +55,10 @@ export type ErrorCode =
   | 'state/not-found'
   | 'state/disk-full'
   | 'state/failed'
+  | 'checkpoint/no-state-dir'
+  | 'checkpoint/timeout'
+  | 'checkpoint/failed'
+  | 'checkpoint/aborted'
   | 'slot/died'
   | 'slot/trapped';
 

@@ -45,6 +45,8 @@ export const stepMs = 5;
 export const flushMs = 5;
 /** Rows in the result of a top n over unbounded input, all partitions of a subtask together. */
 export const topNRowsMax = 1_000_000;
+/** Checkpoints and savepoints that may be asked for while one is being taken. */
+export const checkpointRequestsMax = 64;
 /** A user function that runs longer in one call is ended (the thread with it). */
 export const userCallMsMax = 30_000;
 

@@ -50,6 +50,11 @@ export class GroupedAggregate implements Operator {
     return this.#work.resume();
   }
 
+  /** Groups leave the table as they are emitted. One group of all rows is a row even when there were none. */
+  get firesFromState(): boolean {
+    return this.#setup.node.keys.length > 0;
+  }
+
   onEnd(out: Output): Progress {
     return this.#work.start(this.#finish(out));
   }

@@ -69,6 +69,11 @@ export class WindowedAggregate implements Operator {
     return this.#work.resume();
   }
 
+  /** Entries leave their table as they are emitted; what merges slices, or keeps fired windows, would tell them twice. */
+  get firesFromState(): boolean {
+    return this.#windows === null && this.#changes === null;
+  }
+
   onWatermark(timeMs: number, out: Output): Progress {
     // No row of bounded input is late: its windows close when it ends.
     if (this.#setup.context.bounded && timeMs !== watermarkMax) return Progress.done;

@@ -50,6 +50,12 @@ export interface Operator {
   readonly nextProcessingTimeMs?: number | null;
   /** All inputs ended: emit whatever is still held. */
   onEnd?(out: Output): Progress;
+  /**
+   * Between two `more` of `onWatermark` and `onEnd`, when what it emitted has been consumed, all that it still has to emit is
+   * in declared state and would be emitted again if that moment of event time came again: a barrier may pass there. Absent:
+   * a barrier waits until it has answered `done`.
+   */
+  readonly firesFromState?: boolean;
   /** It wants no more rows (a LIMIT that has them): the runtime ends its input early. */
   readonly satisfied?: boolean;
   /** The last `more` means that something outside is behind and will wake the task; resuming at once would be in vain. */

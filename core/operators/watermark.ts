@@ -23,6 +23,8 @@ class AssignWatermarks implements Operator {
   readonly #context: OperatorContext;
   readonly #ticks: bigint;
   readonly #timeMs: { get(): number; set(value: number): void };
+  /** How far it had come when it was restored is said once more: what follows may have been interrupted. */
+  #toldAgain: boolean;
 
   constructor(spec: WatermarkSpec, always: boolean, context: OperatorContext) {
     this.#always = always;
@@ -31,7 +33,8 @@ class AssignWatermarks implements Operator {
     this.#spec = spec;
     this.#context = context;
     this.#ticks = BigInt(ticksPerMs(column.type.precision));
-    this.#timeMs = context.state.value('watermark', watermarkMin);
+    this.#timeMs = context.state.value('watermark', watermarkMin, Math.min);
+    this.#toldAgain = this.#timeMs.get() === watermarkMin;
   }
 
   onBatch(batch: Batch, _port: number, out: Output): Progress {
@@ -45,6 +48,12 @@ class AssignWatermarks implements Operator {
       out.watermark?.(timeMs);
     }
     return progress;
+  }
+
+  flush(out: Output): Progress {
+    if (!this.#toldAgain) out.watermark?.(this.#timeMs.get());
+    this.#toldAgain = true;
+    return Progress.done;
   }
 
   /** Downstream has consumed the batch that it had no room for. */

@@ -1,33 +1,52 @@
 /**
- * The life of one attempt of a job, as a pure machine: (state, event) → (state, commands). It deploys participants (the
- * slots, and the caller's thread where it has tasks), hands out splits, injects barriers, and ends the attempt in order,
- * by cancel or by failure. It knows no thread and no clock; engine/coordinator sends what it commands.
+ * The life of one attempt of a job, as a pure machine: (state, event, time) → (state, commands). It deploys participants
+ * (the slots, and the caller's thread where it has tasks), hands out splits, injects barriers (checkpoints.ts decides
+ * when), and ends the attempt in order, by cancel or by failure. It knows no thread and no clock; engine/job-run sends
+ * what it commands.
  *
  * Order is the contract: what is commanded to one participant arrives in that order, so an assignment and the least
  * event time among unread splits travel in one command and can never be seen apart.
  */
-import type { SerialisedError } from '../base/errors.ts';
+import { MillraceError, type SerialisedError, serialiseError } from '../base/errors.ts';
 import type { Split } from '../ports/connector.ts';
+import {
+  abandon,
+  askFor,
+  beginInterval,
+  type CheckpointCommand,
+  type CheckpointPolicy,
+  type CheckpointPurpose,
+  type CheckpointState,
+  checkpointFailed,
+  dueAtMs,
+  finalFor,
+  finish,
+  type Part,
+  partTaken,
+  published,
+  startCheckpoints,
+  startDue,
+  type Who,
+} from './checkpoints.ts';
 
 /** Identifies a source operator: `chain/operator`. */
 export type SourceKey = string;
 
 export type JobPhase = 'deploying' | 'running' | 'ending' | 'ended';
 export type JobOutcome =
-  | { readonly kind: 'finished' }
+  /** `resumable`: it was stopped behind a last checkpoint, from which it can go on. */
+  | { readonly kind: 'finished'; readonly resumable?: boolean }
   | { readonly kind: 'cancelled' }
   | { readonly kind: 'failed'; readonly error: SerialisedError };
 
-/** What one participant says of its part of a snapshot; opaque here. */
-export type SnapshotPart = unknown;
-
-interface PendingSnapshot {
-  readonly id: number;
-  readonly missing: ReadonlySet<number>;
-  readonly parts: ReadonlyMap<number, SnapshotPart>;
-  /** Splits nobody had taken when the barrier was injected, by source. */
-  readonly unread: ReadonlyMap<SourceKey, readonly Split[]>;
+/** A stop that was asked for. `request`: who is told the checkpoint it ends with. */
+export interface StopRequest {
+  readonly drain: boolean;
+  readonly request: number;
+  readonly savepoint: string | null;
 }
+
+export type Unread = ReadonlyMap<SourceKey, readonly Split[]>;
 
 export interface JobState {
   readonly phase: JobPhase;
@@ -38,12 +57,15 @@ export interface JobState {
   /** Participants that have stopped and acknowledged, after a cancel or failure. */
   readonly released: ReadonlySet<number>;
   /** Splits not yet taken. */
-  readonly unread: ReadonlyMap<SourceKey, readonly Split[]>;
+  readonly unread: Unread;
   readonly outcome: JobOutcome | null;
-  readonly nextSnapshotId: number;
-  readonly snapshot: PendingSnapshot | null;
-  /** A stop that was asked for before everybody was deployed. */
-  readonly stopping: { readonly drain: boolean } | null;
+  readonly checkpoints: CheckpointState;
+  /** Splits nobody had taken when the barrier of the running checkpoint was injected. */
+  readonly unreadAtBarrier: Unread;
+  /** Last parts of participants that have finished and hold nothing any more. */
+  readonly lastParts: ReadonlyMap<number, Part>;
+  /** A stop that was asked for: to be carried out when everybody is deployed, or under way. */
+  readonly stopping: StopRequest | null;
   /** Sources that idle when their splits have ended, until the job is stopped; all others end with their splits. */
   readonly idling: ReadonlySet<SourceKey>;
   /** What participants want first, until all are deployed. */
@@ -59,16 +81,28 @@ export type JobEvent =
   /** `wants`: sources it reads and has no split of yet. */
   | { readonly kind: 'deployed'; readonly participant: number; readonly wants?: readonly SourceKey[] }
   | { readonly kind: 'splitWanted'; readonly participant: number; readonly source: SourceKey }
-  | { readonly kind: 'finished'; readonly participant: number }
+  /** All its tasks have ended. `part`: its last word, when it has closed them; null: it still answers barriers. */
+  | { readonly kind: 'finished'; readonly participant: number; readonly part?: Part }
   | { readonly kind: 'failed'; readonly participant: number; readonly error: SerialisedError }
   | { readonly kind: 'released'; readonly participant: number }
   | { readonly kind: 'cancelAsked' }
   /** Sources end now; with `drain`, windows fire as if the input had ended (the highest watermark is sent). */
-  | { readonly kind: 'stopAsked'; readonly drain: boolean }
-  | { readonly kind: 'snapshotAsked' }
-  /** A task there ended before the barrier came. */
-  | { readonly kind: 'snapshotDeclined'; readonly participant: number; readonly id: number }
-  | { readonly kind: 'snapshotTaken'; readonly participant: number; readonly id: number; readonly part: SnapshotPart };
+  | {
+      readonly kind: 'stopAsked';
+      readonly drain: boolean;
+      readonly request?: number;
+      readonly savepoint?: string | null;
+    }
+  | { readonly kind: 'checkpointAsked'; readonly purpose: CheckpointPurpose }
+  | { readonly kind: 'partTaken'; readonly participant: number; readonly id: number; readonly part: Part }
+  /** Its part cannot be made. */
+  | { readonly kind: 'partFailed'; readonly participant: number; readonly id: number; readonly error: SerialisedError }
+  /** What `publish` commanded is done: durable, and sinks have committed. */
+  | { readonly kind: 'published'; readonly id: number }
+  /** Nothing of it is visible. */
+  | { readonly kind: 'publishFailed'; readonly id: number; readonly error: SerialisedError }
+  /** It is `dueMs`. */
+  | { readonly kind: 'timePassed' };
 
 export type JobCommand =
   | { readonly kind: 'start'; readonly participant: number }
@@ -89,25 +123,48 @@ export type JobCommand =
       readonly source: SourceKey;
       readonly unreadMinimum: string | 'unknown' | null;
     }
-  | { readonly kind: 'barrier'; readonly participant: number; readonly id: number }
+  /** `hold`: sources read no further until they are told to. */
+  | {
+      readonly kind: 'barrier';
+      readonly participant: number;
+      readonly id: number;
+      readonly purpose: CheckpointPurpose;
+      readonly hold: boolean;
+    }
+  /** Checkpoint `id` is given up: what was frozen or written for it is let go, sources that hold go on. */
+  | { readonly kind: 'forget'; readonly participant: number; readonly id: number }
+  /** Checkpoint `id` is durable. */
+  | { readonly kind: 'completed'; readonly participant: number; readonly id: number }
   | { readonly kind: 'stop'; readonly participant: number; readonly drain: boolean }
   | { readonly kind: 'cancel'; readonly participant: number }
   | {
-      readonly kind: 'snapshotComplete';
+      readonly kind: 'publish';
       readonly id: number;
-      readonly parts: ReadonlyMap<number, SnapshotPart>;
-      readonly unread: ReadonlyMap<SourceKey, readonly Split[]>;
+      readonly purpose: CheckpointPurpose;
+      readonly parts: ReadonlyMap<number, Part>;
+      readonly unread: Unread;
     }
-  | { readonly kind: 'snapshotAborted'; readonly id: number }
+  | Extract<CheckpointCommand, { kind: 'failedOne' | 'answer' }>
+  /** For the books: how long it took. */
+  | {
+      readonly kind: 'completedOne';
+      readonly id: number;
+      readonly purpose: CheckpointPurpose;
+      readonly tookMs: number;
+    }
   | { readonly kind: 'ended'; readonly outcome: JobOutcome };
 
 export interface JobSetup {
   readonly participants: number;
-  readonly splits: ReadonlyMap<SourceKey, readonly Split[]>;
+  readonly splits: Unread;
   /** Ended input that is run as a stream: sources that do not end by themselves. */
   readonly idling: ReadonlySet<SourceKey>;
   /** How many participants read each source; default: one. */
   readonly readers?: ReadonlyMap<SourceKey, number>;
+  /** Checkpoints that outlive the process. Absent: none, and participants close what has finished by themselves. */
+  readonly policy?: CheckpointPolicy | null;
+  /** Id of the first checkpoint: ids go on over attempts. */
+  readonly firstCheckpoint?: number;
 }
 
 export function startJob(setup: JobSetup): JobState {
@@ -119,8 +176,9 @@ export function startJob(setup: JobSetup): JobState {
     released: new Set(),
     unread: setup.splits,
     outcome: null,
-    nextSnapshotId: 1,
-    snapshot: null,
+    checkpoints: startCheckpoints(setup.policy ?? null, setup.firstCheckpoint ?? 1),
+    unreadAtBarrier: new Map(),
+    lastParts: new Map(),
     stopping: null,
     idling: setup.idling,
     wants: [],
@@ -132,30 +190,42 @@ export function startJob(setup: JobSetup): JobState {
 
 type Step = readonly [JobState, readonly JobCommand[]];
 
-export function stepJob(state: JobState, event: JobEvent): Step {
+/** `nowMs`: of a monotonic clock. */
+export function stepJob(state: JobState, event: JobEvent, nowMs = 0): Step {
   switch (event.kind) {
     case 'deployed':
-      return deployed(state, event.participant, event.wants ?? []);
+      return deployed(state, event.participant, event.wants ?? [], nowMs);
     case 'splitWanted':
       return splitWanted(state, event.participant, event.source);
     case 'finished':
-      return finished(state, event.participant);
+      return finished(state, event.participant, event.part ?? null, nowMs);
     case 'failed':
       return end(state, { kind: 'failed', error: event.error });
     case 'released':
       return released(state, event.participant);
     case 'cancelAsked':
       return end(state, { kind: 'cancelled' });
-    case 'stopAsked':
-      return stopAsked(state, event.drain);
-    case 'snapshotAsked':
-      return snapshotAsked(state);
-    case 'snapshotDeclined':
-      if (state.snapshot?.id !== event.id) return [state, []];
-      return [{ ...state, snapshot: null }, [{ kind: 'snapshotAborted', id: event.id }]];
-    case 'snapshotTaken':
-      return snapshotTaken(state, event.participant, event.id, event.part);
+    case 'stopAsked': {
+      const { drain, request = 0, savepoint = null } = event;
+      return stopAsked(state, { drain, request, savepoint }, nowMs);
+    }
+    case 'checkpointAsked':
+      return checkpointAsked(state, event.purpose, nowMs);
+    case 'partTaken':
+      return carryOut(state, partTaken(state.checkpoints, event.participant, event.id, event.part));
+    case 'partFailed':
+    case 'publishFailed':
+      return carryOut(state, checkpointFailed(state.checkpoints, event.id, event.error, whoOf(state), nowMs));
+    case 'published':
+      return carryOut(state, published(state.checkpoints, event.id, whoOf(state), nowMs));
+    case 'timePassed':
+      return state.phase === 'running' ? carryOut(state, startDue(state.checkpoints, whoOf(state), nowMs)) : [state, []];
   }
+}
+
+/** When `timePassed` is due; null: never. */
+export function jobDueMs(state: JobState): number | null {
+  return state.phase === 'running' ? dueAtMs(state.checkpoints) : null;
 }
 
 const everyone = (state: JobState): number[] => Array.from({ length: state.participants }, (_, i) => i);
@@ -165,17 +235,18 @@ const withMember = (set: ReadonlySet<number>, member: number): ReadonlySet<numbe
  * Nobody runs before everybody can be sent to. First splits come with the start: each message that wakes a thread costs
  * as much as reading ten thousand rows.
  */
-function deployed(state: JobState, participant: number, wants: readonly SourceKey[]): Step {
+function deployed(state: JobState, participant: number, wants: readonly SourceKey[], nowMs: number): Step {
   const next: JobState = {
     ...state,
     deployed: withMember(state.deployed, participant),
     wants: [...state.wants, ...wants.map((source) => ({ participant, source }))],
   };
   if (next.phase !== 'deploying' || next.deployed.size < next.participants) return [next, []];
-  const running: JobState = { ...next, phase: 'running', wants: [] };
+  const checkpoints = beginInterval(next.checkpoints, nowMs);
+  const running: JobState = { ...next, phase: 'running', wants: [], checkpoints };
   const starts = everyone(next).map((p) => ({ kind: 'start', participant: p }) as const);
   if (next.stopping) {
-    const [stopped, stops] = stopAsked(running, next.stopping.drain);
+    const [stopped, stops] = stopAsked(running, next.stopping, nowMs);
     return [stopped, [...starts, ...stops]];
   }
   const [assigned, splits] = wantAll(running, next.wants);
@@ -241,30 +312,39 @@ function minimumOf(splits: readonly Split[]): string | 'unknown' | null {
   return least === null ? null : least.toString();
 }
 
-function finished(state: JobState, participant: number): Step {
-  const next = { ...state, finished: withMember(state.finished, participant) };
-  if (state.phase === 'ended' || state.phase === 'ending') return [next, []];
-  if (next.finished.size < next.participants) return dropSnapshotIfStuck(next);
+function finished(state: JobState, participant: number, part: Part | null, nowMs: number): Step {
+  const lastParts = part === null ? state.lastParts : new Map(state.lastParts).set(participant, part);
+  const next = { ...state, finished: withMember(state.finished, participant), lastParts };
+  if (state.phase !== 'running') return [next, []];
+  const [given, commands] = part === null ? ([next, []] as Step) : leftLastPart(next, participant, part);
+  if (given.finished.size < given.participants) return [given, commands];
+  if (given.checkpoints.policy) {
+    const [finishing, more] = carryOut(given, finish(given.checkpoints, whoOf(given), nowMs));
+    return [finishing, [...commands, ...more]];
+  }
   const outcome = { kind: 'finished' } as const;
-  const aborted: JobCommand[] = next.snapshot ? [{ kind: 'snapshotAborted', id: next.snapshot.id }] : [];
-  return [{ ...next, phase: 'ended', outcome, snapshot: null }, [...aborted, { kind: 'ended', outcome }]];
+  const [checkpoints, told] = abandon(given.checkpoints, overError());
+  return [
+    { ...given, phase: 'ended', outcome, checkpoints },
+    [...commands, ...told.flatMap((command) => plain(given, command)), { kind: 'ended', outcome }],
+  ];
 }
 
-/** A participant that ended before its barrier came will never answer. */
-function dropSnapshotIfStuck(state: JobState): Step {
-  if (!state.snapshot) return [state, []];
-  const stuck = [...state.snapshot.missing].some((p) => state.finished.has(p));
-  if (!stuck) return [state, []];
-  return [{ ...state, snapshot: null }, [{ kind: 'snapshotAborted', id: state.snapshot.id }]];
+/** What it would have answered to the barrier that is on its way to it. */
+function leftLastPart(state: JobState, participant: number, part: Part): Step {
+  return carryOut(state, partTaken(state.checkpoints, participant, null, part));
 }
 
 /** All tasks of the attempt stop and acknowledge; only then has the job ended. */
 function end(state: JobState, outcome: JobOutcome): Step {
   if (state.phase === 'ending' || state.phase === 'ended') return [state, []];
-  const aborted: JobCommand[] = state.snapshot ? [{ kind: 'snapshotAborted', id: state.snapshot.id }] : [];
+  const [checkpoints, told] = abandon(state.checkpoints, outcome.kind === 'failed' ? outcome.error : overError());
   return [
-    { ...state, phase: 'ending', outcome, snapshot: null },
-    [...aborted, ...everyone(state).map((p) => ({ kind: 'cancel', participant: p }) as const)],
+    { ...state, phase: 'ending', outcome, checkpoints },
+    [
+      ...told.flatMap((command) => (command.kind === 'forget' ? [] : plain(state, command))),
+      ...everyone(state).map((p) => ({ kind: 'cancel', participant: p }) as const),
+    ],
   ];
 }
 
@@ -274,32 +354,93 @@ function released(state: JobState, participant: number): Step {
   return [{ ...next, phase: 'ended' }, [{ kind: 'ended', outcome: next.outcome }]];
 }
 
-function stopAsked(state: JobState, drain: boolean): Step {
-  if (state.phase === 'deploying') return [{ ...state, stopping: { drain } }, []];
-  if (state.phase !== 'running') return [state, []];
+/**
+ * Without checkpoints, or to drain: sources end, and what has ended is committed as the end of bounded input is. Else a
+ * last checkpoint is taken, behind whose barrier sources hold, and the job ends where it is.
+ */
+function stopAsked(state: JobState, stop: StopRequest, nowMs: number): Step {
+  if (state.phase === 'deploying') return [{ ...state, stopping: stop }, []];
+  if (state.phase !== 'running') return [state, answerLate(stop.request)];
+  const stopping = { ...state, stopping: stop };
+  const { request, savepoint } = stop;
+  if (state.checkpoints.policy && !stop.drain) {
+    return carryOut(
+      stopping,
+      askFor(state.checkpoints, { kind: 'stop', request, savepoint }, whoOf(state), nowMs),
+    );
+  }
+  const checkpoints = finalFor(state.checkpoints, request === 0 ? null : request, savepoint);
   return [
-    { ...state, idling: new Set(), unread: new Map(), deferred: [] },
-    everyone(state).map((p) => ({ kind: 'stop', participant: p, drain }) as const),
+    { ...stopping, idling: new Set(), unread: new Map(), deferred: [], checkpoints },
+    everyone(state).map((p) => ({ kind: 'stop', participant: p, drain: stop.drain }) as const),
   ];
 }
 
-function snapshotAsked(state: JobState): Step {
-  if (state.phase !== 'running' || state.snapshot) return [state, [{ kind: 'snapshotAborted', id: 0 }]];
-  const id = state.nextSnapshotId;
-  if (state.finished.size > 0) return [{ ...state, nextSnapshotId: id + 1 }, [{ kind: 'snapshotAborted', id }]];
-  const snapshot = { id, missing: new Set(everyone(state)), parts: new Map(), unread: state.unread };
-  return [
-    { ...state, nextSnapshotId: id + 1, snapshot },
-    everyone(state).map((p) => ({ kind: 'barrier', participant: p, id }) as const),
-  ];
+// ── checkpoints ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function checkpointAsked(state: JobState, purpose: CheckpointPurpose, nowMs: number): Step {
+  if (state.phase !== 'running') return [state, 'request' in purpose ? answerLate(purpose.request ?? 0) : []];
+  return carryOut(state, askFor(state.checkpoints, purpose, whoOf(state), nowMs));
 }
 
-function snapshotTaken(state: JobState, participant: number, id: number, part: SnapshotPart): Step {
-  const pending = state.snapshot;
-  if (!pending || pending.id !== id) return [state, []];
-  const missing = new Set(pending.missing);
-  missing.delete(participant);
-  const parts = new Map(pending.parts).set(participant, part);
-  if (missing.size > 0) return [{ ...state, snapshot: { ...pending, missing, parts } }, []];
-  return [{ ...state, snapshot: null }, [{ kind: 'snapshotComplete', id, parts, unread: pending.unread }]];
+/** Who has closed its tasks has said its last word; everybody else answers barriers, ended tasks or not. */
+function whoOf(state: JobState): Who {
+  const missing = new Set(everyone(state).filter((p) => !state.lastParts.has(p)));
+  return { missing, parts: state.lastParts };
 }
+
+function carryOut(before: JobState, [checkpoints, commands]: readonly [CheckpointState, readonly CheckpointCommand[]]): Step {
+  let state: JobState = { ...before, checkpoints };
+  const done: JobCommand[] = [];
+  for (const command of commands) {
+    if (command.kind === 'inject') state = { ...state, unreadAtBarrier: state.unread };
+    done.push(...plain(state, command));
+    const over = outcomeOf(command);
+    if (over) {
+      const [ending, more] = end(state, over);
+      state = ending;
+      done.push(...more);
+    }
+  }
+  return [state, done];
+}
+
+/** What ends the attempt. */
+function outcomeOf(command: CheckpointCommand): JobOutcome | null {
+  if (command.kind === 'giveUp') return { kind: 'failed', error: command.error };
+  if (command.kind !== 'completed') return null;
+  if (command.purpose.kind === 'final') return { kind: 'finished' };
+  return command.purpose.kind === 'stop' ? { kind: 'finished', resumable: true } : null;
+}
+
+/** The same, said to participants one by one. */
+function plain(state: JobState, command: CheckpointCommand): JobCommand[] {
+  const listening = everyone(state).filter((p) => !state.lastParts.has(p));
+  switch (command.kind) {
+    case 'inject': {
+      const { id, purpose, hold } = command;
+      return listening.map((participant) => ({ kind: 'barrier', participant, id, purpose, hold }));
+    }
+    case 'forget':
+      return listening.map((participant) => ({ kind: 'forget', participant, id: command.id }));
+    case 'completed': {
+      const { id, purpose, tookMs } = command;
+      return [
+        { kind: 'completedOne', id, purpose, tookMs },
+        ...listening.map((participant) => ({ kind: 'completed', participant, id }) as const),
+      ];
+    }
+    case 'publish':
+      return [{ ...command, unread: state.unreadAtBarrier }];
+    case 'giveUp':
+      return [];
+    default:
+      return [command];
+  }
+}
+
+const answerLate = (request: number): JobCommand[] =>
+  request === 0 ? [] : [{ kind: 'answer', request, id: null, error: overError() }];
+
+const overError = (): SerialisedError =>
+  serialiseError(new MillraceError('checkpoint/aborted', 'the job ended, or failed, before the checkpoint was complete'));

@@ -45,6 +45,13 @@ export interface Gate {
   /** Every channel that has not ended is idle. */
   readonly idle: boolean;
   readonly barrierId: number;
+  /**
+   * Nothing but barriers stands in any channel that has not ended: the next `poll` answers `barrier`. Looks without reading,
+   * for a task that is in the middle of firing and cannot take rows.
+   */
+  atBarrier(): boolean;
+  /** All channels have ended. */
+  readonly ended: boolean;
   /** The batch of the last `poll` is consumed: its frame is the producer's again. */
   release(): void;
   /** No more input is wanted: producers drop what they have for this gate, and see it in `Router.closed`. */
@@ -151,6 +158,21 @@ class FrameGate implements Gate {
           break;
       }
     }
+  }
+
+  get ended(): boolean {
+    return this.#ended || this.#live === 0;
+  }
+
+  atBarrier(): boolean {
+    if (this.ended || this.#timeChanged || this.#batch !== null) return false;
+    this.#takeNews();
+    for (const channel of this.#channels) {
+      if (channel.ended || channel.held) continue;
+      if (channel.ring.peek() !== Peeked.barrier) return false;
+      this.#hold(channel);
+    }
+    return this.#held > 0 && this.#held === this.#live;
   }
 
   release(): void {
