@@ -185,7 +185,8 @@ class LocalJob {
         moved = true;
       }
       this.#steps++;
-      if (this.#steps === this.#local.snapshotAtStep) this.#event({ kind: 'checkpointAsked', purpose: { kind: 'memory', request: 1 } });
+      if (this.#steps === this.#local.snapshotAtStep)
+        this.#event({ kind: 'checkpointAsked', purpose: { kind: 'memory', request: 1 } });
     }
     for (const participant of this.#participants) if (participant.readFrozen()) moved = true;
     for (const [p, participant] of this.#participants.entries()) {

@@ -156,7 +156,8 @@ export class Task {
   *#tellAgain(watermarkMs: number): Generator<void> {
     if (watermarkMs !== watermarkMin && !this.#complete) yield* this.#watermark(this.#nodes[0]!, watermarkMs, false);
     // Who assigns event time says itself how far it had come.
-    for (const node of this.#nodes) if (this.#assignsTime(node)) yield* this.#call(node, (work) => work.flush?.(node.output));
+    for (const node of this.#nodes)
+      if (this.#assignsTime(node)) yield* this.#call(node, (work) => work.flush?.(node.output));
   }
 
   /** Runs until something stops it or `overdue` says that the step was long enough. */

@@ -21,8 +21,8 @@ export interface TaskEntry {
   /** Ids of its operators. Restoring goes by them: another parallelism may cut the plan into other chains. */
   readonly operators: readonly string[];
   readonly subtask: number;
-  /** All its input had ended: it is restored as ended when all subtasks of the operator are. */
-  readonly ended: boolean;
+  /** Those of them that had ended here, in order: each is restored as ended when it had in all its subtasks. */
+  readonly ended: readonly string[];
   /** Null: none yet. */
   readonly watermarkMs: number | null;
   readonly source: {

@@ -192,11 +192,13 @@ export function published(state: CheckpointState, id: number, who: Who, nowMs: n
   const { purpose } = running;
   const completed = { kind: 'completed', id, purpose, tookMs: nowMs - running.startedMs } as const;
   const request = 'request' in purpose ? purpose.request : null;
-  const [next, commands] = startDue(rest({ ...state, failures: 0 }, nowMs), who, nowMs);
-  return [
-    purpose.kind === 'final' ? { ...next, finalDueMs: null } : next,
-    [completed, ...answered(request, id, null), ...(purpose.kind === 'final' ? [] : commands)],
-  ];
+  const told: CheckpointCommand[] = [completed, ...answered(request, id, null)];
+  const rested = rest({ ...state, failures: 0 }, nowMs);
+  if (purpose.kind === 'final') {
+    return [{ ...rested, finalDueMs: null, final: { request: null, savepoint: null } }, told];
+  }
+  const [next, commands] = startDue(rested, who, nowMs);
+  return [next, [...told, ...commands]];
 }
 
 /** A part, or what follows the parts, cannot be made. */
@@ -240,7 +242,7 @@ function failed(state: CheckpointState, error: SerialisedError, who: Who, nowMs:
 function rest(state: CheckpointState, nowMs: number): CheckpointState {
   const { policy, running } = state;
   const every = policy?.everyMs ?? null;
-  if (every === null || !policy || state.draining) return { ...state, running: null };
+  if (every === null || !policy || state.draining || state.finalDueMs !== null) return { ...state, running: null };
   return { ...state, running: null, dueMs: Math.max(running!.startedMs + every, nowMs + policy.minPauseMs) };
 }
 

@@ -219,7 +219,9 @@ export function stepJob(state: JobState, event: JobEvent, nowMs = 0): Step {
     case 'published':
       return carryOut(state, published(state.checkpoints, event.id, whoOf(state), nowMs));
     case 'timePassed':
-      return state.phase === 'running' ? carryOut(state, startDue(state.checkpoints, whoOf(state), nowMs)) : [state, []];
+      return state.phase === 'running'
+        ? carryOut(state, startDue(state.checkpoints, whoOf(state), nowMs))
+        : [state, []];
   }
 }
 
@@ -364,10 +366,7 @@ function stopAsked(state: JobState, stop: StopRequest, nowMs: number): Step {
   const stopping = { ...state, stopping: stop };
   const { request, savepoint } = stop;
   if (state.checkpoints.policy && !stop.drain) {
-    return carryOut(
-      stopping,
-      askFor(state.checkpoints, { kind: 'stop', request, savepoint }, whoOf(state), nowMs),
-    );
+    return carryOut(stopping, askFor(state.checkpoints, { kind: 'stop', request, savepoint }, whoOf(state), nowMs));
   }
   const checkpoints = finalFor(state.checkpoints, request === 0 ? null : request, savepoint);
   return [
@@ -389,7 +388,10 @@ function whoOf(state: JobState): Who {
   return { missing, parts: state.lastParts };
 }
 
-function carryOut(before: JobState, [checkpoints, commands]: readonly [CheckpointState, readonly CheckpointCommand[]]): Step {
+function carryOut(
+  before: JobState,
+  [checkpoints, commands]: readonly [CheckpointState, readonly CheckpointCommand[]],
+): Step {
   let state: JobState = { ...before, checkpoints };
   const done: JobCommand[] = [];
   for (const command of commands) {
@@ -443,4 +445,6 @@ const answerLate = (request: number): JobCommand[] =>
   request === 0 ? [] : [{ kind: 'answer', request, id: null, error: overError() }];
 
 const overError = (): SerialisedError =>
-  serialiseError(new MillraceError('checkpoint/aborted', 'the job ended, or failed, before the checkpoint was complete'));
+  serialiseError(
+    new MillraceError('checkpoint/aborted', 'the job ended, or failed, before the checkpoint was complete'),
+  );

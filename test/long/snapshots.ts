@@ -27,6 +27,8 @@ export const suite: LongSuite = {
       'rows before': 0,
       'rows after': 0,
       'pages of state': 0,
+      'with ended tasks': 0,
+      'in the middle of firing': 0,
     };
     for (let i = 0; i < cases; i++) {
       try {
@@ -70,6 +72,10 @@ export async function one(seed: number, coverage: Record<string, number>): Promi
   coverage.restored!++;
   if (p !== q) coverage.rescaled!++;
   coverage['pages of state']! += statePages(before.run.snapshot);
+  const tasks = before.run.snapshot.parts.flatMap((part) => part.tasks);
+  if (tasks.some((task) => task.ended.length === task.operators.length)) coverage['with ended tasks']!++;
+  if (tasks.some((task) => task.ended.length > 0 && task.ended.length < task.operators.length))
+    coverage['in the middle of firing']!++;
   const joined = join(before.received, before.run.plan, before.run.snapshot, after.received, coverage);
   for (const output of expected) compare({ ...output, ordered: output.ordered && !stream }, joined);
 }

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { prng } from '../../core/base/prng.ts';
 import type { Split } from '../../core/ports/connector.ts';
+import type { CheckpointPolicy } from '../../core/schedule/checkpoints.ts';
 import { type JobCommand, type JobEvent, type JobState, startJob, stepJob } from '../../core/schedule/job.ts';
 
 const split = (id: string, minimum: string | null): Split => ({
@@ -148,23 +149,130 @@ test('a stop that comes before everybody is deployed is carried out then', () =>
   expect(kinds(early.commands)).toEqual(['start', 'stop']);
 });
 
-describe('snapshots', () => {
-  test('are complete when every participant has given its part, with the splits nobody had taken', () => {
-    const asked = drive(running(2, [split('a', null)]), { kind: 'snapshotAsked' });
+describe('checkpoints', () => {
+  const memory = { kind: 'checkpointAsked', purpose: { kind: 'memory', request: 7 } } as const;
+  const durable = (participants = 2, policy: Partial<CheckpointPolicy> = {}): JobState =>
+    drive(
+      startJob({
+        participants,
+        splits: new Map([['0/0', [split('a', null)]]]),
+        idling: new Set(),
+        policy: { everyMs: 1000, minPauseMs: 0, timeoutMs: 500, tolerateFailures: 0, ...policy },
+        firstCheckpoint: 5,
+      }),
+      ...Array.from({ length: participants }, (_, participant) => ({ kind: 'deployed', participant }) as const),
+    ).state;
+  const taken = (participant: number, id: number) =>
+    ({ kind: 'partTaken', participant, id, part: `p${participant}` }) as const;
+
+  test('of memory are complete when every participant has given its part, with the splits nobody had taken', () => {
+    const asked = drive(running(2, [split('a', null)]), memory);
     expect(kinds(asked.commands)).toEqual(['barrier', 'barrier']);
-    const done = drive(
-      asked.state,
-      { kind: 'snapshotTaken', participant: 0, id: 1, part: 'p0' },
-      { kind: 'snapshotTaken', participant: 1, id: 1, part: 'p1' },
-    );
-    expect(done.commands).toHaveLength(1);
-    expect(done.commands[0]).toMatchObject({ kind: 'snapshotComplete', id: 1 });
+    const later = drive(asked.state, { kind: 'splitWanted', participant: 0, source: '0/0' }, taken(0, 1), taken(1, 1));
+    const publish = later.commands.find((command) => command.kind === 'publish');
+    expect(publish).toMatchObject({ id: 1, unread: new Map([['0/0', [split('a', null)]]]) });
+    expect(publish?.kind === 'publish' && [...publish.parts]).toEqual([
+      [0, 'p0'],
+      [1, 'p1'],
+    ]);
+    expect(drive(later.state, { kind: 'published', id: 1 }).commands.slice(-2)).toEqual([
+      { kind: 'completed', participant: 1, id: 1 },
+      { kind: 'answer', request: 7, id: 1, error: null },
+    ]);
   });
 
-  test('one is given up when a participant ends before its barrier', () => {
-    const asked = drive(running(2), { kind: 'snapshotAsked' }, { kind: 'finished', participant: 0 });
-    expect(asked.commands.at(-1)).toEqual({ kind: 'snapshotAborted', id: 1 });
-    expect(drive(asked.state, { kind: 'snapshotTaken', participant: 1, id: 1, part: null }).commands).toEqual([]);
+  test('who has ended and closed its tasks takes part with its last word', () => {
+    const one = drive(running(2), { kind: 'finished', participant: 0, part: 'last' }, memory);
+    expect(one.commands).toMatchObject([{ kind: 'barrier', participant: 1 }]);
+    expect(drive(one.state, taken(1, 1)).commands).toMatchObject([{ kind: 'publish' }]);
+    // It ends while the barrier is on its way to it.
+    const meanwhile = drive(running(2), memory, { kind: 'finished', participant: 0, part: 'last' }, taken(1, 1));
+    expect(kinds(meanwhile.commands)).toEqual(['barrier', 'barrier', 'publish']);
+  });
+
+  test('a job that keeps nothing ends at once when all has ended, and whoever waits is told', () => {
+    const { commands } = drive(
+      running(2),
+      memory,
+      { kind: 'finished', participant: 0, part: null },
+      { kind: 'finished', participant: 1, part: null },
+    );
+    expect(commands.slice(2)).toMatchObject([
+      { kind: 'forget' },
+      { kind: 'forget' },
+      { kind: 'answer', request: 7, id: null, error: { code: 'checkpoint/aborted' } },
+      { kind: 'ended', outcome: { kind: 'finished' } },
+    ]);
+  });
+
+  test('a durable job ends with a last one: then everybody lets go, then it has finished', () => {
+    const ended = drive(durable(), { kind: 'finished', participant: 0 }, { kind: 'finished', participant: 1 });
+    expect(ended.commands).toMatchObject([
+      { kind: 'barrier', id: 5, purpose: { kind: 'final' }, hold: false },
+      { kind: 'barrier', id: 5 },
+    ]);
+    const done = drive(ended.state, taken(0, 5), taken(1, 5), { kind: 'published', id: 5 });
+    expect(kinds(done.commands)).toEqual(['publish', 'completedOne', 'completed', 'completed', 'cancel', 'cancel']);
+    const over = drive(done.state, { kind: 'released', participant: 0 }, { kind: 'released', participant: 1 });
+    expect(over.commands).toEqual([{ kind: 'ended', outcome: { kind: 'finished' } }]);
+  });
+
+  test('a stop holds the sources behind a last barrier and ends the job resumable', () => {
+    const asked = drive(durable(1), { kind: 'stopAsked', drain: false, request: 3, savepoint: '/s' });
+    expect(asked.commands).toMatchObject([
+      { kind: 'barrier', hold: true, purpose: { kind: 'stop', request: 3, savepoint: '/s' } },
+    ]);
+    const done = drive(asked.state, taken(0, 5), { kind: 'published', id: 5 }, { kind: 'released', participant: 0 });
+    expect(done.commands).toMatchObject([
+      { kind: 'publish' },
+      { kind: 'completedOne' },
+      { kind: 'completed' },
+      { kind: 'cancel' },
+      { kind: 'answer', request: 3, id: 5, error: null },
+      { kind: 'ended', outcome: { kind: 'finished', resumable: true } },
+    ]);
+  });
+
+  test('a stop whose checkpoint fails lets the sources go on', () => {
+    const { commands, state } = drive(
+      durable(1),
+      { kind: 'stopAsked', drain: false, request: 3 },
+      { kind: 'partFailed', participant: 0, id: 5, error },
+    );
+    expect(commands.slice(1)).toMatchObject([
+      { kind: 'forget', id: 5 },
+      { kind: 'failedOne', id: 5 },
+      { kind: 'answer', request: 3, id: null, error },
+    ]);
+    expect(state.phase).toBe('running');
+  });
+
+  test('none is taken while sources drain, then the final one answers who asked', () => {
+    const draining = drive(durable(1), { kind: 'stopAsked', drain: true, request: 4, savepoint: null });
+    expect(kinds(draining.commands)).toEqual(['stop']);
+    expect(stepJob(draining.state, { kind: 'timePassed' }, 10_000)[1]).toEqual([]);
+    const done = drive(draining.state, { kind: 'finished', participant: 0 }, taken(0, 5), { kind: 'published', id: 5 });
+    expect(done.commands.find((command) => command.kind === 'answer')).toMatchObject({ request: 4, id: 5 });
+  });
+
+  test('a failure ends what is running and tells who asked', () => {
+    const { commands } = drive(
+      durable(1),
+      { kind: 'checkpointAsked', purpose: { kind: 'asked', request: 9 } },
+      { kind: 'failed', participant: 0, error },
+    );
+    expect(commands.slice(1)).toMatchObject([{ kind: 'answer', request: 9, id: null, error }, { kind: 'cancel' }]);
+  });
+
+  test('too many failures in a row fail the attempt', () => {
+    let [state, commands] = stepJob(durable(1, { tolerateFailures: 1 }), { kind: 'timePassed' }, 1000);
+    expect(kinds(commands)).toEqual(['barrier']);
+    [state, commands] = stepJob(state, { kind: 'partFailed', participant: 0, id: 5, error }, 1001);
+    expect(kinds(commands)).toEqual(['forget', 'failedOne']);
+    [state] = stepJob(state, { kind: 'timePassed' }, 2000);
+    [state, commands] = stepJob(state, { kind: 'partFailed', participant: 0, id: 6, error }, 2001);
+    expect(kinds(commands)).toEqual(['forget', 'failedOne', 'cancel']);
+    expect(state.outcome).toMatchObject({ kind: 'failed', error: { code: 'checkpoint/failed' } });
   });
 });
 
@@ -175,9 +283,10 @@ test('whatever happens in whatever order, a job ends at most once and cancels no
       participants: 3,
       splits: new Map([['0/0', [split('a', '1'), split('b', null)]]]),
       idling: new Set(random.below(2) === 0 ? [] : ['0/0']),
+      policy: random.below(2) === 0 ? null : { everyMs: 3, minPauseMs: 1, timeoutMs: 9, tolerateFailures: 1 },
     });
     const all: JobCommand[] = [];
-    for (let i = 0; i < 60; i++) {
+    for (let i = 0; i < 90; i++) {
       const participant = random.below(3);
       const events: JobEvent[] = [
         { kind: 'deployed', participant },
@@ -187,11 +296,16 @@ test('whatever happens in whatever order, a job ends at most once and cancels no
         { kind: 'released', participant },
         { kind: 'cancelAsked' },
         { kind: 'stopAsked', drain: false },
-        { kind: 'snapshotAsked' },
-        { kind: 'snapshotTaken', participant, id: 1, part: null },
-        { kind: 'snapshotDeclined', participant, id: 1 },
+        { kind: 'finished', participant, part: 'last' },
+        { kind: 'checkpointAsked', purpose: { kind: 'memory', request: 1 } },
+        { kind: 'checkpointAsked', purpose: { kind: 'asked', request: 2 } },
+        { kind: 'stopAsked', drain: random.below(2) === 0, request: 3 },
+        { kind: 'partTaken', participant, id: 1 + random.below(3), part: null },
+        { kind: 'partFailed', participant, id: 1 + random.below(3), error },
+        { kind: 'published', id: 1 + random.below(3) },
+        { kind: 'timePassed' },
       ];
-      const [next, commands] = stepJob(state, events[random.below(events.length)]!);
+      const [next, commands] = stepJob(state, events[random.below(events.length)]!, i);
       state = next;
       all.push(...commands);
     }

@@ -151,7 +151,9 @@ class Run implements Output {
 
   watermark(timeMs: number): Progress {
     if (this.#driving) {
-      this.out.push({ kind: 'watermark', timeMs });
+      // One that is told again, by an operator that was restored, moves nobody.
+      const told = this.out.findLast((change) => change.kind === 'watermark');
+      if (told?.kind !== 'watermark' || timeMs > told.timeMs) this.out.push({ kind: 'watermark', timeMs });
       return Progress.done;
     }
     this.#drive((operator) => (operator.flushUntil ? operator.flushUntil(timeMs, this) : operator.flush?.(this)));
