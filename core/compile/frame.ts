@@ -29,6 +29,7 @@ export const StopReason = {
   /** Every row was done. */ done: 0,
   /** No room for a string's bytes: the row was not done. */ roomFull: 1,
   /** The row raises an error. */ badRow: 2,
+  /** Some row, asked for or not, may raise an error: nothing is done, go row by row. */ unsure: 3,
 } as const;
 export type StopReason = (typeof StopReason)[keyof typeof StopReason];
 

@@ -50,14 +50,12 @@ export function compileFilter(condition: Expr, inputs: ProgramInputs, selected: 
   });
 }
 
+/** How a projection takes its rows: as a selection, one after the other, or several to an instruction where it can. */
+export type RowsTaken = 'selected' | 'single' | 'vectors';
+
 /** Computes `exprs` for every row. Outputs' places follow the inputs'. */
-export function compileProject(
-  exprs: readonly Expr[],
-  inputs: ProgramInputs,
-  selected: boolean,
-  frame: Frame,
-): Program {
-  return compile(inputs, selected, frame, (loop, emit) => {
+export function compileProject(exprs: readonly Expr[], inputs: ProgramInputs, taken: RowsTaken, frame: Frame): Program {
+  return compile(inputs, taken === 'selected', frame, (loop, emit) => {
     const { code } = loop;
     const first = inputs.columns.length + inputs.tables.length;
     const outputs = exprs.map((_, i) =>
@@ -65,9 +63,8 @@ export function compileProject(
     );
     const scratch = code.local(Type.i32);
     const nullable: boolean[] = [];
-    const vectors = selected
-      ? []
-      : exprs.flatMap((expr, i) => (vectorizes(expr) ? [{ expr, locals: outputs[i]! }] : []));
+    const vectors =
+      taken === 'vectors' ? exprs.flatMap((expr, i) => (vectorizes(expr) ? [{ expr, locals: outputs[i]! }] : [])) : [];
     const vectorEnd = vectors.length > 0 ? emitVectorProject(loop, vectors) : -1;
     // Rows left over, fewer than eight, go the scalar way.
     if (vectors.length === exprs.length && vectorEnd >= 0) code.get(vectorEnd).set(loop.turn);
@@ -118,6 +115,8 @@ export interface RowLoop {
   readonly row: number;
   readonly count: number;
   readonly columns: ReadonlyMap<number, Source>;
+  /** Emits an end of the call at this turn. */
+  stop(reason: StopReason): void;
 }
 
 function compile(
@@ -168,6 +167,10 @@ function compile(
     code.get(0).get(room).store('i32', Block.room);
     code.get(0).i32(reason).store('i32', Block.reason);
   };
+  const stop = (reason: StopReason): void => {
+    finish(reason);
+    code.get(turn).op(Op.return);
+  };
   const context: EmitContext = {
     code,
     block: 0,
@@ -178,13 +181,10 @@ function compile(
     columns,
     tables,
     hostNodes,
-    stop(reason) {
-      finish(reason);
-      code.get(turn).op(Op.return);
-    },
+    stop,
   };
   const emit = emitter(context);
-  const { body, resetRoom, nullable } = prepare({ code, block: 0, turn, end, row, count, columns }, emit);
+  const { body, resetRoom, nullable } = prepare({ code, block: 0, turn, end, row, count, columns, stop }, emit);
   code
     .get(turn)
     .get(end)

@@ -25,7 +25,14 @@ import {
 import { Block, type Frame, frameIn, StopReason } from './frame.ts';
 import { type Hoistable, hoistables, overEntries } from './hoist.ts';
 import { hostCalls, partsOf } from './host.ts';
-import { columnPlace, compileFilter, compileProject, type Program, type ProgramInputs } from './program.ts';
+import {
+  columnPlace,
+  compileFilter,
+  compileProject,
+  type Program,
+  type ProgramInputs,
+  type RowsTaken,
+} from './program.ts';
 import { rowValues } from './row-values.ts';
 import { selectionSlackBytes } from './simd-filter.ts';
 import { vectorizes } from './simd-project.ts';
@@ -67,6 +74,10 @@ interface Loaded {
   readonly program: Program;
 }
 
+const takenNumber: Readonly<Record<RowsTaken, number>> = { single: 0, selected: 1, vectors: 2 };
+/** Batches that go row by row, at most, before vectors are tried again. */
+const pauseMax = 256;
+
 /** `filter`: rows where it is TRUE stay. `columns`: one expression per output leaf. */
 export function projector(filter: Expr | null, columns: readonly Expr[], context: ProjectorContext): Projector {
   const { memory, kernels, input, output } = context;
@@ -77,6 +88,7 @@ export function projector(filter: Expr | null, columns: readonly Expr[], context
   const makesText = all.some(hasNewText);
 
   const block = arena.allocate(blockBytes(all, input.length, columns.length), `the parameters of ${context.name}`);
+  const reasonWord = (block + Block.reason) >>> 2;
   const frame = frameIn(
     memory,
     block,
@@ -100,39 +112,40 @@ export function projector(filter: Expr | null, columns: readonly Expr[], context
   const filterColumns = filter ? columnsOf([filter]) : [];
   const projectColumns = columnsOf(exprs);
   const evaluators = { filter: filter && interpret(filter), columns: columns.map(interpret) };
-  const allVectors = exprs.length > 0 && exprs.every(vectorizes);
+  const vectors = exprs.filter(vectorizes).length;
+  const allVectors = vectors > 0 && vectors === exprs.length;
   const variants = new Map<string, Loaded>();
   /** The variant that fitted the batch before. */
   const last: { filter: Memo | null; project: Memo | null } = { filter: null, project: null };
   /** Which tables this batch looks up, a bit each. */
   let tablesActive = 0;
 
+  /** Batches in a row whose vectors were unsure, and batches that go row by row before vectors are tried again. */
+  let unsure = 0;
+  let pause = 0;
+
   let current: Batch | null = null;
+  let taken: RowsTaken = 'single';
   let selection = 0;
   let size = 0;
   let at = 0;
 
-  function variant(of: Batch, kind: 'filter' | 'project', indices: readonly number[], selected: boolean): Loaded {
+  function variant(of: Batch, kind: 'filter' | 'project', indices: readonly number[], rows: RowsTaken): Loaded {
     const memo = kind === 'filter' ? last.filter : last.project;
-    const head = (selected ? 1 : 0) + 2 * tablesActive;
+    const head = takenNumber[rows] + 4 * tablesActive;
     const shape = indices.length <= shapeNumberColumns ? shapeNumber(of, indices) : shapeOfColumns(of, indices);
     if (memo !== null && memo.head === head && memo.shape === shape) return memo.loaded;
     const key = `${kind} ${head} ${shape}`;
     let loaded = variants.get(key);
     if (loaded === undefined) {
-      loaded = compileVariant(of, kind, indices, selected);
+      loaded = compileVariant(of, kind, indices, rows);
       variants.set(key, loaded);
     }
     last[kind] = { head, shape, loaded };
     return loaded;
   }
 
-  function compileVariant(
-    of: Batch,
-    kind: 'filter' | 'project',
-    indices: readonly number[],
-    selected: boolean,
-  ): Loaded {
+  function compileVariant(of: Batch, kind: 'filter' | 'project', indices: readonly number[], rows: RowsTaken): Loaded {
     const inputs: ProgramInputs = {
       columns: indices.map((index) => ({ index, shape: shapeOfColumn(of.columns[index] as Column) })),
       tables: tables
@@ -141,8 +154,8 @@ export function projector(filter: Expr | null, columns: readonly Expr[], context
     };
     const program =
       kind === 'filter'
-        ? compileFilter(filter as Expr, inputs, selected, frame)
-        : compileProject(exprs, inputs, selected, frame);
+        ? compileFilter(filter as Expr, inputs, rows === 'selected', frame)
+        : compileProject(exprs, inputs, rows, frame);
     return load(program, memory, kernels, block);
   }
 
@@ -171,15 +184,49 @@ export function projector(filter: Expr | null, columns: readonly Expr[], context
   }
 
   function applyFilter(of: Batch): void {
-    const loaded = variant(of, 'filter', filterColumns, selection !== 0);
+    const loaded = variant(of, 'filter', filterColumns, selection === 0 ? 'single' : 'selected');
     tell(of, filterColumns, 0, size);
     const stop = loaded.run(block) >>> 0;
-    const reason = u32[(block + Block.reason) >>> 2] as StopReason;
+    const reason = u32[reasonWord] as StopReason;
     if (reason !== StopReason.done) raise(of, stop, reason, true);
     const count = u32[(block + Block.count) >>> 2] as number;
     if (count === of.rowCount) return;
     selection = selectionBuffer;
     size = count;
+  }
+
+  const rowByRow = (): RowsTaken => (selection === 0 ? 'single' : 'selected');
+
+  /** Vectors of all rows met one, perhaps not asked for, that may fail. */
+  function isUnsure(): boolean {
+    if (taken !== 'vectors') return false;
+    const reason = u32[reasonWord] as StopReason;
+    return reason === StopReason.unsure || (reason === StopReason.badRow && selection !== 0);
+  }
+
+  function takeRows(of: Batch): RowsTaken {
+    if (vectors === 0) return rowByRow();
+    // Cheap arithmetic goes faster over all rows than over every third of them.
+    if (selection !== 0 && !(allVectors && size * 4 > of.rowCount)) return 'selected';
+    if (pause === 0) return 'vectors';
+    pause--;
+    return rowByRow();
+  }
+
+  /** Computes turns `from` on; answers the turn at which it stopped, and what ran. Why it did is in the block. */
+  function compute(of: Batch, from: number): { readonly stop: number; readonly program: Program } {
+    const loaded = variant(of, 'project', projectColumns, taken);
+    let place = tell(of, projectColumns, from, taken === 'vectors' ? of.rowCount : size) >>> 2;
+    for (let i = 0; i < buffers.length; i++) {
+      const { storage, values, validity } = buffers[i] as (typeof buffers)[number];
+      // Bits are set by or-ing.
+      if (from === 0 && loaded.program.nullable[i]) u8.fill(0, validity, validity + ((of.rowCount + 7) >>> 3));
+      if (from === 0 && storage === 'bit') u8.fill(0, values, values + ((of.rowCount + 7) >>> 3));
+      u32[place] = values;
+      u32[place + 1] = validity;
+      place += columnParameterBytes / 4;
+    }
+    return { stop: loaded.run(block) >>> 0, program: loaded.program };
   }
 
   function raise(of: Batch, turn: number, reason: StopReason, filtering: boolean): never {
@@ -227,23 +274,17 @@ export function projector(filter: Expr | null, columns: readonly Expr[], context
       let nullable: readonly boolean[] = [];
       let stop = size;
       if (computed.length > 0) {
-        // Cheap arithmetic goes faster over all rows than over every third of them.
-        const everyRow = selection !== 0 && allVectors && from === 0 && size * 4 > of.rowCount;
-        const loaded = variant(of, 'project', projectColumns, selection !== 0 && !everyRow);
+        if (from === 0) taken = takeRows(of);
+        let loaded = compute(of, from);
+        if (isUnsure()) {
+          unsure++;
+          pause = Math.min(2 ** unsure, pauseMax);
+          taken = rowByRow();
+          loaded = compute(of, from);
+        } else if (taken === 'vectors') unsure = 0;
         nullable = loaded.program.nullable;
-        let place = tell(of, projectColumns, from, everyRow ? of.rowCount : size) >>> 2;
-        for (let i = 0; i < buffers.length; i++) {
-          const { storage, values, validity } = buffers[i] as (typeof buffers)[number];
-          // Bits are set by or-ing.
-          if (from === 0 && nullable[i]) u8.fill(0, validity, validity + ((of.rowCount + 7) >>> 3));
-          if (from === 0 && storage === 'bit') u8.fill(0, values, values + ((of.rowCount + 7) >>> 3));
-          u32[place] = values;
-          u32[place + 1] = validity;
-          place += columnParameterBytes / 4;
-        }
-        stop = loaded.run(block) >>> 0;
-        if (everyRow) stop = size;
-        const reason = u32[(block + Block.reason) >>> 2] as StopReason;
+        stop = loaded.stop === of.rowCount ? size : loaded.stop;
+        const reason = u32[reasonWord] as StopReason;
         if (reason === StopReason.badRow || (reason === StopReason.roomFull && stop === from))
           raise(of, stop, reason, false);
       }
@@ -307,7 +348,7 @@ function entryTable(of: Hoistable, context: ProjectorContext): EntryTable {
       compileProject(
         [expr],
         { columns: [{ index: 0, shape: { nullable: false, coded: false } }], tables: [] },
-        false,
+        'single',
         frame,
       ),
       memory,

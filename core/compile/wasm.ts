@@ -28,7 +28,10 @@ export const Simd = {
   swizzle: 0x0e, i32x4Splat: 0x11, i64x2Splat: 0x12, f64x2Splat: 0x14,
   i32x4Eq: 0x37, i32x4Ne: 0x38, i32x4LtS: 0x39, i32x4GtS: 0x3b, i32x4LeS: 0x3d, i32x4GeS: 0x3f,
   f64x2Eq: 0x47, f64x2Ne: 0x48, f64x2Lt: 0x49, f64x2Gt: 0x4a, f64x2Le: 0x4b, f64x2Ge: 0x4c,
-  and: 0x4e, or: 0x50, i32x4Bitmask: 0xa4, i32x4Add: 0xae, i64x2Bitmask: 0xc4,
+  and: 0x4e, or: 0x50, xor: 0x51, anyTrue: 0x53,
+  i32x4Abs: 0xa0, i32x4Neg: 0xa1, i32x4Bitmask: 0xa4, i32x4Add: 0xae, i32x4Sub: 0xb1, i32x4Mul: 0xb5,
+  i64x2Abs: 0xc0, i64x2Neg: 0xc1, i64x2Bitmask: 0xc4, i64x2ExtendLowI32x4S: 0xc7, i64x2Add: 0xce, i64x2Sub: 0xd1, i64x2Mul: 0xd5,
+  i64x2ExtmulLowI32x4S: 0xdc, i64x2ExtmulHighI32x4S: 0xdd,
   i64x2Eq: 0xd6, i64x2Ne: 0xd7, i64x2LtS: 0xd8, i64x2GtS: 0xd9, i64x2LeS: 0xda, i64x2GeS: 0xdb,
   f64x2Floor: 0x75, f64x2Ceil: 0x74, f64x2Abs: 0xec, f64x2Neg: 0xed, f64x2ConvertLowI32x4S: 0xfe,
   f64x2Add: 0xf0, f64x2Sub: 0xf1, f64x2Mul: 0xf2, f64x2Div: 0xf3,
@@ -74,6 +77,11 @@ export class Code {
   simd(op: number): this {
     this.bytes.push(0xfd);
     unsigned(this.bytes, op);
+    return this;
+  }
+  /** `bytes`: sixteen indices into the bytes of both operands. */
+  shuffle(bytes: readonly number[]): this {
+    this.bytes.push(0xfd, 0x0d, ...bytes);
     return this;
   }
   get(local: number): this {

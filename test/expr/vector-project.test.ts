@@ -38,6 +38,120 @@ test('arithmetic over doubles goes two rows at a time and agrees with the refere
   }
 });
 
+const [b1, b2, i2] = [column('bigint1'), column('bigint2'), column('int2')];
+const big = (value: string): UnboundExpr => ({ kind: 'literal', value, type: { kind: 'BIGINT' } });
+const int = (value: number): UnboundExpr => ({ kind: 'literal', value, type: { kind: 'INT' } });
+const integerTrees = [
+  call('plus', call('times', b1, big('3')), b2),
+  call('minus', b1, call('times', b2, big('-1000000007'))),
+  call('times', b1, b2),
+  call('times', call('plus', b1, i1), big('0')),
+  call('abs', call('neg', b1)),
+  call('times', big('-1'), b1),
+  call('plus', call('times', i1, i2), i1),
+  call('minus', call('neg', i1), call('abs', i2)),
+  call('times', i1, int(46341)),
+];
+
+/** Values whose sums and products lie on both sides of where a type ends. */
+const bigints = [
+  0n,
+  1n,
+  -1n,
+  3n,
+  2n ** 31n - 1n,
+  -(2n ** 31n),
+  2n ** 31n,
+  3037000499n,
+  3037000500n,
+  3074457345618258602n,
+];
+const ends = [2n ** 63n - 1n, -(2n ** 63n), -(2n ** 63n) + 1n];
+const ints = [0, 1, -1, 46340, 46341, -46341, 2 ** 31 - 1, -(2 ** 31)];
+
+test('arithmetic over integers goes several rows at a time, and fails where and only where the reference does', () => {
+  const random = prng(5);
+  const slot = testSlot(256);
+  const at = (name: string): number => layout.findIndex((c) => c.name === name);
+  const pick = <T>(of: readonly T[]): T => of[random.below(of.length)] as T;
+  let failed = 0;
+  for (const tree of integerTrees) {
+    const expr = bind(tree, layout);
+    expect(vectorizes(expr)).toBe(true);
+    for (let round = 0; round < 40; round++) {
+      const n = pick([1, 7, 8, 9, 24, 61]);
+      const rows = randomRows(random, n, round % 3 === 0 ? 0.2 : 0);
+      // Mostly rows that stay within their type; now and then one that may not.
+      for (const row of rows) {
+        const wild = random.below(n * 2) === 0 ? ends : [];
+        for (const name of ['bigint1', 'bigint2'])
+          if (row[at(name)] !== null)
+            row[at(name)] = pick([...bigints.slice(0, 6), ...(round % 2 ? bigints : []), ...wild]);
+        for (const name of ['int1', 'int2'])
+          if (row[at(name)] !== null) row[at(name)] = pick(wild.length > 0 ? ints : ints.slice(0, 4));
+      }
+      const selection = round % 4 === 1 ? rows.map((_, i) => i).filter(() => random.below(3) > 0) : null;
+      const chosen = selection ?? rows.map((_, i) => i);
+      const wanted = chosen.map((i) => {
+        try {
+          return interpret(expr)(rows[i]!);
+        } catch {
+          return 'fails';
+        }
+      });
+      const of = projector(null, [expr], {
+        memory: slot.memory,
+        kernels: slot.kernels,
+        input: layout,
+        output: [leaf('c', expr.type)],
+        name: 'integers',
+      });
+      const firstBad = wanted.indexOf('fails');
+      of.begin(slot.batch(layout, rows, selection ? { selection } : {}));
+      if (firstBad >= 0) {
+        failed++;
+        expect(() => of.next()).toThrow(
+          expect.objectContaining({
+            where: expect.objectContaining({ position: `row ${chosen[firstBad]} of a batch of ${n}` }),
+          }),
+        );
+        continue;
+      }
+      const out = of.next();
+      const got = chosen.map((row) => slot.read(leaf('c', expr.type), out!.columns[0]!, row));
+      expect(chosen.length === 0 ? [] : got).toEqual(wanted);
+    }
+  }
+  expect(failed).toBeGreaterThan(20);
+});
+
+test('rows that are not asked for may overflow, and vectors are tried again behind batches that did', () => {
+  const slot = testSlot(64);
+  const expr = bind(call('plus', b1, b2), layout);
+  const at = layout.findIndex((c) => c.name === 'bigint1');
+  const of = projector(null, [expr], {
+    memory: slot.memory,
+    kernels: slot.kernels,
+    input: layout,
+    output: [leaf('c', expr.type)],
+    name: 'unasked',
+  });
+  for (let turn = 0; turn < 12; turn++) {
+    const rows = randomRows(prng(turn), 50, 0);
+    for (const row of rows) {
+      row[at] = 5n;
+      row[at + 1] = 7n;
+    }
+    rows[turn % 2 === 0 ? 3 : 49]![at] = 2n ** 63n - 1n;
+    const selection = rows.map((_, i) => i).filter((i) => i !== 3 && i !== 49);
+    of.begin(slot.batch(layout, rows, { selection }));
+    const out = of.next()!;
+    expect(selection.map((row) => slot.read(leaf('c', expr.type), out.columns[0]!, row))).toEqual(
+      selection.map(() => 12n),
+    );
+  }
+});
+
 test('beside text that ends the batch early, and behind a filter, every row has its own', () => {
   const random = prng(3);
   const slot = testSlot(32);
