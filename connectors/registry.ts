@@ -25,17 +25,27 @@ export const sinkConnectors: Readonly<Record<string, () => Promise<SinkConnector
   print: async () => (await import('./print/print.ts')).printSink,
 };
 
+/** What this thread has imported: to import again what is there costs a tenth of a millisecond. */
+const loadedSources = new Map<string, Promise<SourceConnector>>();
+const loadedSinks = new Map<string, Promise<SinkConnector>>();
+
+function once<T>(loaded: Map<string, Promise<T>>, kind: string, load: () => Promise<T>): Promise<T> {
+  const known = loaded.get(kind) ?? load();
+  loaded.set(kind, known);
+  return known;
+}
+
 /** Errors: `source/unsupported` for a kind that cannot be read. */
 export function sourceConnector(kind: string): Promise<SourceConnector> {
   const load = Object.hasOwn(sourceConnectors, kind) ? sourceConnectors[kind] : undefined;
-  if (load) return load();
+  if (load) return once(loadedSources, kind, load);
   throw new MillraceError('source/unsupported', unknown('read', kind, sourceConnectors));
 }
 
 /** Errors: `sink/failed` for a kind that cannot be written. */
 export function sinkConnector(kind: string): Promise<SinkConnector> {
   const load = Object.hasOwn(sinkConnectors, kind) ? sinkConnectors[kind] : undefined;
-  if (load) return load();
+  if (load) return once(loadedSinks, kind, load);
   throw new MillraceError('sink/failed', unknown('write', kind, sinkConnectors));
 }
 

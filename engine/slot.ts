@@ -42,7 +42,9 @@ export function openSlot(deployment: Deployment): Slot {
   const shared = memories[participant]!;
   const memory = slotMemory(shared, map.inboxTo, map.scratchTo);
   const word = usedScratchWord >>> 2;
-  if (memory.u32[word]! > map.inboxTo) memory.u8.fill(0, map.inboxTo, Math.min(memory.u32[word]!, map.scratchTo));
+  const usedTo = Math.min(memory.u32[word]!, map.scratchTo);
+  // Node's fill is a memset; that of typed arrays over shared memory goes word by word.
+  if (usedTo > map.inboxTo) Buffer.from(shared.buffer).fill(0, map.inboxTo, usedTo);
   resetInbox(shared.buffer, inboxes.inboxes[participant]!);
   const kernels = loadKernels(memory);
   const pool = pagePool(memory, map.scratchTo, map.bytes);

@@ -8,11 +8,11 @@ import { MillraceError } from '../../core/base/errors.ts';
 import { dictionaryBytesMax, dictionaryEntriesMax, valueBytesMax } from '../../core/base/limits.ts';
 import type { Kernels } from '../../core/ports/kernels.ts';
 import type { Column } from '../../core/record/batch.ts';
+import { copyInto } from '../../core/record/copy.ts';
 import { type LayoutColumn, valueBytes } from '../../core/record/layout.ts';
 import { alignUp, type SlotMemory } from '../../core/record/memory.ts';
 import { writeView } from '../../core/record/text.ts';
 import { castingReader } from './cast.ts';
-import { copyInto } from './copy.ts';
 import type { ArrowColumn, ArrowType } from './describe.ts';
 import {
   type Bitmap,

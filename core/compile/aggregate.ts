@@ -22,7 +22,7 @@ import {
   UpdateFlag,
   usedColumns,
 } from './aggregate-code.ts';
-import { instantiate } from './cache.ts';
+import { instantiate, programOf } from './cache.ts';
 import {
   columnParameterBytes,
   shapeNumber,
@@ -102,6 +102,8 @@ export function aggregateUpdater(
     'aggregate parameters',
   );
   const variants = new Map<string, Run>();
+  /** All that a variant depends on beside its key. */
+  const source = JSON.stringify([calls, accumulatorOffset]);
   const host = { keepText: (target: number, view: number): void => keep(target >>> 0, view >>> 0) };
   const keep =
     context.keepText ??
@@ -118,7 +120,7 @@ export function aggregateUpdater(
   const variant = (key: string, compile: () => { bytes: Uint8Array; imports: readonly string[] }): Run => {
     let run = variants.get(key);
     if (run === undefined) {
-      const { bytes, imports } = compile();
+      const { bytes, imports } = programOf(`aggregate ${source} ${key}`, compile);
       run = instantiate(bytes, imports, memory.memory, kernels, host).run as Run;
       variants.set(key, run);
     }

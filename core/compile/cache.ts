@@ -1,6 +1,6 @@
 /**
- * Compiled modules of this thread by their bytes: equal plans, operators and variants share one. Bounded: the module used
- * least recently goes.
+ * Compiled programs of this thread by what they were compiled from, and modules by their bytes: equal plans, operators
+ * and variants share one, and a job that runs again compiles nothing. Bounded: what was used least recently goes.
  */
 import { MillraceError } from '../base/errors.ts';
 import type { Kernels } from '../ports/kernels.ts';
@@ -15,14 +15,28 @@ export function moduleOf(bytes: Uint8Array): WebAssembly.Module {
   const key = hashOf(bytes);
   const known = modules.get(key);
   if (known !== undefined && sameBytes(known.bytes, bytes)) {
-    modules.delete(key);
-    modules.set(key, known);
+    keep(modules, key, known);
     return known.module;
   }
   const module = new WebAssembly.Module(bytes);
-  modules.set(key, { bytes, module });
-  if (modules.size > modulesMax) modules.delete(modules.keys().next().value as string);
+  keep(modules, key, { bytes, module });
   return module;
+}
+
+const programs = new Map<string, unknown>();
+
+/** What `compile` made for this key before, or makes now. The key must say all that it depends on. */
+export function programOf<T>(key: string, compile: () => T): T {
+  const program = (programs.get(key) as T | undefined) ?? compile();
+  keep(programs, key, program);
+  return program;
+}
+
+/** Puts it behind all others; the first goes when there are too many. */
+function keep<T>(among: Map<string, T>, key: string, value: T): void {
+  among.delete(key);
+  among.set(key, value);
+  if (among.size > modulesMax) among.delete(among.keys().next().value as string);
 }
 
 export const modulesCached = (): number => modules.size;

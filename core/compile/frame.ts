@@ -41,36 +41,57 @@ export interface Frame {
   text(value: string): number;
   /** The place of a constant block. */
   constant(key: string, content: Uint8Array): number;
+  /** What was asked for, in order. Frames that begin alike and were asked alike give the same places. */
+  readonly asked: readonly Asked[];
+  /** Asks for the same once more. */
+  again(asked: Asked): void;
+  /** Where its places begin and what was asked for, as text. */
+  readonly state: string;
 }
+
+/** A request for a place: with what is to stand there, if anything. */
+export type Asked =
+  | { readonly key: string; readonly bytes: number }
+  | { readonly text: string }
+  | { readonly key: string; readonly content: Uint8Array };
 
 /** A frame in the block at `block`, from `from` to `to` relative to it; written when asked for. */
 export function frameIn(memory: SlotMemory, block: number, from: number, to: number): Frame {
   const places = new Map<string, number>();
+  const asked: Asked[] = [];
   let next = Math.ceil(from / 16) * 16;
-  const place = (key: string, bytes: number): number => {
+  let state = `${next}`;
+  /** `write` is called with a place that is new. */
+  const find = (key: string, bytes: number, of: Asked, write?: (at: number) => void): number => {
     const known = places.get(key);
     if (known !== undefined) return known;
     const at = next;
     next = Math.ceil((at + bytes) / 16) * 16;
     assert(next <= to, `a frame of ${to - from} bytes is too small`);
     places.set(key, at);
+    asked.push(of);
+    state += ` ${key}:${bytes}`;
+    write?.(block + at);
     return at;
   };
-  return {
-    place,
-    text(value) {
-      const key = `text ${value}`;
-      const fresh = !places.has(key);
-      const bytes = utf8Bytes(value);
-      const at = place(key, 16 + bytes);
-      if (fresh) writeView(memory, block + at, block + at + 16, encodeUtf8(value, memory.u8, block + at + 16, bytes));
-      return at;
+  const frame: Frame = {
+    asked,
+    get state() {
+      return state;
     },
-    constant(key, content) {
-      const fresh = !places.has(key);
-      const at = place(key, content.length);
-      if (fresh) memory.u8.set(content, block + at);
-      return at;
+    place: (key, bytes) => find(key, bytes, { key, bytes }),
+    text(value) {
+      const bytes = utf8Bytes(value);
+      return find(`text ${value}`, 16 + bytes, { text: value }, (at) =>
+        writeView(memory, at, at + 16, encodeUtf8(value, memory.u8, at + 16, bytes)),
+      );
+    },
+    constant: (key, content) => find(key, content.length, { key, content }, (at) => memory.u8.set(content, at)),
+    again(of) {
+      if ('text' in of) frame.text(of.text);
+      else if ('content' in of) frame.constant(of.key, of.content);
+      else frame.place(of.key, of.bytes);
     },
   };
+  return frame;
 }

@@ -13,7 +13,7 @@ import type { Batch, Column, Dictionary } from '../record/batch.ts';
 import { type Layout, storageOf, valueBytes } from '../record/layout.ts';
 import type { SlotMemory } from '../record/memory.ts';
 import { utf8Bytes } from '../record/text.ts';
-import { instantiate } from './cache.ts';
+import { instantiate, programOf } from './cache.ts';
 import {
   columnParameterBytes,
   shapeNumber,
@@ -152,10 +152,11 @@ export function projector(filter: Expr | null, columns: readonly Expr[], context
         .filter((t) => t.active && indices.includes(t.column))
         .map((t) => ({ expr: t.expr, column: t.column, nullable: t.result.validity !== 0 })),
     };
-    const program =
+    const program = framedProgram([kind, rows, kind === 'filter' ? filter : exprs, inputs], frame, () =>
       kind === 'filter'
         ? compileFilter(filter as Expr, inputs, rows === 'selected', frame)
-        : compileProject(exprs, inputs, rows, frame);
+        : compileProject(exprs, inputs, rows, frame),
+    );
     return load(program, memory, kernels, block);
   }
 
@@ -309,6 +310,17 @@ export function projector(filter: Expr | null, columns: readonly Expr[], context
   };
 }
 
+/** The program that was compiled from `source` in a frame like this one; what it stands on is written anew. */
+function framedProgram(source: unknown, frame: Frame, compile: () => Program): Program {
+  const before = frame.asked.length;
+  const { program, asked } = programOf(`${JSON.stringify(source)} ${frame.state}`, () => ({
+    program: compile(),
+    asked: frame.asked.slice(before),
+  }));
+  for (const of of asked) frame.again(of);
+  return program;
+}
+
 function load(program: Program, memory: SlotMemory, kernels: Kernels, block: number): Loaded {
   const host = { host: hostCalls(memory, block, program.hostNodes) };
   return {
@@ -345,11 +357,13 @@ function entryTable(of: Hoistable, context: ProjectorContext): EntryTable {
 
   const compute = (dictionary: Dictionary): boolean => {
     loaded ??= load(
-      compileProject(
-        [expr],
-        { columns: [{ index: 0, shape: { nullable: false, coded: false } }], tables: [] },
-        'single',
-        frame,
+      framedProgram(['entries', expr], frame, () =>
+        compileProject(
+          [expr],
+          { columns: [{ index: 0, shape: { nullable: false, coded: false } }], tables: [] },
+          'single',
+          frame,
+        ),
       ),
       memory,
       kernels,

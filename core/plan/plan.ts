@@ -29,6 +29,7 @@ export interface PlanOptions {
 
 export interface Planned {
   readonly physical: PhysicalPlan;
+  /** Made when it is asked for: a run asks for none. */
   readonly explain: Explained;
 }
 
@@ -59,6 +60,8 @@ export function planPhysical(from: Plan, options: PlanOptions): Planned {
   const physical = chainsOf(plan.name, regime.bounded, placed, operatorIds(ids));
   return {
     physical,
-    explain: explain({ plan, schemas, regime, rewritten, traits, applied, placed, physical, parallelism, sources }),
+    get explain() {
+      return explain({ plan, schemas, regime, rewritten, traits, applied, placed, physical, parallelism, sources });
+    },
   };
 }

@@ -5,6 +5,7 @@
  */
 import { frameHeaderBytes } from '../../core/base/limits.ts';
 import { watermarkMin } from '../../core/operators/operator.ts';
+import { type CopyBytes, copyInto } from '../../core/record/copy.ts';
 import { frameBytes, writeFrameHead } from '../../core/record/frame.ts';
 import {
   flagIdle,
@@ -46,6 +47,7 @@ export class Lane {
   bytes = 0;
   frames = 0;
   readonly #peer: Peer;
+  readonly #copy: CopyBytes;
   readonly #memory: SlotMemory;
   readonly #attempt: number;
   readonly #time: RouterTime;
@@ -61,6 +63,7 @@ export class Lane {
   constructor(ring: RingProducer, peer: Peer, memory: SlotMemory, attempt: number, time: RouterTime) {
     this.ring = ring;
     this.#peer = peer;
+    this.#copy = copyInto(peer.u8);
     this.#memory = memory;
     this.#attempt = attempt;
     this.#time = time;
@@ -93,7 +96,7 @@ export class Lane {
     if (parts.length > this.ring.frameBytesMax) return this.#sendChunks(parts);
     const at = this.ring.reserve(parts.length);
     if (at === 0) return this.ring.closed;
-    copyParts(this.#memory.u8, parts, 0, parts.length, this.#peer.u8, at);
+    copyParts(this.#memory.u8, parts, 0, parts.length, this.#copy, at);
     this.#peer.u32[(at + 4) >>> 2] =
       kindRows | (this.#flags(parts.flags) << 8) | (this.#peer.u32[(at + 4) >>> 2]! & ~0xffff);
     this.#commit(at, parts.length, true);
@@ -103,7 +106,7 @@ export class Lane {
   /** The additions to `column`'s dictionary that this channel has not seen. */
   sendDictionary(column: number, dictionary: SentDictionary): boolean {
     const room = this.ring.frameBytesMax - frameHeaderBytes;
-    const { u8, u32 } = this.#memory;
+    const { u8 } = this.#memory;
     for (let first = this.#entriesSent[column] ?? 0; first < dictionary.count; first = this.#entriesSent[column]!) {
       const heapFrom = this.#heapSent[column] ?? 0;
       let entries = 0;
@@ -124,9 +127,9 @@ export class Lane {
       peer.u32[(at + frameSecond) >>> 2] = first;
       const views = dictionary.views + first * 16;
       const to = at + frameHeaderBytes;
-      peer.u32.set(u32.subarray(views >>> 2, (views >>> 2) + entries * 4), to >>> 2);
+      this.#copy(u8.subarray(views, views + entries * 16), to);
       const heap = dictionary.heap + heapFrom;
-      peer.u8.set(u8.subarray(heap, heap + heapBytes), to + entries * 16);
+      this.#copy(u8.subarray(heap, heap + heapBytes), to + entries * 16);
       this.#entriesSent[column] = first + entries;
       this.#heapSent[column] = heapFrom + heapBytes;
       this.#commit(at, length, false);
@@ -145,12 +148,12 @@ export class Lane {
         break;
       }
       const last = this.#chunked + bytes === parts.length;
-      const { u32, u8 } = this.#peer;
+      const { u32 } = this.#peer;
       writeFrameHead(this.#peer, at, length, kindChunk, this.#flags(0), 0, this.#attempt, 0, this.#time.watermarkMs);
       u32[(at + frameHeapBytes) >>> 2] = bytes;
       u32[(at + frameFirst) >>> 2] = parts.length;
       u32[(at + frameSecond) >>> 2] = this.#chunked;
-      copyParts(this.#memory.u8, parts, this.#chunked, bytes, u8, at + frameHeaderBytes);
+      copyParts(this.#memory.u8, parts, this.#chunked, bytes, this.#copy, at + frameHeaderBytes);
       this.#chunked += bytes;
       this.#commit(at, length, last);
     }
@@ -185,7 +188,7 @@ function copyParts(
   parts: FrameParts,
   offset: number,
   bytes: number,
-  to: Uint8Array,
+  copy: CopyBytes,
   at: number,
 ): void {
   const end = offset + bytes;
@@ -194,6 +197,6 @@ function copyParts(
     const stop = Math.min(end, parts.to[i]! + parts.bytes[i]!);
     if (start >= stop) continue;
     const source = parts.from[i]! + (start - parts.to[i]!);
-    to.set(from.subarray(source, source + (stop - start)), at + (start - offset));
+    copy(from.subarray(source, source + (stop - start)), at + (start - offset));
   }
 }
