@@ -17,6 +17,7 @@ import type {
 } from '../core/ports/state.ts';
 import type { SlotMemory } from '../core/record/memory.ts';
 import { HashTable, type TableHome } from './group-table.ts';
+import { BTree } from './ordered-table.ts';
 import type { PagePool } from './page-pool.ts';
 import { type Shape, shapeOf } from './shape.ts';
 import {
@@ -117,6 +118,7 @@ function operatorState(
 ): StoredState {
   const tables = new Map<string, HashTable>();
   const sliced = new Map<string, Slices>();
+  const ordered = new Map<string, BTree>();
   const values = new Map<string, unknown>();
   const keyed = new Map<string, () => Iterable<KeyedValue<unknown>>>();
   let open: StateSnapshot | null = null;
@@ -161,7 +163,10 @@ function operatorState(
     },
     ordered(decl): OrderedTable {
       unused(decl.name);
-      assert(false, `ordered table ${decl.name} cannot be made yet`);
+      const table = new BTree(home, decl);
+      ordered.set(decl.name, table);
+      restoreOrdered(decl.name, table);
+      return table;
     },
     value<T>(name: string, initial: T, merge: (a: T, b: T) => T = (a) => a) {
       assert(!values.has(name), `value ${name} of operator ${id} declared twice`);

@@ -12,6 +12,7 @@ import type { ExchangeKernels } from './kernels-exchange.ts';
 import type { GenerateKernels } from './kernels-generate.ts';
 import type { HashKernels } from './kernels-hash.ts';
 import type { JsonKernels } from './kernels-json.ts';
+import type { OrderedKernels } from './kernels-ordered.ts';
 import type { SortKernels } from './kernels-sort.ts';
 import type { StateKernels } from './kernels-state.ts';
 import type { StringKernels } from './kernels-string.ts';
@@ -24,6 +25,7 @@ export interface Kernels
     ExchangeKernels,
     GenerateKernels,
     StateKernels,
+    OrderedKernels,
     SortKernels,
     StringKernels,
     TimeKernels {}

@@ -5,6 +5,7 @@ export * from './generate';
 export * from './hash';
 export * from './columns';
 export * from './state';
+export * from './ordered';
 export * from './string';
 export * from './calendar';
 export * from './exchange';
