@@ -35,7 +35,13 @@ for (const [entry, file] of Object.entries(modules)) {
   if (!existsSync(from)) continue;
   step(
     `asc-${entry}`,
-    ['kernels/assembly', 'core/ports/page-layout.ts', 'core/ports/ordered-layout.ts', 'core/record/frame-layout.ts', 'scripts/build.mjs'],
+    [
+      'kernels/assembly',
+      'core/ports/page-layout.ts',
+      'core/ports/ordered-layout.ts',
+      'core/record/frame-layout.ts',
+      'scripts/build.mjs',
+    ],
     [join('dist', 'kernels', file)],
     () => {
       mkdirSync(join('dist', 'kernels'), { recursive: true });

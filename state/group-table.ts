@@ -12,7 +12,7 @@ import type { Batch } from '../core/record/batch.ts';
 import type { SlotMemory } from '../core/record/memory.ts';
 import type { PagePool } from './page-pool.ts';
 import { type PageLayout, pageLayout, type Shape } from './shape.ts';
-import type { FrozenTable } from './snapshot.ts';
+import type { FrozenHash } from './snapshot.ts';
 import { type TextStore, textStore } from './text-store.ts';
 
 /** What the tables of a slot share. */
@@ -237,7 +237,7 @@ export class HashTable implements GroupTable {
   }
 
   /** Freezes what is not drained: ids and addresses of its pages, and the first place that counts in the first of them. */
-  freeze(): Pick<FrozenTable, 'ids' | 'addresses' | 'firstPlace' | 'texts'> {
+  freeze(): Pick<FrozenHash, 'ids' | 'addresses' | 'firstPlace' | 'texts'> {
     const { pool } = this.#home;
     const ids = this.#ids.slice(this.#drainedPage);
     const addresses = new Uint32Array(ids.length);

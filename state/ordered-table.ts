@@ -59,7 +59,7 @@ export class BTree implements OrderedTable {
     ]);
     this.#tree = memory.arena.allocate(node.treeBytes, `table ${decl.name}`);
     this.#keys = memory.arena.allocate(2 * keyRoom, `keys of table ${decl.name}`);
-    this.#chunk = memory.arena.allocate(orderedInlineBytesMax + 8, `a value of table ${decl.name}`);
+    this.#chunk = memory.arena.allocate(orderedInlineBytesMax + 64, `a value of table ${decl.name}`);
     this.#view = new DataView(memory.buffer);
     this.#found = byteSource(memory);
     this.#set(node.treePageTableAt, pool.table);
@@ -250,16 +250,7 @@ export class BTree implements OrderedTable {
     while (n < max && this.#height > 0) {
       const leaf = kernels.orderedFind(this.#tree, this.#keys, 0, 0) >>> 0;
       const to = entries + n * node.entryBytes;
-      const taken = kernels.orderedTake(
-        this.#tree,
-        leaf,
-        bound,
-        boundBytes,
-        max - n,
-        to,
-        bytes + used,
-        room - used,
-      );
+      const taken = kernels.orderedTake(this.#tree, leaf, bound, boundBytes, max - n, to, bytes + used, room - used);
       const reason = this.#get(node.treeReasonAt);
       const count = this.#u32(leaf + pageCountAt);
       if (taken > 0) {
@@ -567,8 +558,10 @@ export class BTree implements OrderedTable {
   }
 
   #insertChild(parent: number, place: number, key: number, keyBytes: number, chunk: number, child: number): void {
-    this.#home.memory.u32[this.#chunk >>> 2] = child;
-    this.#home.kernels.orderedInsertAt(this.#tree, parent, place, key, keyBytes, chunk, this.#chunk, 4);
+    // Behind the chunk, which may be what is being put.
+    const value = this.#chunk + orderedInlineBytesMax;
+    this.#home.memory.u32[value >>> 2] = child;
+    this.#home.kernels.orderedInsertAt(this.#tree, parent, place, key, keyBytes, chunk, value, 4);
   }
 
   /** Takes slots out of the leaf that the last search led to, and gives back what it leaves. */
@@ -630,14 +623,7 @@ export class BTree implements OrderedTable {
     if (to === 0) return false;
     const id = this.#childAt(parent, left + 1);
     const keyBytes = kernels.orderedKeyAt(parent, left + 1, this.#keys);
-    kernels.orderedMerge(
-      this.#tree,
-      to,
-      this.#pageOf(id),
-      this.#keys,
-      keyBytes,
-      this.#chunkAt(parent, left + 1),
-    );
+    kernels.orderedMerge(this.#tree, to, this.#pageOf(id), this.#keys, keyBytes, this.#chunkAt(parent, left + 1));
     kernels.orderedRemoveAt(parent, left + 1, left + 2);
     this.#release(id);
     this.#set(node.treeLastAt, 0);

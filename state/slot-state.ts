@@ -129,10 +129,7 @@ function operatorState(
       for (const table of part.tables) {
         if (table.name !== name) continue;
         if (table.format !== formatOf(shape)) {
-          throw new MillraceError(
-            'snapshot/mismatch',
-            `table '${name}' of operator '${id}' was saved as ${table.format} and is ${formatOf(shape)} now; start without this snapshot, or with the job that wrote it`,
-          );
+          throw otherFormat(name, id, table.format, formatOf(shape));
         }
         const to = tableOf(table.slice);
         for (const packed of table.chunks) {
@@ -142,9 +139,26 @@ function operatorState(
       }
     }
   };
+  const restoreOrdered = (name: string, to: BTree): void => {
+    for (const part of restored) {
+      for (const table of part.tables) {
+        if (table.name !== name) continue;
+        if (table.format !== to.format) throw otherFormat(name, id, table.format, to.format);
+        for (const block of table.chunks) {
+          home.memory.u8.set(block, home.chunk);
+          to.importBlock(home.chunk, block.length, keyGroups);
+        }
+        // The same rows were in every subtask.
+        if (to.decl.keyGroupAt === null) return;
+      }
+    }
+  };
   const shape = (decl: GroupTableDecl): Shape => shapeOf(home.memory, decl, home.pool.table);
   const unused = (name: string): void =>
-    assert(!tables.has(name) && !sliced.has(name), `table ${name} of operator ${id} declared twice`);
+    assert(
+      !tables.has(name) && !sliced.has(name) && !ordered.has(name),
+      `table ${name} of operator ${id} declared twice`,
+    );
 
   return {
     groups(decl): GroupTable {
@@ -193,6 +207,7 @@ function operatorState(
       let pages = 0;
       for (const table of tables.values()) pages += table.pages;
       for (const slices of sliced.values()) pages += slices.pages;
+      for (const table of ordered.values()) pages += table.pages;
       return pages * pageSize;
     },
     snapshot() {
@@ -201,6 +216,11 @@ function operatorState(
       for (const [name, table] of tables) frozen.push({ name, slice: null, shape: table.shape, ...table.freeze() });
       for (const [name, slices] of sliced) {
         for (const [slice, table] of slices.all()) frozen.push({ name, slice, shape: table.shape, ...table.freeze() });
+      }
+      for (const [name, table] of ordered) {
+        // What is the same in every subtask is kept once.
+        if (table.decl.keyGroupAt === null && keyGroups.from > 0) continue;
+        frozen.push({ name, slice: null, ordered: table, ...table.freeze() });
       }
       const now = {
         values: structuredClone(Object.fromEntries(values)),
@@ -217,10 +237,19 @@ function operatorState(
       open?.release();
       for (const table of tables.values()) table.dispose();
       for (const slices of sliced.values()) slices.dispose();
+      for (const table of ordered.values()) table.dispose();
       tables.clear();
       sliced.clear();
+      ordered.clear();
     },
   };
+}
+
+function otherFormat(name: string, id: string, was: string, is: string): MillraceError {
+  return new MillraceError(
+    'snapshot/mismatch',
+    `table '${name}' of operator '${id}' was saved as ${was} and is ${is} now; start without this snapshot, or with the job that wrote it`,
+  );
 }
 
 class Slices implements SlicedTables {

@@ -8,6 +8,7 @@ import type { Kernels } from '../core/ports/kernels.ts';
 import * as at from '../core/ports/page-layout.ts';
 import type { KeyedValue } from '../core/ports/state.ts';
 import type { SlotMemory } from '../core/record/memory.ts';
+import type { BTree } from './ordered-table.ts';
 import type { PagePool } from './page-pool.ts';
 import type { Shape } from './shape.ts';
 import type { TextStore } from './text-store.ts';
@@ -41,13 +42,23 @@ export interface StateSnapshot {
   release(): void;
 }
 
-/** The frozen pages of one table. */
-export interface FrozenTable {
+/** The frozen pages of one table: hash pages of a shape, or leaves of an ordered table. */
+export type FrozenTable = FrozenHash | FrozenOrdered;
+
+interface FrozenPages {
   readonly name: string;
   readonly slice: number | null;
-  readonly shape: Shape;
   readonly ids: readonly number[];
   readonly addresses: Uint32Array;
+}
+
+export interface FrozenOrdered extends FrozenPages {
+  readonly ordered: BTree;
+}
+
+export interface FrozenHash extends FrozenPages {
+  readonly ordered?: undefined;
+  readonly shape: Shape;
   /** Places before it, in the first page, have left the table. */
   readonly firstPlace: number;
   readonly texts: TextStore | null;
@@ -64,7 +75,7 @@ export function stateSnapshot(
   const tables = frozen.map((table) => ({
     name: table.name,
     slice: table.slice,
-    format: formatOf(table.shape),
+    format: table.ordered ? table.ordered.format : formatOf(table.shape),
     chunks: [] as Uint8Array[],
   }));
   let left = frozen.reduce((sum, table) => sum + table.ids.length, 0);
@@ -88,7 +99,7 @@ export function stateSnapshot(
   const end = (): void => {
     if (released) return;
     released = true;
-    for (const table of frozen) table.texts?.thaw();
+    for (const table of frozen) if (!table.ordered) table.texts?.thaw();
     onRelease();
   };
 
@@ -102,6 +113,16 @@ export function stateSnapshot(
       for (let budget = pages; budget > 0 && tableIndex < frozen.length; skipFinished()) {
         const table = frozen[tableIndex] as FrozenTable;
         const { chunks } = tables[tableIndex] as (typeof tables)[number];
+        if (table.ordered) {
+          for (; budget > 0 && page < table.ids.length; budget--) {
+            const bytes = table.ordered.exportPage(table.addresses[page] as number, chunk);
+            const packed = room(bytes);
+            packed.set(memory.u8.subarray(chunk, chunk + bytes));
+            chunks.push(packed);
+            thawNext();
+          }
+          continue;
+        }
         emptyChunk(memory, chunk);
         for (; budget > 0 && page < table.ids.length; budget--) {
           const address = table.addresses[page] as number;

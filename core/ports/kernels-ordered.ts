@@ -9,14 +9,7 @@ export interface OrderedKernels {
   /** Inserts or replaces entries; stops at full or frozen leaves, long values, and what is too large. */
   orderedPut(tree: number, entries: number, from: number, n: number): number;
   /** One chunk of one key; `valueBytes` with bit 15. Answers 1: done, or 0: see the reason. */
-  orderedPutOne(
-    tree: number,
-    key: number,
-    keyBytes: number,
-    chunk: number,
-    value: number,
-    valueBytes: number,
-  ): number;
+  orderedPutOne(tree: number, key: number, keyBytes: number, chunk: number, value: number, valueBytes: number): number;
   /** Deletes entries; at `orderedSmall` the one before the answer is gone and its leaf wants care. */
   orderedDelete(tree: number, entries: number, from: number, n: number): number;
   /**

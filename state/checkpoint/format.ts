@@ -118,9 +118,7 @@ export function encodeTrailer(footerAt: number, footer: Uint8Array): Uint8Array 
 }
 
 /** Null: not a trailer. */
-export function decodeTrailer(
-  bytes: Uint8Array,
-): {
+export function decodeTrailer(bytes: Uint8Array): {
   readonly footerAt: number;
   readonly footerBytes: number;
   readonly checksum: number;
