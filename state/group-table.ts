@@ -211,8 +211,106 @@ export class HashTable implements GroupTable {
     this.#home.kernels.readLeaf(this.shape.block, key, entries, n, values, validity);
   }
 
-  remove(_entries: number, _n: number): number {
-    assert(false, `entries of table ${this.shape.decl.name} cannot be removed yet`);
+  remove(entries: number, n: number): number {
+    const { kernels, memory } = this.#home;
+    if (n === 0 || !this.#begin()) return 0;
+    const list = memory.u32.subarray(entries >>> 2, (entries >>> 2) + n).sort();
+    const small: number[] = [];
+    let k = 0;
+    while (k < n) {
+      const from = (list[k] as number) & ~at.pageFlags;
+      const id = this.#u32((from >>> 0) + at.pageIdAt);
+      if ((this.#home.pool.entry(id) & at.pageFlags) !== at.pageDirty && !this.#makeWritable(id)) break;
+      // A copy has every entry where it was.
+      const page = this.#pageOf(id);
+      const moved = page - (from >>> 0);
+      let end = k;
+      for (; end < n && ((list[end] as number) & ~at.pageFlags) === from; end++) {
+        list[end] = (list[end] as number) + moved;
+        this.#dropTexts(list[end] as number);
+      }
+      kernels.removeEntries(this.shape.block, page, entries + 4 * k, end - k);
+      if (this.#u32(page + at.pageCountAt) <= this.#u32(page + at.pageCountMaxAt) / 4) small.push(id);
+      k = end;
+    }
+    if (small.length > 0) this.#mergeSmall(small, new Set(list.subarray(k).map((entry) => entry & ~at.pageFlags)));
+    return k;
+  }
+
+  #dropTexts(entry: number): void {
+    for (const offset of this.shape.decl.texts ?? []) this.#texts().drop(entry + this.accumulatorOffset + offset);
+  }
+
+  /** Pages of which little is left become one with the other half they were split from, but for those at `untouched`. */
+  #mergeSmall(small: readonly number[], untouched: ReadonlySet<number>): void {
+    const { pool, memory } = this.#home;
+    const { u32 } = memory;
+    let merged = false;
+    for (const id of small) {
+      // Taken in by another one meanwhile.
+      if (pool.entry(id) === 0) continue;
+      for (;;) {
+        const page = this.#pageOf(id);
+        const depth = this.#u32(page + at.pageDepthAt);
+        const prefix = this.#u32(page + at.pagePrefixAt);
+        if (depth === 0) break;
+        const directory = this.#directory() >>> 2;
+        const width = 2 ** (this.#depth - depth);
+        const other = u32[directory + (prefix ^ 1) * width] as number;
+        const otherPage = this.#pageOf(other);
+        if (this.#u32(otherPage + at.pageDepthAt) !== depth || untouched.has(otherPage | 0)) break;
+        if (!this.#takeIn(id, page, otherPage)) break;
+        pool.release(other);
+        u32.fill(id, directory + (prefix >>> 1) * 2 * width, directory + ((prefix >>> 1) + 1) * 2 * width);
+        merged = true;
+      }
+    }
+    if (merged) this.#shrinkDirectory();
+    if (this.#ids.length > 1 || this.size > 0) return;
+    pool.release(this.#ids[0] as number);
+    this.#ids = [];
+    this.#freeDirectory();
+    this.#setDirectory(this.#block + at.tableInlineAt, 0);
+  }
+
+  /** The entries of `other`, the other half, go to `page`, which may be written. False: they would fill more than half of it. */
+  #takeIn(id: number, page: number, other: number): boolean {
+    const { kernels } = this.#home;
+    const count = this.#u32(page + at.pageCountAt) + this.#u32(other + at.pageCountAt);
+    const live = this.#heapBytes(page) + this.#heapBytes(other);
+    const layout = this.#layoutFor(count, live);
+    const { capacity, countMax, entriesAt } = layout;
+    if (count > countMax / 2 || entriesAt + capacity * this.shape.stride + live > at.pageSize) return false;
+    const depth = this.#u32(page + at.pageDepthAt);
+    const prefix = this.#u32(page + at.pagePrefixAt);
+    this.#copyToScratch(page);
+    this.#initialise(page, id, depth - 1, prefix >>> 1, layout);
+    kernels.distribute(this.shape.block, this.#home.scratch, page, 0, 0);
+    kernels.distribute(this.shape.block, other, page, 0, 0);
+    return true;
+  }
+
+  /** Bytes of strings that entries of a page own. */
+  #heapBytes(page: number): number {
+    return at.pageSize - this.#u32(page + at.pageHeapAt) - this.#u32(page + at.pageDeadAt);
+  }
+
+  /** Finds the pages that are left, and halves the directory as long as no page needs all of its bits. */
+  #shrinkDirectory(): void {
+    const { pool, memory } = this.#home;
+    this.#ids = this.#reached();
+    this.#ordered = true;
+    let deepest = 0;
+    for (const id of this.#ids) deepest = Math.max(deepest, this.#u32(this.#pageOf(id) + at.pageDepthAt));
+    if (deepest === this.#depth) return;
+    const from = this.#directory() >>> 2;
+    const step = 2 ** (this.#depth - deepest);
+    const places = deepest <= at.tableInlineDepth ? 0 : Math.ceil((4 * 2 ** deepest) / at.pageSize);
+    const to = places === 0 ? (this.#block + at.tableInlineAt) >>> 2 : from;
+    for (let i = 0; i < 2 ** deepest; i++) memory.u32[to + i] = memory.u32[from + i * step] as number;
+    for (let i = places; i < this.#directoryPlaces; i++) pool.givePlace(from * 4 + i * at.pageSize);
+    this.#directoryPlaces = places;
+    this.#setDirectory(to * 4, deepest);
   }
 
   clear(): void {
@@ -334,11 +432,11 @@ export class HashTable implements GroupTable {
     }
     const page = this.#pageOf(id);
     const count = this.#u32(page + at.pageCountAt);
-    const live = at.pageSize - this.#u32(page + at.pageHeapAt);
+    const live = this.#heapBytes(page);
     const layout = this.#layoutFor(count + 1, live + need);
     const end = layout.entriesAt + layout.capacity * this.shape.stride;
     const fits = layout.countMax > count && end + live + need <= at.pageSize;
-    const gains = layout.capacity < this.#u32(page + at.pageCapacityAt);
+    const gains = layout.capacity < this.#u32(page + at.pageCapacityAt) || this.#u32(page + at.pageDeadAt) > 0;
     if (!(fits && gains)) return this.#split(id);
     this.#copyToScratch(page);
     this.#initialise(page, id, this.#u32(page + at.pageDepthAt), this.#u32(page + at.pagePrefixAt), layout);
@@ -386,7 +484,7 @@ export class HashTable implements GroupTable {
 
   /** Of pages that share what `page` holds. Hashes may all go one way: each must have room for all of it. */
   #layoutOfParts(page: number): PageLayout {
-    const live = at.pageSize - this.#u32(page + at.pageHeapAt);
+    const live = this.#heapBytes(page);
     const count = this.#u32(page + at.pageCountAt);
     const layout = this.#layoutFor(count, live);
     const fits =
@@ -424,6 +522,14 @@ export class HashTable implements GroupTable {
 
   /** Brings the pages into hash order, so that what merges this table into another meets each page of that one once. */
   #order(): void {
+    const ids = this.#reached();
+    assert(ids.length === this.#ids.length, 'a page that the directory does not reach');
+    this.#ids = ids;
+    this.#ordered = true;
+  }
+
+  /** Pages in hash order, as the directory leads to them. */
+  #reached(): number[] {
     const { u32 } = this.#home.memory;
     const directory = this.#directory() >>> 2;
     const size = 2 ** this.#depth;
@@ -433,9 +539,7 @@ export class HashTable implements GroupTable {
       ids.push(id);
       i += 2 ** (this.#depth - this.#u32(this.#pageOf(id) + at.pageDepthAt));
     }
-    assert(ids.length === this.#ids.length, 'a page that the directory does not reach');
-    this.#ids = ids;
-    this.#ordered = true;
+    return ids;
   }
 
   #growDirectory(): boolean {

@@ -12,6 +12,8 @@ import type { PagePool } from './page-pool.ts';
 export interface TextStore {
   /** Copies `length` > 12 bytes at `text` and writes a view of the copy at `target`; what `target` held is replaced. */
   keep(target: number, text: number, length: number): void;
+  /** The text that `target` holds has no owner any more: as if it were replaced by none. */
+  drop(target: number): void;
   /** Texts that were replaced may be used again, unless a snapshot may still read them. */
   reclaim(): void;
   /** A snapshot reads the texts until `thaw`. */
@@ -31,6 +33,8 @@ export function textStore(memory: SlotMemory, pool: PagePool, table: string): Te
   const free: number[][] = [];
   /** Replaced texts: address, class. */
   const replaced: number[] = [];
+  /** Free blocks of a size class from which on it is looked for places that have nothing else. */
+  const swept: number[] = [];
   let frozen = false;
   let disposed = false;
 
@@ -46,6 +50,25 @@ export function textStore(memory: SlotMemory, pool: PagePool, table: string): Te
     const blocks: number[] = [];
     for (let at = place + pageSize - size; at >= place; at -= size) blocks.push(at);
     return blocks;
+  };
+  /** Gives back places whose blocks are all free. */
+  const sweep = (index: number): void => {
+    const blocks = free[index] as number[];
+    const perPlace = pageSize / (smallest << index);
+    const counts = new Map<number, number>();
+    for (const block of blocks) {
+      const place = block - (block % pageSize);
+      counts.set(place, (counts.get(place) ?? 0) + 1);
+    }
+    const isEmpty = (place: number): boolean => counts.get(place) === perPlace;
+    free[index] = blocks.filter((block) => !isEmpty(block - (block % pageSize)));
+    let kept = 0;
+    for (const place of places) {
+      if (isEmpty(place)) pool.givePlace(place);
+      else places[kept++] = place;
+    }
+    places.length = kept;
+    swept[index] = 2 * (free[index] as number[]).length + 4 * perPlace;
   };
   const giveAll = (): void => {
     for (const place of places) pool.givePlace(place);
@@ -76,11 +99,18 @@ export function textStore(memory: SlotMemory, pool: PagePool, table: string): Te
       u32[word + 2] = 0;
       u32[word + 3] = to;
     },
+    drop(target) {
+      const length = u32[target >>> 2] as number;
+      if (length > 12) replaced.push(u32[(target >>> 2) + 3] as number, classOf(length));
+    },
     reclaim() {
       if (frozen) return;
       while (replaced.length > 0) {
         const index = replaced.pop() as number;
-        (free[index] as number[]).push(replaced.pop() as number);
+        const blocks = free[index] as number[];
+        blocks.push(replaced.pop() as number);
+        swept[index] ??= (4 * pageSize) / (smallest << index);
+        if (blocks.length > (swept[index] as number)) sweep(index);
       }
     },
     freeze() {

@@ -64,6 +64,8 @@ export interface StateKernels {
   distribute(shape: number, source: number, zero: number, one: number, depth: number): void;
   /** Entries of `source` go to the fresh pages that the table's directory leads to. */
   spread(shape: number, table: number, source: number): void;
+  /** Takes `n` entries of a page out; others of the page move. */
+  removeEntries(shape: number, page: number, entries: number, n: number): void;
   /** Occupied entries of a page from place `from`; how many at `count`; answers the place to go on at. */
   scanPage(shape: number, page: number, from: number, entries: number, max: number, count: number): number;
   /** A key leaf of `n` entries as a column; answers 1 when one was null. */

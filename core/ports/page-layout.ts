@@ -14,7 +14,8 @@
 // Views in the accumulators hold the address of their text, which lies in blocks of its own (state/text-store.ts) and stays
 // where it is when entries move.
 // Place of a hash: (low 32 bits × capacity) >> 32, rounded down to the first entry of its cache line where whole entries
-// share lines, then linear probing, wrapping around. Nothing is ever removed singly.
+// share lines, then linear probing, wrapping around. An entry that leaves is followed by those that would not be found behind the
+// gap: they move up.
 
 export const pageShift = 14;
 export const pageSize = 16384;
@@ -27,6 +28,8 @@ export const pageEntriesAt = 12;
 export const pageCountMaxAt = 16;
 /** Lowest used byte of the heap. */
 export const pageHeapAt = 20;
+/** Bytes of the heap that entries which left had: they are free once the page is laid out anew. */
+export const pageDeadAt = 24;
 export const pageDepthAt = 28;
 /** The `depth` first bits (after the key group's) of the hashes it holds. */
 export const pagePrefixAt = 32;

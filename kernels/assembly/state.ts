@@ -2,7 +2,7 @@
 // kernel that cannot go on (page full, frozen, absent) stops at that row, says why in the shape block, and is called again.
 import { canonicalBits } from './canonical';
 import {
-  pageSize, pageIdAt, pageDepthAt, pagePrefixAt, pageCountAt, pageCapacityAt, pageEntriesAt, pageCountMaxAt, pageHeapAt, pageTagsAt,
+  pageSize, pageIdAt, pageDepthAt, pagePrefixAt, pageCountAt, pageCapacityAt, pageEntriesAt, pageCountMaxAt, pageHeapAt, pageDeadAt, pageTagsAt,
   pageDirty, pageFrozen, pageAbsent, pageFlags, tableDirectoryAt, tableShiftAt, shapePageTableAt, shapeCapacityAt, shapeStrideAt,
   shapeEntriesAt, shapeCountMaxAt, shapeKeysAt, shapeNullsAt, shapeAccumulatorsAt, shapeReasonAt, shapeStopAt, shapeSinkAt,
   shapeTextsAt, shapeNeedAt, shapeEntryMaxAt, shapeLineMaskAt, shapeInverseAt, shapeLeavesAt, leafBytes, leafStorageAt, leafOffsetAt, leafValuesAt, leafValidityAt, leafViewsAt,
@@ -496,6 +496,58 @@ export function spread(shape: usize, table: usize, source: usize): void {
     const page = <usize>load<u32>(pageEntry(shape, table, hash)) & pageMask;
     moveEntry(shape, source, at, page, freePlace(page, hash, stride, lineMask), stride);
   }
+}
+
+/** Takes `n` entries of a page out. Others move up to where they are found without them. */
+export function removeEntries(shape: usize, page: usize, entries: usize, n: i32): void {
+  const first = page + <usize>load<u32>(page, pageEntriesAt);
+  const inverse = <u64>load<u32>(shape, shapeInverseAt);
+  if (n == 1) {
+    removeAt(shape, page, <usize>((<u64>(<usize>load<u32>(entries) - first) * inverse) >> 32));
+    return;
+  }
+  // They may move on the way: their tags say which they are.
+  for (let k: usize = 0; k < <usize>n; k++) {
+    setTag(page, <usize>((<u64>(<usize>load<u32>(entries + (k << 2)) - first) * inverse) >> 32), leaving);
+  }
+  const capacity = <usize>load<u32>(page, pageCapacityAt);
+  for (let i: usize = 0; i < capacity; i++) {
+    while (load<i8>(page + i, pageTagsAt) == leaving) removeAt(shape, page, i);
+  }
+}
+
+/** No tag of an entry: those are below zero. */
+const leaving: i8 = 1;
+
+function removeAt(shape: usize, page: usize, place: usize): void {
+  const stride = <usize>load<u32>(shape, shapeStrideAt);
+  const lineMask = <usize>load<u32>(shape, shapeLineMaskAt);
+  const capacity = <usize>load<u32>(page, pageCapacityAt);
+  const first = page + <usize>load<u32>(page, pageEntriesAt);
+  store<u32>(page, load<u32>(page, pageDeadAt) + <u32>stringBytes(shape, first + place * stride), pageDeadAt);
+  let gap = place;
+  let next = place;
+  for (;;) {
+    if (++next == capacity) next = 0;
+    const tag = load<i8>(page + next, pageTagsAt);
+    if (tag == 0) break;
+    const at = first + next * stride;
+    const home = placeOf(load<u64>(at), <u32>capacity, lineMask);
+    // Found without the gap: its probes begin behind it.
+    if (gap <= next ? gap < home && home <= next : gap < home || home <= next) continue;
+    copyWords(first + gap * stride, at, stride);
+    setTag(page, gap, tag);
+    gap = next;
+  }
+  memory.fill(first + gap * stride, 0, stride);
+  setTag(page, gap, 0);
+  store<u32>(page, load<u32>(page, pageCountAt) - 1, pageCountAt);
+}
+
+/** With its repetitions behind the last. */
+function setTag(page: usize, place: usize, tag: i8): void {
+  const capacity = <usize>load<u32>(page, pageCapacityAt);
+  for (let j = place; j < capacity + 16; j += capacity) store<i8>(page + j, tag, pageTagsAt);
 }
 
 function freePlace(page: usize, hash: u64, stride: usize, lineMask: usize): usize {

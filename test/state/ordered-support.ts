@@ -5,7 +5,7 @@ import { type OrderedTable, type OrderedTableDecl, ResolveStop } from '../../cor
 import type { ByteSource } from '../../core/record/bytes.ts';
 import { pagePool } from '../../state/page-pool.ts';
 import { slotState } from '../../state/slot-state.ts';
-import type { SnapshotPart, StateSnapshot } from '../../state/snapshot.ts';
+import type { StateSnapshot } from '../../state/snapshot.ts';
 import { testSlot } from '../support/slot.ts';
 
 export const anyKey: OrderedTableDecl = {
@@ -155,7 +155,9 @@ export function orderedStory(seed: number, steps: number): Record<string, number
   const longest = [40, 1920, 6000, 50_000][random.below(4)] as number;
   const model = new Map<Bytes, Bytes>();
   const seen: Record<string, number> = {};
-  const happened = (what: string): void => void (seen[what] = (seen[what] ?? 0) + 1);
+  const happened = (what: string): void => {
+    seen[what] = (seen[what] ?? 0) + 1;
+  };
   const check = (condition: boolean, what: string): void => {
     if (!condition) throw new Error(`${what}, ${where}`);
   };
@@ -352,5 +354,3 @@ const sortedKeys = (model: ReadonlyMap<Bytes, Bytes>): Bytes[] => [...model.keys
 function same(a: readonly [Bytes, Bytes][], b: readonly [Bytes, Bytes][]): boolean {
   return a.length === b.length && a.every(([k, v], i) => k === b[i]?.[0] && v === b[i]?.[1]);
 }
-
-export type { SnapshotPart };
