@@ -21,7 +21,7 @@ import { type Operator, type OperatorContext, type Output, Progress, watermarkMa
  */
 const pagesMax = 256;
 /** New groups per row above which grouping first costs more than it saves; judged after every so many rows. */
-const reducesBelow = 0.6;
+const reducesBelow = 0.3;
 const judgedRows = 65_536;
 /** Rows that pass before grouping is tried again. */
 const passedRows = 1_048_576;
