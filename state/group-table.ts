@@ -7,7 +7,7 @@ import { MillraceError } from '../core/base/errors.ts';
 import { entryBytesMax, pageCopiesMax } from '../core/base/limits.ts';
 import type { Kernels } from '../core/ports/kernels.ts';
 import * as at from '../core/ports/page-layout.ts';
-import { type GroupTable, ResolveStop } from '../core/ports/state.ts';
+import { type GroupTable, type HashPart, ResolveStop } from '../core/ports/state.ts';
 import type { Batch } from '../core/record/batch.ts';
 import type { SlotMemory } from '../core/record/memory.ts';
 import type { PagePool } from './page-pool.ts';
@@ -40,6 +40,9 @@ const tagPagesMax = 48;
 const spreadDepthMax = 10;
 const spreadShare = 1 / 8;
 
+/** Bits behind the key group's at most that pages are told apart by. */
+const depthMax = 40;
+
 export class HashTable implements GroupTable {
   readonly shape: Shape;
   readonly accumulatorOffset: number;
@@ -59,12 +62,15 @@ export class HashTable implements GroupTable {
   #drainedPlace = 0;
   #sizeBefore = 0;
 
-  constructor(home: TableHome, shape: Shape) {
+  readonly #part: HashPart;
+
+  constructor(home: TableHome, shape: Shape, part: HashPart = { depth: 0, index: 0 }) {
     this.#home = home;
     this.shape = shape;
+    this.#part = part;
     this.accumulatorOffset = shape.accumulatorOffset;
     this.#block = home.takeTableBlock();
-    this.#setDirectory(this.#block + at.tableInlineAt, 0);
+    this.#setDirectory(this.#block + at.tableInlineAt, part.depth);
   }
 
   /** Entries that the table will probably hold: its first page is spread over as many pages as they need, none splits on the way. */
@@ -171,7 +177,14 @@ export class HashTable implements GroupTable {
     return this.#textStore;
   }
 
-  scan(cursor: { at: number }, entries: number, max: number): number {
+  get evenDepth(): number {
+    let depth = this.pages > 0 ? this.#depth : depthMax;
+    for (let i = this.#drainedPage; i < this.#ids.length; i++)
+      depth = Math.min(depth, this.#u32(this.#pageOf(this.#ids[i] as number) + at.pageDepthAt));
+    return depth;
+  }
+
+  scan(cursor: { at: number }, entries: number, max: number, until = 1): number {
     // The cursor holds page index × page size + place.
     const { kernels, counter } = this.#home;
     if (cursor.at === 0 && !this.#ordered) this.#order();
@@ -184,6 +197,7 @@ export class HashTable implements GroupTable {
     let n = 0;
     while (page < this.#ids.length && n < max) {
       const address = this.#pageOf(this.#ids[page] as number);
+      if (until < 1 && this.#u32(address + at.pagePrefixAt) >= until * 2 ** this.#u32(address + at.pageDepthAt)) break;
       place = kernels.scanPage(this.shape.block, address, place, entries + 4 * n, max - n, counter);
       n += this.#u32(counter);
       if (place < this.#u32(address + at.pageCapacityAt)) break;
@@ -324,8 +338,7 @@ export class HashTable implements GroupTable {
     this.#ordered = true;
     this.#freedPage = this.#drainedPage = this.#drainedPlace = 0;
     this.#freeDirectory();
-    this.#depth = 0;
-    this.#setDirectory(this.#block + at.tableInlineAt, 0);
+    this.#setDirectory(this.#block + at.tableInlineAt, this.#part.depth);
   }
 
   /** Ends the table: nothing of it stays behind. */
@@ -355,7 +368,7 @@ export class HashTable implements GroupTable {
     this.stop = ResolveStop.done;
     this.#copies = 0;
     if (this.#ids.length > 0) return true;
-    const id = this.#newPage(0, 0, this.shape.layout);
+    const id = this.#newPage(this.#part.depth, this.#part.index, this.shape.layout);
     if (id === 0) return false;
     this.#home.memory.u32[this.#directory() >>> 2] = id;
     return true;
@@ -461,7 +474,7 @@ export class HashTable implements GroupTable {
   #split(id: number): boolean {
     const { pool, kernels } = this.#home;
     const expected = this.#ids.length === 1 ? this.#expectedDepth() : 0;
-    if (expected > 1 && expected >= this.#depth) return this.#spread(id, expected);
+    if (expected > this.#part.depth + 1 && expected >= this.#depth) return this.#spread(id, expected);
     const page = this.#pageOf(id);
     const depth = this.#u32(page + at.pageDepthAt);
     const prefix = this.#u32(page + at.pagePrefixAt);
@@ -477,7 +490,7 @@ export class HashTable implements GroupTable {
     this.#ids.push(other);
     this.#ordered = false;
     const width = 2 ** (this.#depth - depth - 1);
-    const from = (this.#directory() >>> 2) + (prefix * 2 + 1) * width;
+    const from = (this.#directory() >>> 2) + (prefix * 2 + 1) * width - this.#firstOfPart();
     this.#home.memory.u32.fill(other, from, from + width);
     return true;
   }
@@ -498,23 +511,24 @@ export class HashTable implements GroupTable {
     const most = Math.min(spreadDepthMax, Math.floor(Math.log2(Math.max(1, this.#home.pool.free * spreadShare))));
     for (let depth = 0; depth < most; depth++) {
       const share = this.expectedSize / 2 ** depth;
-      if (share + 3 * Math.sqrt(share) <= countMax) return depth;
+      if (share + 3 * Math.sqrt(share) <= countMax) return this.#part.depth + depth;
     }
-    return most;
+    return this.#part.depth + most;
   }
 
-  /** Divides the only page into 2 ** depth, for which there is memory. False: none for the directory, nothing changed. */
+  /** Divides the only page into as many as there are at `depth`, for which there is memory. False: none for the directory, nothing changed. */
   #spread(id: number, depth: number): boolean {
     while (this.#depth < depth) if (!this.#growDirectory()) return false;
     const page = this.#pageOf(id);
     const layout = this.#layoutOfParts(page);
     this.#copyToScratch(page);
-    this.#initialise(page, id, depth, 0, layout);
+    const first = this.#firstOfPart();
+    this.#initialise(page, id, depth, first, layout);
     const directory = this.#directory() >>> 2;
-    for (let prefix = 1; prefix < 2 ** depth; prefix++) {
-      const other = this.#newPage(depth, prefix, layout);
+    for (let i = 1; i < this.#directorySize(); i++) {
+      const other = this.#newPage(depth, first + i, layout);
       assert(other !== 0, 'pages that were free are gone');
-      this.#home.memory.u32[directory + prefix] = other;
+      this.#home.memory.u32[directory + i] = other;
     }
     this.#home.kernels.spread(this.shape.block, this.#block, this.#home.scratch);
     return true;
@@ -532,7 +546,7 @@ export class HashTable implements GroupTable {
   #reached(): number[] {
     const { u32 } = this.#home.memory;
     const directory = this.#directory() >>> 2;
-    const size = 2 ** this.#depth;
+    const size = this.#directorySize();
     const ids: number[] = [];
     for (let i = 0; i < size; ) {
       const id = u32[directory + i] as number;
@@ -545,9 +559,9 @@ export class HashTable implements GroupTable {
   #growDirectory(): boolean {
     const { pool, memory } = this.#home;
     const depth = this.#depth + 1;
-    assert(depth <= 40, 'a page that no hash bit divides');
-    const bytes = 4 * 2 ** depth;
-    const places = depth <= at.tableInlineDepth ? 0 : Math.ceil(bytes / at.pageSize);
+    assert(depth <= depthMax, 'a page that no hash bit divides');
+    const bytes = 4 * 2 * this.#directorySize();
+    const places = bytes <= 4 * 2 ** at.tableInlineDepth ? 0 : Math.ceil(bytes / at.pageSize);
     const from = this.#directory() >>> 2;
     let to = from;
     // A directory that has outgrown its place moves; within a place it is widened from its end.
@@ -557,7 +571,7 @@ export class HashTable implements GroupTable {
       if (run === 0) return false;
       to = run >>> 2;
     }
-    for (let i = 2 ** this.#depth - 1; i >= 0; i--) {
+    for (let i = this.#directorySize() - 1; i >= 0; i--) {
       const id = memory.u32[from + i] as number;
       memory.u32[to + 2 * i] = id;
       memory.u32[to + 2 * i + 1] = id;
@@ -576,12 +590,23 @@ export class HashTable implements GroupTable {
 
   #setDirectory(address: number, depth: number): void {
     this.#depth = depth;
-    this.#home.memory.u32[(this.#block + at.tableDirectoryAt) >>> 2] = address;
+    // Kernels index it by a hash's first `depth` bits: they find the part's first entry at `address`.
+    const from = address - 4 * this.#firstOfPart();
+    this.#home.memory.u32[(this.#block + at.tableDirectoryAt) >>> 2] = from;
     this.#home.memory.u32[(this.#block + at.tableShiftAt) >>> 2] = 63 - depth;
   }
 
   #directory(): number {
-    return this.#u32(this.#block + at.tableDirectoryAt);
+    return (this.#u32(this.#block + at.tableDirectoryAt) + 4 * this.#firstOfPart()) >>> 0;
+  }
+
+  #directorySize(): number {
+    return 2 ** (this.#depth - this.#part.depth);
+  }
+
+  /** What the first `depth` bits of the hashes of the table's part are at least. */
+  #firstOfPart(): number {
+    return this.#part.index * this.#directorySize();
   }
 
   #newPage(depth: number, prefix: number, layout: PageLayout): number {

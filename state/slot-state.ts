@@ -10,6 +10,7 @@ import { pageSize, tableBytes } from '../core/ports/page-layout.ts';
 import type {
   GroupTable,
   GroupTableDecl,
+  HashPart,
   KeyedValue,
   OperatorState,
   OrderedTable,
@@ -270,10 +271,10 @@ class Slices implements SlicedTables {
     return this.shape.accumulatorOffset;
   }
 
-  open(slice: number): HashTable {
+  open(slice: number, part?: HashPart): HashTable {
     let table = this.#tables.get(slice);
     if (table === undefined) {
-      table = new HashTable(this.#home, this.shape);
+      table = new HashTable(this.#home, this.shape, part);
       table.expectedSize = this.#lastSize;
       this.#tables.set(slice, table);
       this.#sorted = null;

@@ -19,6 +19,8 @@ import { type Operator, type OperatorContext, type Output, Progress, watermarkMa
 
 /** Chunks of a batch's size that are merged before the runtime may look at the clock. */
 const mergedChunks = 32;
+/** Entries of all slices that are merged at once where the window leaves at once: few enough to stay in the cache. */
+const mergedEntries = 6144;
 
 export class WindowedAggregate implements Operator {
   readonly #setup: AggregateSetup;
@@ -40,6 +42,10 @@ export class WindowedAggregate implements Operator {
   /** Of partial results: the column that counts the rows they stand for, where the plan has one. */
   readonly #rowsColumn: number | null;
   readonly #work = new Work();
+  /** Merged so far. */
+  #chunks = 0;
+  /** The window whose bounds stand in the first so many rows of the results. */
+  #bounded = { end: Number.NaN, rows: 0 };
 
   constructor(node: AggregateNode, context: OperatorContext) {
     this.#math = windowMath(node.window!);
@@ -186,8 +192,9 @@ export class WindowedAggregate implements Operator {
     for (let end = this.#nextWindow(); end !== null; end = this.#nextWindow()) {
       if (this.#setup.texts) this.#reclaim();
       if (this.#windows === null) yield* this.#emitWindow(this.#slices, end, out);
+      else if (this.#changes === null) yield* this.#emitMerged(this.#windows, end, out);
       else {
-        yield* this.#mergeSlices(this.#windows.open(end), end);
+        yield* this.#mergeInto(this.#windows.open(end), this.#slicesOf(end));
         yield* this.#emitWindow(this.#windows, end, out);
       }
       this.#fired.set(end);
@@ -233,16 +240,36 @@ export class WindowedAggregate implements Operator {
     return next !== null && isComplete(next, this.#watermark.get()) ? next : null;
   }
 
-  *#mergeSlices(window: GroupTable, end: number): Generator<void> {
+  /** The slices that a window consists of, each with where its walk stands. */
+  #slicesOf(end: number): Walk[] {
+    return this.#slices
+      .slices()
+      .filter((slice) => slice > end - this.#math.sizeMs && slice <= end)
+      .map((slice) => ({ table: this.#slices.get(slice)!, cursor: { at: 0 } }));
+  }
+
+  /**
+   * A window that nobody corrects, part by part: the same part of all hashes of each slice is merged and emitted before
+   * the next, so that the table they are merged in stays small however many keys there are.
+   */
+  *#emitMerged(windows: SlicedTables, end: number, out: Output): Generator<void> {
+    const slices = this.#slicesOf(end);
+    const entries = slices.reduce((sum, { table }) => sum + table.size, 0);
+    const wanted = Math.ceil(Math.log2(Math.max(1, entries / mergedEntries)));
+    const depth = slices.reduce((least, { table }) => Math.min(least, table.evenDepth), wanted);
+    for (let index = 0; index < 2 ** depth; index++) {
+      yield* this.#mergeInto(windows.open(end, { depth, index }), slices, (index + 1) / 2 ** depth);
+      yield* this.#emitWindow(windows, end, out);
+    }
+  }
+
+  *#mergeInto(window: GroupTable, slices: readonly Walk[], until = 1): Generator<void> {
     const setup = this.#setup;
     const { entries, state } = setup;
     setup.target = window;
-    let chunks = 0;
-    for (const slice of [...this.#slices.slices()]) {
-      if (slice <= end - this.#math.sizeMs || slice > end) continue;
-      const from = this.#slices.get(slice)!;
-      const cursor = { at: 0 };
-      for (let n = from.scan(cursor, entries, batchRowsMax); n > 0; n = from.scan(cursor, entries, batchRowsMax)) {
+    for (const { table, cursor } of slices) {
+      const next = (): number => table.scan(cursor, entries, batchRowsMax, until);
+      for (let n = next(); n > 0; n = next()) {
         for (let done = 0; done < n; ) {
           const count = window.absorb(entries + 4 * done, n - done, this.#merged);
           this.#updater.mergeEntries(entries + 4 * done, this.#merged, count);
@@ -250,7 +277,7 @@ export class WindowedAggregate implements Operator {
           done += count;
           if (done < n) yield* waitForPages(window.stop, state);
         }
-        if (++chunks % mergedChunks === 0) yield;
+        if (++this.#chunks % mergedChunks === 0) yield;
       }
     }
   }
@@ -271,13 +298,11 @@ export class WindowedAggregate implements Operator {
         table.readKey(i, entries, n, column.values, column.validity);
       }
       this.#updater.finish(entries, n, this.#results.slice(keys + 2, keys + 2 + node.calls.length));
-      this.#fillWindow(
-        this.#results[keys]!,
-        this.#results[keys + 1]!,
-        this.#results[keys + 2 + node.calls.length],
-        end,
-        n,
-      );
+      if (this.#bounded.end !== end || this.#bounded.rows < n) {
+        const rowtime = this.#results[keys + 2 + node.calls.length];
+        this.#fillWindow(this.#results[keys]!, this.#results[keys + 1]!, rowtime, end, n);
+        this.#bounded = { end, rows: n };
+      }
       if (out.emit(batchOf(layout, n, this.#results)) === Progress.more) yield;
     }
     if (!keeps) tables.drop(end);
@@ -300,4 +325,10 @@ export class WindowedAggregate implements Operator {
       if (tables) for (const end of tables.slices()) tables.get(end)!.reclaim();
     }
   }
+}
+
+/** A slice on its way into a window, and how far it has come. */
+interface Walk {
+  readonly table: GroupTable;
+  readonly cursor: { at: number };
 }

@@ -55,9 +55,12 @@ export interface GroupTable {
   ): number;
   /**
    * Walks all entries in hash order, page by page (a walk that is under way sees no page twice as long as nothing is inserted): writes up to `max` entry addresses to `entries`, answers how many; 0 at the end.
-   * `cursor` starts as `{ at: 0 }` and is the walker's. Writing through them needs `resolve`.
+   * `cursor` starts as `{ at: 0 }` and is the walker's. Writing through them needs `resolve`. `until`, a multiple of
+   * 1 / 2 ** `evenDepth`: the walk ends, until it is taken up with a greater one, at that part of all hashes.
    */
-  scan(cursor: { at: number }, entries: number, max: number): number;
+  scan(cursor: { at: number }, entries: number, max: number, until?: number): number;
+  /** Pages lie wholly in one of the 2 ** `evenDepth` equal parts of all hashes: tables can be walked side by side. */
+  readonly evenDepth: number;
   /**
    * Copies key leaf `key` of `n` entries into a column buffer: values at `values` (views of long strings point into the
    * page), validity bits at `validity` when it is not 0.
@@ -182,12 +185,18 @@ export interface OrderedCursor {
   delete(): void;
 }
 
+/** Part `index` of 2 ** `depth` equal parts of all hashes, counted behind the key group's bits. */
+export interface HashPart {
+  readonly depth: number;
+  readonly index: number;
+}
+
 /** Tables by time slice; dropping a slice is a free list. */
 export interface SlicedTables {
   /** As `GroupTable.accumulatorOffset`, of all of them. */
   readonly accumulatorOffset: number;
-  /** The table of a slice (its number, or its end in ms), made if absent. */
-  open(slice: number): GroupTable;
+  /** The table of a slice (its number, or its end in ms), made if absent; for keys of that part of all hashes alone. */
+  open(slice: number, part?: HashPart): GroupTable;
   get(slice: number): GroupTable | null;
   /** Frees the slice's pages. */
   drop(slice: number): void;

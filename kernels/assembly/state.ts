@@ -633,14 +633,26 @@ export function scanPage(shape: usize, page: usize, from: i32, entries: usize, m
   const stride = <usize>load<u32>(shape, shapeStrideAt);
   const capacity = <usize>load<u32>(page, pageCapacityAt);
   const first = page + <usize>load<u32>(page, pageEntriesAt);
-  let found: usize = 0;
+  let to = entries;
+  const end = entries + (<usize>max << 2);
   let i = <usize>from;
-  for (; i < capacity && found < <usize>max; i++) {
-    // Branch-free: write always, advance when occupied.
-    store<u32>(entries + (found << 2), <u32>(first + i * stride));
-    found += <usize>(load<u8>(page + i, pageTagsAt) >> 7);
+  // Sixteen places at once while there is room for all of them.
+  for (; i < capacity && to + 64 <= end; i += 16) {
+    let mask = i8x16.bitmask(v128.load(page + pageTagsAt + i));
+    if (i + 16 > capacity) mask &= (1 << <i32>(capacity - i)) - 1;
+    const at = first + i * stride;
+    while (mask) {
+      store<u32>(to, <u32>(at + <usize>ctz(mask) * stride));
+      to += 4;
+      mask &= mask - 1;
+    }
   }
-  store<u32>(count, <u32>found);
+  i = min(i, capacity);
+  for (; i < capacity && to < end; i++) {
+    store<u32>(to, <u32>(first + i * stride));
+    to += <usize>(load<u8>(page + i, pageTagsAt) >> 7) << 2;
+  }
+  store<u32>(count, <u32>((to - entries) >> 2));
   return <i32>i;
 }
 
@@ -651,35 +663,51 @@ export function scanPage(shape: usize, page: usize, from: i32, entries: usize, m
 export function absorbEntries(shape: usize, table: usize, sources: usize, from: i32, n: i32, to: usize): i32 {
   const stride = <usize>load<u32>(shape, shapeStrideAt);
   const lineMask = <usize>load<u32>(shape, shapeLineMaskAt);
-  for (let k = <usize>from; k < <usize>n; k++) {
-    const source = <usize>load<u32>(sources + (k << 2));
-    const hash = load<u64>(source);
-    const entry = load<u32>(pageEntry(shape, table, hash));
-    if ((entry & (pageDirty | pageFrozen | pageAbsent)) != pageDirty) return stopAtPage(shape, table, hash, k);
-    const page = <usize>entry & pageMask;
-    const capacity = load<u32>(page, pageCapacityAt);
-    const first = page + <usize>load<u32>(page, pageEntriesAt);
-    const end = first + <usize>capacity * stride;
-    let at = first + placeOf(hash, capacity, lineMask) * stride;
-    for (;;) {
-      const found = load<u64>(at);
-      if (found == hash && sameEntryKey(shape, at, source)) break;
-      if (found == 0) {
-        if (load<u32>(page, pageCountAt) >= load<u32>(page, pageCountMaxAt)) {
-          store<u32>(shape, stopFull, shapeReasonAt);
-          return stopFullAt(shape, page, k);
-        }
-        if (!heapHas(shape, page, stringBytes(shape, source))) return stopFullAt(shape, page, k);
-        occupy(shape, page, at, hash);
-        copyWords(at + 8, source + 8, <usize>load<u32>(shape, shapeAccumulatorsAt) - 8);
-        moveStrings(shape, source & pageMask, source, page, at);
-        break;
-      }
-      at += stride;
-      if (at == end) at = first;
+  const keyEnd = <usize>load<u32>(shape, shapeAccumulatorsAt);
+  const directory = <usize>load<u32>(table, tableDirectoryAt);
+  const shift = <u64>load<u32>(table, tableShiftAt);
+  const pages = <usize>load<u32>(shape, shapePageTableAt);
+  const strings = hasStrings(shape);
+  let sum: u64 = 0;
+  for (let k = <usize>from; k < <usize>n; ) {
+    const stop = min(k + ahead, <usize>n);
+    // What is merged comes from far away: nothing is decided by it before all of it is on its way.
+    for (let j = k; j < stop; j++) {
+      const hash = load<u64>(<usize>load<u32>(sources + (j << 2)));
+      const entry = load<u32>(pages + (<usize>load<u32>(directory + (<usize>(((hash << 10) >> 1) >> shift) << 2)) << 2));
+      const page = <usize>entry & pageMask;
+      const home = page + <usize>load<u32>(page, pageEntriesAt) + placeOf(hash, load<u32>(page, pageCapacityAt), lineMask) * stride;
+      sum += load<u64>(home);
+      store<u32>(to + (j << 2), (entry & (pageDirty | pageFrozen | pageAbsent)) == pageDirty ? <u32>home : 0);
     }
-    store<u32>(to + (k << 2), <u32>at);
+    for (; k < stop; k++) {
+      const source = <usize>load<u32>(sources + (k << 2));
+      const hash = load<u64>(source);
+      let at = <usize>load<u32>(to + (k << 2));
+      if (at == 0) return stopAtPage(shape, table, hash, k);
+      const page = at & pageMask;
+      for (;;) {
+        const found = load<u64>(at);
+        if (found == hash && (strings ? sameEntryKey(shape, at, source) : sameWords(at, source, keyEnd))) break;
+        if (found == 0) {
+          if (load<u32>(page, pageCountAt) >= load<u32>(page, pageCountMaxAt)) {
+            store<u32>(shape, stopFull, shapeReasonAt);
+            return stopFullAt(shape, page, k);
+          }
+          if (strings && !heapHas(shape, page, stringBytes(shape, source))) return stopFullAt(shape, page, k);
+          occupy(shape, page, at, hash);
+          copyWords(at + 8, source + 8, keyEnd - 8);
+          if (strings) moveStrings(shape, source & pageMask, source, page, at);
+          break;
+        }
+        at += stride;
+        const first = page + <usize>load<u32>(page, pageEntriesAt);
+        if (at == first + <usize>load<u32>(page, pageCapacityAt) * stride) at = first;
+      }
+      store<u32>(to + (k << 2), <u32>at);
+    }
   }
+  store<u64>(shape, sum, shapeSinkAt + 16);
   store<u32>(shape, stopDone, shapeReasonAt);
   return n;
 }
@@ -689,6 +717,22 @@ export function absorbAgain(shape: usize, table: usize, sources: usize, n: i32, 
   for (let k: usize = 0; k < <usize>n; k++) {
     if ((<usize>load<u32>(to + (k << 2)) & pageMask) == moved) absorbEntries(shape, table, sources, <i32>k, <i32>k + 1, to);
   }
+}
+
+function hasStrings(shape: usize): bool {
+  const keys = <usize>load<u32>(shape, shapeKeysAt);
+  let leaf = shape + shapeLeavesAt;
+  for (let i: usize = 0; i < keys; i++, leaf += leafBytes) if (load<u32>(leaf, leafStorageAt) == storageView) return true;
+  return false;
+}
+
+/** Equality of keys without strings: what is between the values, and in the place of NULL, is zero. */
+// @ts-ignore: decorator
+@inline
+function sameWords(a: usize, b: usize, end: usize): bool {
+  let i: usize = 8;
+  while (i < end && load<u64>(a + i) == load<u64>(b + i)) i += 8;
+  return i >= end;
 }
 
 function sameEntryKey(shape: usize, a: usize, b: usize): bool {
