@@ -117,6 +117,7 @@ function measured(name: string, columns: readonly string[]): BenchCase {
         wake: () => {},
         monotonicMs: () => performance.now(),
         wakeAt: () => {},
+        nowMs: () => Date.now(),
         resource: () => undefined,
         nextDictionaryId: () => ++id,
       };

@@ -93,6 +93,7 @@ async function buildSource(
     subtask,
     wake,
     monotonicMs: () => clock.monotonicMs(),
+    nowMs: () => clock.nowMs(),
     wakeAt: (atMs) => void setTimeout(wake, Math.max(0, atMs - clock.monotonicMs())),
     resource: (resource) => setup.resource(resource),
     nextDictionaryId: slot.nextDictionaryId,

@@ -113,9 +113,11 @@ class GeneratorReader implements SourceReader {
     this.#split = stripes;
     this.#read = split.position === null ? 0 : Number(split.position);
     this.#rows = this.#options.rows === null ? Number.MAX_SAFE_INTEGER : splitRows(this.#options.rows, stripes);
-    // A restored split goes on at its rate from here on; only `due` columns keep the first start.
-    const alreadyDueMs = split.position === null ? 0 : this.#dueMs(this.#read);
-    this.#startMs = this.#context.monotonicMs() - alreadyDueMs;
+    // Rows are due from the start that their `due` columns count from, not from when this thread was ready. A restored
+    // split goes on at its rate from here on; only `due` columns keep the first start.
+    const { nowMs, monotonicMs } = this.#context;
+    const alreadyDueMs = split.position === null ? Math.max(0, nowMs() - stripes.startedAtMs) : this.#dueMs(this.#read);
+    this.#startMs = monotonicMs() - alreadyDueMs;
     this.#makers ??= this.#makeColumns(stripes.startedAtMs);
   }
 

@@ -114,6 +114,8 @@ export interface ReaderContext {
   wake(): void;
   /** A monotonic clock for rate limits, milliseconds. */
   monotonicMs(): number;
+  /** Wall clock, milliseconds since 1970. */
+  nowMs(): number;
   /** Asks to be polled again at that monotonic time. */
   wakeAt(monotonicMs: number): void;
   /** What `spec.options.resource` names: values that are no JSON. Place `slot`: a structured clone (shared buffers stay shared); place `caller`: the value itself (rows, iterables, callbacks). */

@@ -38,6 +38,7 @@ export function readerContext(
       clock.wakes++;
     },
     monotonicMs: () => clock.nowMs,
+    nowMs: () => clock.nowMs,
     wakeAt: (at) => {
       clock.wakeAt = at;
     },

@@ -106,6 +106,7 @@ test('an operator that fails by a mistake of ours is named, with the place and t
     watermarkMs: null,
     publish() {},
     monotonicMs: () => 0,
+    nowMs: () => 0,
   } as unknown as ConstructorParameters<typeof Task>[0]);
   const error = failureOf(() => task.step(() => true));
   expect(error.code).toBe('slot/trapped');

@@ -474,6 +474,7 @@ async function readCase(path: string, guard: Guard): Promise<string> {
       subtask: 0,
       wake: () => {},
       monotonicMs: () => performance.now(),
+      nowMs: () => Date.now(),
       wakeAt: () => {},
       resource: () => undefined,
       nextDictionaryId: () => ++id,

@@ -27,6 +27,7 @@ export function testContext(batchRows = 4096, megabytes = 256): ReaderContext {
     subtask: 0,
     wake: () => {},
     monotonicMs: () => performance.now(),
+    nowMs: () => Date.now(),
     wakeAt: () => {},
     resource: () => undefined,
     nextDictionaryId: () => ++id,

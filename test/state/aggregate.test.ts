@@ -351,6 +351,40 @@ test('windows of unbounded input equal a plain aggregation of the rows that were
   }
 });
 
+test('overlapping windows of many keys are merged part by part and equal a plain aggregation', () => {
+  const spec: WindowSpec = { kind: 'hop', sizeMs: 1000, slideMs: 250, offsetMs: 0 };
+  for (let seed = 0; seed < 3; seed++) {
+    const random = prng(seed);
+    const node = nodeOf({
+      keys: [[0, 1], [0], [1]][seed] as number[],
+      calls: calls.slice(0, 4),
+      window: spec,
+      time: 6,
+    });
+    const running = runAggregate(node, input, {
+      bounded: false,
+      batchRows: [4096, 500, 4096][seed] as number,
+      seed,
+      moreOf8: seed,
+    });
+    const fed: { row: Row; watermark: number }[] = [];
+    let watermark = watermarkMin;
+    for (let now = 0; now < 1000; now += 125) {
+      const rows = Array.from({ length: 2000 }, (): Row => {
+        const row = randomRow(random, 20_000, now + random.below(250));
+        return [BigInt(random.below(20_000)), `the key of number ${random.below(9000)}`, ...row.slice(2)];
+      });
+      feed(running, rows, 4096, random);
+      for (const row of rows) fed.push({ row, watermark });
+      watermark = now - 1;
+      running.drive((out) => running.operator.onWatermark?.(watermark, out));
+    }
+    end(running);
+    expect(materialise(running.rows), `seed ${seed}`).toEqual(windowed(node, fed, 0).results);
+    expect(running.freePages(), `pages left, seed ${seed}`).toBe(running.basePages);
+  }
+});
+
 test('on bounded input no row is late, in whatever order they come', () => {
   for (let seed = 400; seed < 406; seed++) {
     const random = prng(seed);
