@@ -50,10 +50,14 @@ export {
   arrowTable,
   collection,
   type FileOptions,
+  type FollowOptions,
+  follow,
   iterable,
   jsonl,
   parquet,
   type RollOptions,
+  type WatchOptions,
+  watch,
 } from './core/api/sources.ts';
 export {
   type AggregatingState,

@@ -3,8 +3,16 @@
  * read. Knows no format.
  */
 import { readdirSync, type Stats, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { MillraceError } from '../../core/base/errors.ts';
+
+/** What is there now. */
+export interface Listing {
+  /** Sorted. */
+  readonly files: readonly string[];
+  /** Directories in which a further file may appear. */
+  readonly directories: readonly string[];
+}
 
 /**
  * The files that `path` names, sorted: a file, a directory's files with one of the `extensions`, or a pattern (`*` and `?`
@@ -12,40 +20,54 @@ import { MillraceError } from '../../core/base/errors.ts';
  * Errors: `source/not-found`, `source/forbidden`.
  */
 export function filesOf(path: string, extensions: readonly string[]): readonly string[] {
+  const { files } = listFiles(path, extensions);
+  if (files.length > 0) return files;
+  if (statOrNull(path)?.isDirectory()) {
+    throw notFound(`no ${extensions.join(' or ')} file in the directory ${path}`, path);
+  }
+  throw notFound(isPattern(path) ? `no file matches ${path}` : `there is no file ${path}`, path);
+}
+
+/** As `filesOf`, of a place where there may be nothing yet. Errors: `source/forbidden`. */
+export function listFiles(path: string, extensions: readonly string[]): Listing {
   const direct = statOrNull(path);
   if (direct?.isDirectory()) {
     const files = namesIn(path)
       .filter((name) => !isHidden(name) && extensions.some((extension) => name.toLowerCase().endsWith(extension)))
       .map((name) => join(path, name))
       .filter((file) => statOrNull(file)?.isFile());
-    if (files.length === 0) throw notFound(`no ${extensions.join(' or ')} file in the directory ${path}`, path);
-    return files.sort();
+    return { files: files.sort(), directories: [path] };
   }
-  if (direct !== null) return [path];
-  if (!/[*?]/.test(path)) throw notFound(`there is no file ${path}`, path);
+  if (direct !== null) return { files: [path], directories: [dirname(path)] };
+  if (!isPattern(path)) return { files: [], directories: [dirname(path)] };
   const parts = path.split('/');
-  const files = parts[0] === '' ? expand('/', parts.slice(1)) : expand('', parts);
-  if (files.length === 0) throw notFound(`no file matches ${path}`, path);
-  return [...new Set(files)].sort();
+  const read = new Set<string>();
+  const files = parts[0] === '' ? expand('/', parts.slice(1), read) : expand('', parts, read);
+  return { files: [...new Set(files)].sort(), directories: [...read] };
 }
 
-function expand(base: string, parts: readonly string[]): string[] {
+export const isPattern = (path: string): boolean => /[*?]/.test(path);
+
+/** `read` gets the directories that were looked into. */
+function expand(base: string, parts: readonly string[], read: Set<string>): string[] {
   const [first, ...rest] = parts as readonly [string, ...string[]];
   const here = base === '' ? '.' : base;
   const within = (name: string): string => join(base, name);
   if (first === '**') {
+    read.add(here);
     const below = namesIn(here)
       .filter((name) => !isHidden(name) && statOrNull(within(name))?.isDirectory())
-      .flatMap((name) => expand(within(name), parts));
-    return rest.length === 0 ? below : [...expand(base, rest), ...below];
+      .flatMap((name) => expand(within(name), parts, read));
+    return rest.length === 0 ? below : [...expand(base, rest, read), ...below];
   }
   if (statOrNull(here)?.isDirectory() !== true) return [];
-  const names = /[*?]/.test(first)
+  if (isPattern(first) || rest.length === 0) read.add(here);
+  const names = isPattern(first)
     ? namesIn(here).filter((name) => matches(name, first) && (!isHidden(name) || first.startsWith(name[0]!)))
     : [first];
   return names.flatMap((name) => {
     const found = statOrNull(within(name));
-    if (rest.length > 0) return found?.isDirectory() ? expand(within(name), rest) : [];
+    if (rest.length > 0) return found?.isDirectory() ? expand(within(name), rest, read) : [];
     return found?.isFile() ? [within(name)] : [];
   });
 }

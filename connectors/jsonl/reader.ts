@@ -2,13 +2,21 @@
  * Reads ranges of bytes of JSON lines into batches. The file's bytes go into slot memory once; texts stay where they
  * were read, and views point at them until the next poll. Knows files and lines; what a line means is columns.ts's.
  */
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { MillraceError } from '../../core/base/errors.ts';
 import { valueBytesMax } from '../../core/base/limits.ts';
-import { PollStatus, type ReaderContext, type SourceReader, type Split } from '../../core/ports/connector.ts';
+import {
+  type Json,
+  PollStatus,
+  type ReaderContext,
+  type SourceReader,
+  type Split,
+} from '../../core/ports/connector.ts';
 import { type Batch, batch } from '../../core/record/batch.ts';
 import type { Layout } from '../../core/record/layout.ts';
 import { readError } from '../files/paths.ts';
+import { Look, Tail, type TailOptions } from '../files/tail.ts';
+import { replaced } from '../files/watch.ts';
 import { type JsonColumns, jsonColumns, readAhead, ScanStop } from './columns.ts';
 import { BadLine, type JsonLeaf, lineValues } from './values.ts';
 
@@ -24,6 +32,10 @@ interface Range {
   readonly from: number;
   readonly to: number;
   readonly size: number;
+  /** Of a watched place: another file of that name is not read instead. */
+  readonly inode?: string;
+  /** The file grows: there is no end, and a line is one when its end is there. */
+  readonly follow?: TailOptions;
 }
 
 export function jsonReader(
@@ -49,6 +61,12 @@ class JsonReader implements SourceReader {
   #fileAt = 0;
   #range: Range | null = null;
   #fd = -1;
+  /** Where lines end that belong to the split, and the file. */
+  #to = 0;
+  #size = 0;
+  /** The file grows no more: its last line may lack its end. */
+  #isWhole = true;
+  #tail: Tail | null = null;
   /** The line being looked for is the first one: bytes before its start belong to the split before. */
   #seeking = false;
   /** The file begins with a byte order mark, which was left out. */
@@ -78,28 +96,52 @@ class JsonReader implements SourceReader {
     this.close();
     const range = split.options as unknown as Range;
     this.#range = range;
+    if (range.follow) {
+      this.#tail = new Tail(range.path, range.follow, split.position, this.#context);
+      this.#begin(this.#tail.start);
+      return;
+    }
     try {
       this.#fd = openSync(range.path, 'r');
     } catch (error) {
       throw readError(error, range.path);
     }
+    if (range.inode !== undefined && String(fstatSync(this.#fd, { bigint: true }).ino) !== range.inode) {
+      throw replaced(range.path);
+    }
     const position = split.position === null ? null : Number(split.position);
+    this.#begin(position ?? (range.from > 0 ? range.from - 1 : 0));
     // One byte before: a line starts at `from` if that byte ends a line.
     this.#seeking = position === null && range.from > 0;
-    this.#fileAt = position ?? (range.from > 0 ? range.from - 1 : 0);
+  }
+
+  /** The buffer is empty and stands for the byte `at` of what is open. */
+  #begin(at: number): void {
+    const tail = this.#tail;
+    if (tail) this.#fd = tail.fd;
+    this.#to = tail ? Number.POSITIVE_INFINITY : this.#range!.to;
+    this.#size = tail ? tail.size : this.#range!.size;
+    this.#isWhole = tail === null;
+    this.#seeking = false;
+    this.#fileAt = at;
     this.#filled = this.#buffer;
     this.#marked = false;
     this.#columns.at = this.#buffer;
   }
 
-  position(): number {
+  position(): Json {
+    return this.#tail ? this.#tail.position(Math.min(this.#at, this.#size)) : this.#at;
+  }
+
+  /** Where the next line begins, in the file. */
+  get #at(): number {
     return this.#placeOf(this.#columns.at);
   }
 
   poll(): PollStatus {
     const columns = this.#columns;
     columns.reset();
-    const first = this.position();
+    const first = this.#at;
     for (;;) {
       if (this.#seeking && !this.#seek()) continue;
       if (this.#ended()) break;
@@ -107,6 +149,10 @@ class JsonReader implements SourceReader {
       if (stop === null) {
         // Rows point into the buffer: they go out before it is filled anew.
         if (columns.rows > 0) break;
+        if (this.#tail && this.#placeOf(this.#filled) >= this.#size) {
+          if (!this.#follow(this.#tail)) return PollStatus.starved;
+          continue;
+        }
         this.#fill();
         continue;
       }
@@ -121,8 +167,33 @@ class JsonReader implements SourceReader {
   }
 
   close(): void {
-    if (this.#fd >= 0) closeSync(this.#fd);
+    if (this.#tail) this.#tail.close();
+    else if (this.#fd >= 0) closeSync(this.#fd);
+    this.#tail = null;
     this.#fd = -1;
+  }
+
+  /** All that is known of a growing file is in the buffer: is there more? False: not now. */
+  #follow(tail: Tail): boolean {
+    if (this.#isWhole) {
+      tail.next();
+      this.#begin(0);
+      return true;
+    }
+    switch (tail.look(this.#placeOf(this.#filled))) {
+      case Look.wait:
+        return false;
+      case Look.more:
+        this.#size = tail.size;
+        return true;
+      case Look.restart:
+        this.#begin(0);
+        return true;
+      case Look.complete:
+        // A last line without its end is a line once nobody can end it any more.
+        this.#isWhole = true;
+        return true;
+    }
   }
 
   #placeOf(address: number): number {
@@ -130,18 +201,17 @@ class JsonReader implements SourceReader {
   }
 
   get #atEndOfFile(): boolean {
-    return this.#placeOf(this.#filled) >= this.#range!.size;
+    return this.#isWhole && this.#placeOf(this.#filled) >= this.#size;
   }
 
   /** No further line starts in the split. The first line of a file with a byte order mark starts with it. */
   #ended(): boolean {
-    const position = this.position();
-    const { to, size } = this.#range!;
-    return position >= to && (position >= size || !this.#behindMark);
+    const at = this.#at;
+    return at >= this.#to && (at >= this.#size || !this.#behindMark);
   }
 
   get #behindMark(): boolean {
-    return this.#marked && this.position() === markBytes;
+    return this.#marked && this.#at === markBytes;
   }
 
   /** Where the lines end that are whole and start in the split; null when there is no such line in the buffer. */
@@ -155,7 +225,7 @@ class JsonReader implements SourceReader {
     }
     const last = u8.subarray(at, this.#filled).lastIndexOf(newline);
     if (last < 0) return null;
-    const limit = this.#buffer + (this.#range!.to - this.#fileAt);
+    const limit = this.#buffer + (this.#to - this.#fileAt);
     return Math.min(at + last + 1, this.#behindMark ? Math.max(limit, at + 1) : limit);
   }
 
@@ -169,7 +239,7 @@ class JsonReader implements SourceReader {
       return true;
     }
     this.#columns.at = this.#filled;
-    if (this.position() >= this.#range!.to) {
+    if (this.#at >= this.#to) {
       // A line of another split covers all of this one.
       this.#seeking = false;
       return true;
@@ -181,15 +251,16 @@ class JsonReader implements SourceReader {
   /** Moves what is left to the front and reads on. Errors: `source/corrupt`, `record/too-large`. */
   #fill(): void {
     const { u8 } = this.#context.memory;
-    const { path, size } = this.#range!;
+    const { path } = this.#range!;
+    const size = this.#size;
     const { at } = this.#columns;
     const left = this.#filled - at;
     if (left > lineBytesMax) {
       throw new MillraceError('record/too-large', `a line has more than ${lineBytesMax} bytes`, {
-        where: { path, position: `byte ${this.position()}` },
+        where: { path, position: `byte ${this.#at}` },
       });
     }
-    this.#fileAt = this.position();
+    this.#fileAt = this.#at;
     if (left >= this.#bufferBytes - this.#ahead) this.#newBuffer(this.#bufferBytes * 2);
     u8.copyWithin(this.#buffer, at, this.#filled);
     this.#columns.at = this.#buffer;
@@ -200,6 +271,11 @@ class JsonReader implements SourceReader {
       read = readSync(this.#fd, u8, this.#filled, room, this.#placeOf(this.#filled));
     } catch (error) {
       throw readError(error, path);
+    }
+    if (read === 0 && this.#tail) {
+      // It was cut meanwhile: the next look tells.
+      this.#size = this.#placeOf(this.#filled);
+      return;
     }
     if (read === 0) {
       throw new MillraceError('source/corrupt', `${path} has become shorter than its ${size} bytes while it was read`, {

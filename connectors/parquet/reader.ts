@@ -13,6 +13,7 @@ import {
   type Split,
 } from '../../core/ports/connector.ts';
 import { type Batch, batch, type Column } from '../../core/record/batch.ts';
+import { replaced } from '../files/watch.ts';
 import { growingBuffer, slackBytes } from './buffers.ts';
 import { decompressor } from './codec.ts';
 import { ColumnReader, type SharedBuffers } from './column-reader.ts';
@@ -31,6 +32,8 @@ export interface RowGroupSplit {
   readonly rowGroup: number;
   /** Of the file when it was listed: a file that changed is not read on. */
   readonly fileBytes: number;
+  /** Of a watched place: another file of that name is not read instead. */
+  readonly inode?: string;
 }
 
 export function parquetReader(request: ReadRequest, context: ReaderContext): SourceReader {
@@ -82,10 +85,12 @@ export function parquetReader(request: ReadRequest, context: ReaderContext): Sou
 
     open(from: Split) {
       const next = from.options as unknown as RowGroupSplit;
-      if (file?.path !== next.path) {
+      const inode = next.inode ?? file?.inode;
+      if (file?.path !== next.path || file.inode !== inode) {
         closeOpenFile();
         file = openFile(next.path);
       }
+      if (next.inode !== undefined && file.inode !== next.inode) throw replaced(next.path);
       if (file.bytes !== next.fileBytes) {
         throw new MillraceError(
           'source/failed',

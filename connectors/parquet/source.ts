@@ -1,7 +1,14 @@
-/** The `parquet` source: splits are row groups. `spec.options.path` is a file, a directory or a glob. */
+/**
+ * The `parquet` source: splits are row groups. `spec.options.path` is a file, a directory or a pattern; with `watch`
+ * (files/watch.ts) files that appear are read as they come.
+ */
 import { MillraceError } from '../../core/base/errors.ts';
-import type { ConnectorSpec, SourceConnector, SourceInfo, Split } from '../../core/ports/connector.ts';
-import { closeFile, filesOf, openFile, readMetadata } from './files.ts';
+import type { ConnectorSpec, ReadRequest, SourceConnector, SourceInfo, Split } from '../../core/ports/connector.ts';
+import type { Fields } from '../../core/record/types.ts';
+import { filesOf, listFiles } from '../files/paths.ts';
+import { discoverFiles, watchNote, watchOf } from '../files/watch.ts';
+import { declaredFields } from '../rows/fields.ts';
+import { closeFile, openFile, readMetadata } from './files.ts';
 import { Codec, codecNames, Physical } from './format.ts';
 import type { ParquetMetadata } from './metadata.ts';
 import { planColumns } from './plan.ts';
@@ -13,60 +20,86 @@ export const parquetSource: SourceConnector = {
   kind: 'parquet',
 
   async describe(spec) {
-    const files = filesOf(pathOf(spec));
-    const path = files[0] as string;
-    const { metadata } = metadataOf(path);
-    let rows: number | null = metadata.rows;
+    const watched = watchOf(spec);
+    const declared = declaredFields(spec);
+    const files = watched ? listFiles(pathOf(spec), extensions).files : filesOf(pathOf(spec), extensions);
+    const path = files[0];
+    if (watched && path === undefined) {
+      if (declared) return { ...described(declared), notes: [watchNote(watched)] };
+      throw new MillraceError(
+        'source/unsupported',
+        `${spec.label}: there is no file yet to find columns in; declare a schema`,
+        { where: { path: pathOf(spec) } },
+      );
+    }
+    const { metadata } = metadataOf(path as string);
+    const notes = notesOf(metadata, files.length);
+    const fields = metadata.root.children.map(fieldOf);
+    if (watched) return { ...described(fields), notes: [watchNote(watched), ...notes] };
     // One footer tells the columns; the others are read when splits are listed.
-    if (files.length > 1) rows = null;
-    return {
-      fields: metadata.root.children.map(fieldOf),
-      bounded: true,
-      estimatedRows: rows,
-      place: 'slot',
-      notes: notesOf(metadata, files.length),
-    } satisfies SourceInfo;
+    return { fields, bounded: true, estimatedRows: files.length > 1 ? null : metadata.rows, place: 'slot', notes };
   },
 
   async enumerate(spec, request) {
-    const splits: Split[] = [];
-    for (const path of filesOf(pathOf(spec))) {
-      const { metadata, bytes } = metadataOf(path);
-      const plan = planColumns(metadata, request.layout, path);
-      const indexOf = (name: string): number => request.layout.findIndex((column) => column.name === name);
-      for (const [rowGroup, group] of metadata.rowGroups.entries()) {
-        if (group.rows === 0) continue;
-        const excluded = request.prune.some((condition) => {
-          const i = indexOf(condition.column);
-          const planned = plan[i];
-          const column = request.layout[i];
-          if (planned === undefined || column === undefined) return false;
-          const chunk = group.columns[planned.leaf.index];
-          return chunk !== undefined && excludes(planned.leaf, chunk, column, condition);
-        });
-        if (excluded) continue;
-        const time = request.timeColumn === null ? -1 : indexOf(request.timeColumn);
-        const planned = plan[time];
-        const column = request.layout[time];
-        const chunk = planned && group.columns[planned.leaf.index];
-        const bounds = planned && column && chunk ? boundsOf(planned.leaf, chunk, column) : null;
-        const options = { path, rowGroup, fileBytes: bytes } satisfies RowGroupSplit;
-        splits.push({
-          id: `${path}#${rowGroup}`,
-          options,
-          position: null,
-          estimatedRows: group.rows,
-          minimum: typeof bounds?.min === 'bigint' ? bounds.min.toString() : null,
-        });
-      }
-    }
-    return splits;
+    return filesOf(pathOf(spec), extensions).flatMap((path) => splitsOf(path, request, null));
+  },
+
+  discover(spec, request, context) {
+    const watched = watchOf(spec);
+    if (!watched) return null;
+    return discoverFiles(pathOf(spec), extensions, watched, context, ({ path, inode }) =>
+      splitsOf(path, request, inode),
+    );
   },
 
   reader(_spec, request, context) {
     return parquetReader(request, context);
   },
 };
+
+const extensions = ['.parquet'] as const;
+
+/** A source that does not end. */
+const described = (fields: Fields): Omit<SourceInfo, 'notes'> => ({
+  fields,
+  bounded: false,
+  estimatedRows: null,
+  place: 'slot',
+});
+
+/** Row groups that a request may want, in file order. `inode`: the file is read only while it is that one. */
+function splitsOf(path: string, request: ReadRequest, inode: string | null): readonly Split[] {
+  const splits: Split[] = [];
+  const { metadata, bytes } = metadataOf(path);
+  const plan = planColumns(metadata, request.layout, path);
+  const indexOf = (name: string): number => request.layout.findIndex((column) => column.name === name);
+  for (const [rowGroup, group] of metadata.rowGroups.entries()) {
+    if (group.rows === 0) continue;
+    const excluded = request.prune.some((condition) => {
+      const i = indexOf(condition.column);
+      const planned = plan[i];
+      const column = request.layout[i];
+      if (planned === undefined || column === undefined) return false;
+      const chunk = group.columns[planned.leaf.index];
+      return chunk !== undefined && excludes(planned.leaf, chunk, column, condition);
+    });
+    if (excluded) continue;
+    const time = request.timeColumn === null ? -1 : indexOf(request.timeColumn);
+    const planned = plan[time];
+    const column = request.layout[time];
+    const chunk = planned && group.columns[planned.leaf.index];
+    const bounds = planned && column && chunk ? boundsOf(planned.leaf, chunk, column) : null;
+    const options = { path, rowGroup, fileBytes: bytes, ...(inode === null ? {} : { inode }) } satisfies RowGroupSplit;
+    splits.push({
+      id: `${path}#${rowGroup}${inode === null ? '' : `@${inode}`}`,
+      options,
+      position: null,
+      estimatedRows: group.rows,
+      minimum: typeof bounds?.min === 'bigint' ? bounds.min.toString() : null,
+    });
+  }
+  return splits;
+}
 
 function pathOf(spec: ConnectorSpec): string {
   const { path } = spec.options;

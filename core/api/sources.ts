@@ -5,6 +5,7 @@
  * | kind | options | the resource |
  * |---|---|---|
  * | `parquet`, `jsonl` | `path`; `roll`: `{ bytes, everyMs }`, if given; jsonl: `schema`, if declared; `onError`, if given | |
+ * | | `watch(…)`: `watch`: `{ everyMs, settleMs }`; `follow(jsonl(…))`: `follow`: `{ everyMs, from, onLost }` | |
  * | `arrow` | `resource` | an apache-arrow Table or RecordBatch, or an array of either |
  * | `collection` | `resource`; `schema`, if declared | a readonly array of row objects |
  * | `iterable` | `resource`, `bounded`, `schema` | an AsyncIterable or Iterable of row objects, or a function that makes one |
@@ -20,7 +21,7 @@ import { MillraceError } from '../base/errors.ts';
 import type { Json } from '../ports/connector.ts';
 import type { Fields as PlainFields } from '../record/types.ts';
 import type { Mode } from './modes.ts';
-import { type Files, type Place, placeValue, type Sink, type Source } from './place.ts';
+import { type Files, type Place, placeValue, type Sink, type Source, sourceOf } from './place.ts';
 import { fieldsOf, type Schema } from './schema.ts';
 
 export interface FileOptions<R, C extends boolean = false> {
@@ -62,6 +63,72 @@ export function jsonl<R = any, const C extends boolean = false>(
     throw new MillraceError('option/invalid', `onError of jsonl() is 'fail' or 'skip', not ${JSON.stringify(onError)}`);
   }
   return file('jsonl', path, options, onError === undefined ? {} : { onError });
+}
+
+export interface WatchOptions {
+  /** How often the place is looked at where the system tells of no changes (network file systems): a minute, unless said. */
+  readonly every?: Duration;
+  /** How long a file must not have changed before it is taken: a second, unless said. Files that appear by renaming need none. */
+  readonly settle?: Duration;
+}
+/**
+ * Files that appear in a directory or under a pattern, as they come, without end: each is read once, when it is whole.
+ * Restored, the job goes on with those that it has not read. Without a schema, there must be a file when the job begins.
+ */
+export function watch<R>(files: Files<R>, options: WatchOptions = {}): Source<R, 'append'> {
+  const { every = '1 minute', settle = '1 second' } = options;
+  const settleMs = durationMs(settle);
+  if (settleMs < 0) throw new MillraceError('option/invalid', `settle of watch() is '0 ms' or longer, not '${settle}'`);
+  return endless('watch', files, ['jsonl', 'parquet'], { everyMs: positiveMs('every of watch()', every), settleMs });
+}
+
+export interface FollowOptions {
+  /** How often the file is looked at where the system tells of no changes: ten seconds, unless said. */
+  readonly every?: Duration;
+  /** Where a job begins that has no checkpoint: at the first line, unless said, or with the first that is to come. */
+  readonly from?: 'start' | 'end';
+  /** When the file was cut, or rotated and removed before it was read: fails the job, unless said, or reads on in what is there. */
+  readonly onLost?: 'fail' | 'restart';
+}
+/** Lines of one file as they are appended to it, without end; also when it is rotated by renaming. */
+export function follow<R>(file: Files<R>, options: FollowOptions = {}): Source<R, 'append'> {
+  const { every = '10 seconds', from = 'start', onLost = 'fail' } = options;
+  oneOf('from of follow()', from, ['start', 'end']);
+  oneOf('onLost of follow()', onLost, ['fail', 'restart']);
+  return endless('follow', file, ['jsonl'], { everyMs: positiveMs('every of follow()', every), from, onLost });
+}
+
+function endless<V>(verb: 'watch' | 'follow', files: unknown, kinds: readonly string[], options: Json): V {
+  const { connector, schema } = sourceOf(files);
+  if (!kinds.includes(connector.kind)) {
+    throw new MillraceError(
+      'option/invalid',
+      `${verb}() takes ${kinds.map((kind) => `${kind}(path)`).join(' or ')}, not ${connector.kind}`,
+    );
+  }
+  const declared = schema === null ? {} : { schema: schema as unknown as Json };
+  return placeValue({
+    connector: { ...connector, options: { ...connector.options, ...declared, [verb]: options } },
+    schema,
+    reads: true,
+    writes: false,
+    mode: 'append',
+    resource: null,
+  });
+}
+
+function positiveMs(name: string, text: string): number {
+  const ms = durationMs(text);
+  if (ms > 0) return ms;
+  throw new MillraceError('option/invalid', `${name} is longer than nothing, not '${text}'`);
+}
+
+function oneOf(name: string, given: string, allowed: readonly string[]): void {
+  if (allowed.includes(given)) return;
+  throw new MillraceError(
+    'option/invalid',
+    `${name} is ${allowed.map((one) => `'${one}'`).join(' or ')}, not ${JSON.stringify(given)}`,
+  );
 }
 
 /** Rows of this program. Without a schema, the columns are those of the rows. They are read from this array when the job runs. */

@@ -29,6 +29,7 @@ export type ErrorCode =
   | 'source/corrupt'
   | 'source/unsupported'
   | 'source/bad-record'
+  | 'source/lost'
   | 'source/failed'
   | 'sink/forbidden'
   | 'sink/disk-full'

@@ -47,6 +47,10 @@ export const flushMs = 5;
 export const topNRowsMax = 1_000_000;
 /** Checkpoints and savepoints that may be asked for while one is being taken. */
 export const checkpointRequestsMax = 64;
+/** Files that a watched place may hold at a time; each is remembered while it is there, in memory and in checkpoints. */
+export const watchedFilesMax = 50_000;
+/** Directories of which the system is asked to tell changes; further ones are looked at now and then. */
+export const watchedDirectoriesMax = 256;
 /** A user function that runs longer in one call is ended (the thread with it). */
 export const userCallMsMax = 30_000;
 

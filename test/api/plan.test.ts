@@ -14,6 +14,7 @@ import {
   collection,
   count,
   desc,
+  follow,
   from,
   generator,
   hop,
@@ -26,6 +27,7 @@ import {
   schema,
   t,
   tumble,
+  watch,
 } from '../../index.ts';
 
 /** `n2 filter(n1)`, one line a node. */
@@ -324,6 +326,29 @@ test('a printed table is told the order of its rows', () => {
   ]);
   expect(sortOf(s.orderBy('at') as never)).toEqual([{ column: 'at', descending: false }]);
   expect(sortOf(s.orderBy('at').distinct() as never)).toBeUndefined();
+});
+
+test('watched and followed files do not end; what they are looked at by is in the plan', () => {
+  const source = (of: unknown) => node(planOf(from(of as ReturnType<typeof watch>)), 'source');
+  expect(source(watch(jsonl('in/*.jsonl', { schema: reading })))).toMatchObject({
+    bounded: false,
+    connector: { kind: 'jsonl', options: { path: 'in/*.jsonl', watch: { everyMs: 60_000, settleMs: 1000 } } },
+  });
+  expect(source(watch(parquet('in', { schema: reading }))).connector.options.schema).toBeDefined();
+  expect(source(follow(jsonl('app.log'), { every: '1 second' })).connector.options.follow).toEqual({
+    everyMs: 1000,
+    from: 'start',
+    onLost: 'fail',
+  });
+  for (const wrong of [
+    () => watch(jsonl('in'), { every: '0 ms' }),
+    () => watch(jsonl('in'), { settle: '-1 ms' as '1 ms' }),
+    () => follow(parquet('in')),
+    () => follow(jsonl('in'), { from: 'middle' as 'end' }),
+    () => follow(jsonl('in'), { onLost: 'panic' as 'fail' }),
+  ]) {
+    expect(wrong).toThrow(expect.objectContaining({ code: 'option/invalid' }));
+  }
 });
 
 test('files that roll: sizes and times become numbers, and nonsense is refused', () => {

@@ -16,6 +16,7 @@ import {
   type Decimal,
   decimal,
   desc,
+  follow,
   from,
   generator,
   hop,
@@ -37,6 +38,7 @@ import {
   t,
   tumble,
   type Window,
+  watch,
   when,
 } from '../../index.ts';
 
@@ -207,6 +209,14 @@ running.to(callback((change) => same<typeof change, Change<{ origin: string; n: 
 liveDaily.to(callback((change) => change.row.n.toFixed(), { changes: true }));
 liveDaily.to(callback(async (row) => row.n.toFixed()));
 running.to(jsonl('changes', { changelog: true })).sink satisfies true;
+from(watch(parquet('in', { schema: flight }), { every: '5 seconds', settle: '0 ms' })) satisfies Stream<
+  RowOf<typeof flight>,
+  'append'
+>;
+from(follow(jsonl('app.log', { schema: flight }), { from: 'end', onLost: 'restart' })) satisfies Stream<
+  RowOf<typeof flight>,
+  'append'
+>;
 flights.to(parquet('parts', { roll: { size: '128mb', every: '1 minute' } })).sink satisfies true;
 running.to(print());
 

@@ -11,6 +11,7 @@ import {
   connect,
   count,
   desc,
+  follow,
   from,
   generator,
   hop,
@@ -26,6 +27,7 @@ import {
   sum,
   t,
   tumble,
+  watch,
   when,
 } from '../../index.ts';
 
@@ -168,6 +170,13 @@ flights.with((f) => ({ size: when(f.distance.lt(100), 'short') }));
 // 26 places: what is written cannot be read, what is read not written
 // @ts-expect-error
 from(jsonl('out', { changelog: true }));
+// places that cannot be watched or followed, and what never ends used as what can be written
+// @ts-expect-error
+watch(collection([{ a: 1 }]));
+// @ts-expect-error
+follow(jsonl('app.log'), { from: 'middle' });
+// @ts-expect-error
+flights.to(watch(jsonl('out')));
 // a size and a time that are none
 // @ts-expect-error
 flights.to(jsonl('out', { roll: { size: '128 megabytes' } }));
