@@ -36,6 +36,8 @@ export interface LocalOptions {
   readonly snapshotAtStep?: number;
   /** An unbounded job is stopped, with its windows closed, when nothing has moved for a few rounds. */
   readonly drainWhenIdle?: boolean;
+  /** Test mode: rows and contexts that are kept beyond their call throw. */
+  readonly poisonRows?: boolean;
   /** With `snapshotAtStep`: the job is abandoned once the snapshot is complete. */
   readonly crashAfterSnapshot?: boolean;
 }
@@ -159,7 +161,12 @@ class LocalJob {
           resources: shared,
           restore: restore?.parts ?? null,
         },
-        { clock: this.#clock, functions, resource: (id) => shared.get(id) ?? own.get(id) },
+        {
+          clock: this.#clock,
+          ...(this.#local.poisonRows ? { poisonRows: true } : {}),
+          functions,
+          resource: (id) => shared.get(id) ?? own.get(id),
+        },
         (message) => this.#outbox.push({ participant: p, message }),
       );
       this.#participants.push(participant);

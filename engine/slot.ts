@@ -17,6 +17,8 @@ import type { Deployment } from './messages.ts';
 
 /** What a participant is given by the thread it lives in. */
 export interface ParticipantSetup {
+  /** Test mode: rows and contexts that are kept beyond their call throw. */
+  readonly poisonRows?: boolean;
   readonly clock: Clock;
   /** Functions are at hand where the job was built (the caller's thread, the one-thread engine); null: import the module. */
   readonly functions: ReadonlyMap<string, UserFunction> | null;

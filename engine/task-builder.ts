@@ -167,6 +167,7 @@ async function buildOperator(
     bounded: plan.bounded,
     hashSeed: BigInt(deployment.hashSeed),
     nowMs: () => setup.clock.nowMs(),
+    ...(setup.poisonRows ? { poisonRows: true } : {}),
     subtask,
     parallelism,
     name,

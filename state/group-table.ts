@@ -165,7 +165,13 @@ export class HashTable implements GroupTable {
   }
 
   keepText(target: number, view: number): void {
-    this.#texts().keep(target, this.#u32(view + 12), this.#u32(view));
+    const length = this.#u32(view);
+    if (length > 12) this.#texts().keep(target, this.#u32(view + 12), length);
+    else {
+      this.#textStore?.drop(target);
+      const { u32 } = this.#home.memory;
+      u32.copyWithin(target >>> 2, view >>> 2, (view >>> 2) + 4);
+    }
   }
 
   reclaim(): void {

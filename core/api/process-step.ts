@@ -4,6 +4,7 @@
  */
 import { describeKind } from '../base/describe.ts';
 import { MillraceError } from '../base/errors.ts';
+import { processStatesMax } from '../base/limits.ts';
 import type { StateSpec } from '../plan/states.ts';
 import { fieldsOf, type Schema } from './schema.ts';
 import { declaredOf } from './state.ts';
@@ -50,16 +51,22 @@ export function processStep(
         'option/invalid',
         `broadcast state '${name}' has a ttl; what is broadcast stays until it is deleted`,
       );
-    if (kind === 'reducing' || kind === 'aggregating')
+    if (kind !== 'map' && kind !== 'value')
       throw new MillraceError(
         'option/invalid',
-        `broadcast state '${name}' is ${kind}; it may be a value, a list or a map`,
+        `broadcast state '${name}' is a ${kind} state; it may be a map or a value`,
       );
     if (state.specs.some((spec) => spec.name === name))
       throw new MillraceError(
         'option/invalid',
         `'${name}' is both a state and a broadcast state; give one another name`,
       );
+  }
+  if (state.specs.length > processStatesMax) {
+    throw new MillraceError(
+      'option/invalid',
+      `process has ${state.specs.length} states, at most ${processStatesMax} are supported; put values that go together into one of a schema`,
+    );
   }
   const side = Object.entries(record('side', fn.side)).map(([name, schema]) => ({
     name,

@@ -44,6 +44,8 @@ export type ErrorCode =
   | 'function/threw'
   | 'function/endless'
   | 'function/bad-result'
+  | 'function/misuse'
+  | 'function/too-many'
   | 'memory/exhausted'
   | 'memory/unavailable'
   | 'record/too-large'

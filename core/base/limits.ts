@@ -51,6 +51,10 @@ export const checkpointRequestsMax = 64;
 export const watchedFilesMax = 50_000;
 /** Directories of which the system is asked to tell changes; further ones are looked at now and then. */
 export const watchedDirectoriesMax = 256;
+/** Rows that one call of a process function emits at most; a generator yields any number. */
+export const emittedRowsMax = 65_536;
+/** States of a process function at most. */
+export const processStatesMax = 24;
 /** A user function that runs longer in one call is ended (the thread with it). */
 export const userCallMsMax = 30_000;
 

@@ -175,23 +175,30 @@ function checkProcess(node: ProcessNode, { schemas, plan }: Parameters<NodeCheck
 
 /** Types that state can hold, each with a place in its layout. */
 function checkState(node: ProcessNode, spec: StateSpec): void {
-  const types =
-    spec.kind === 'aggregating'
-      ? spec.accumulator.map((field) => field.type)
-      : spec.kind === 'map'
-        ? [spec.key, spec.type]
-        : [spec.type];
+  const types = spec.kind === 'aggregating' ? spec.accumulator.map((field) => field.type) : [spec.type];
   for (const type of types) {
-    const bad = unstored(type);
+    const bad = unstored(type, true);
     if (bad !== null)
       fail('plan/unsupported', node, `state '${spec.name}' is of type ${typeName(bad)}, which state cannot hold yet`);
   }
+  const bad = spec.kind === 'map' ? unstored(spec.key) : null;
+  if (bad !== null)
+    fail('plan/unsupported', node, `the key of map '${spec.name}' is of type ${typeName(bad)}; use ${storedTypes}`);
 }
 
-function unstored(type: DataType): DataType | null {
-  if (type.kind === 'ROW') {
-    for (const field of type.fields) {
-      const bad = unstored(field.type);
+/** A type within `type` that has no place; `kept`: arrays and maps have one, as bytes. */
+function unstored(type: DataType, kept = false): DataType | null {
+  const inner =
+    type.kind === 'ROW'
+      ? type.fields.map((field) => field.type)
+      : kept && type.kind === 'ARRAY'
+        ? [type.of]
+        : kept && type.kind === 'MAP'
+          ? [type.key, type.value]
+          : null;
+  if (inner !== null) {
+    for (const of of inner) {
+      const bad = unstored(of, kept);
       if (bad !== null) return bad;
     }
     return null;

@@ -79,8 +79,8 @@ export interface GroupTable {
    */
   drain(entries: number, max: number): number;
   /**
-   * Keeps a text of more than 12 bytes for an entry: copies the bytes of the view at `view` and writes a view of the copy
-   * at `target`, one of the declaration's `texts`. The text that `target` held stays readable until `reclaim`. Errors:
+   * Keeps a text for an entry: copies the bytes of the view at `view` (a short one is copied itself) and writes a view of
+   * the copy at `target`, one of the declaration's `texts`. The text that `target` held stays readable until `reclaim`. Errors:
    * `record/too-large` beyond `textBytesMax`, `memory/exhausted`.
    */
   keepText(target: number, view: number): void;
