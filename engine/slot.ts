@@ -55,7 +55,7 @@ export function openSlot(deployment: Deployment): Slot {
   return {
     memory,
     kernels,
-    state: slotState({ memory, kernels, pool }),
+    state: slotState({ memory, kernels, pool, hashSeed: BigInt(deployment.hashSeed) }),
     blocks: blocksOver(pool),
     nextDictionaryId,
     exchange: exchangeContext({

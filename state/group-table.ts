@@ -8,9 +8,10 @@ import { entryBytesMax, pageCopiesMax } from '../core/base/limits.ts';
 import type { Kernels } from '../core/ports/kernels.ts';
 import * as at from '../core/ports/page-layout.ts';
 import { type GroupTable, type HashPart, ResolveStop } from '../core/ports/state.ts';
-import type { Batch } from '../core/record/batch.ts';
+import type { Batch, Column, Dictionary } from '../core/record/batch.ts';
 import type { SlotMemory } from '../core/record/memory.ts';
 import type { PagePool } from './page-pool.ts';
+import type { Recall, RecallBlock } from './recall.ts';
 import { type PageLayout, pageLayout, type Shape } from './shape.ts';
 import type { FrozenHash } from './snapshot.ts';
 import { type TextStore, textStore } from './text-store.ts';
@@ -22,9 +23,7 @@ export interface TableHome {
   readonly pool: PagePool;
   /** A place for the page that is being split. */
   readonly scratch: number;
-  /** u32 per dictionary code, for batches whose key is one dictionary column. */
-  readonly codeCache: number;
-  readonly codesMax: number;
+  readonly recall: Recall;
   /** One u32. */
   readonly counter: number;
   /** A u32 per entry of a chunk. */
@@ -43,6 +42,15 @@ const spreadShare = 1 / 8;
 /** Bits behind the key group's at most that pages are told apart by. */
 const depthMax = 40;
 
+/** Fewer rows than this are not worth the look for what is remembered. */
+const recalledRowsMin = 64;
+/** Bytes that a key is given to be remembered in (it takes eight of them), and log2 of a set's. */
+const recalledKeyBytes = 24;
+const recalledSetShift = 5;
+/** Of the rows: more misses than this, and nothing is remembered for so many rows. */
+const missedMax = 0.25;
+const pausedRows = 1_048_576;
+
 export class HashTable implements GroupTable {
   readonly shape: Shape;
   readonly accumulatorOffset: number;
@@ -57,6 +65,14 @@ export class HashTable implements GroupTable {
   #directoryPlaces = 0;
   #copies = 0;
   #textStore: TextStore | null = null;
+  /** How often entries moved, and rows met since; below 0 while remembering keys does not pay. */
+  #moves = 0;
+  #unmoved = 0;
+  /** Keys that are to be remembered, counted at so many moves. */
+  #keys = 0;
+  #remembered = -1;
+  /** The dictionary of the last batch, where there was one. */
+  #dictionary = 0;
   /** How far `drain` has come: pages before `#drainedPage` are gone, then places before `#drainedPlace`. */
   #drainedPage = 0;
   #drainedPlace = 0;
@@ -104,20 +120,83 @@ export class HashTable implements GroupTable {
     const { block } = this.shape;
     const plain = this.shape.bind(batch, keyColumns);
     if (!this.#begin()) return 0;
-    const codes = plain && this.shape.single === 'view' ? batch.columns[keyColumns[0] as number]?.dictionary : null;
-    const cached = codes != null && codes.count <= Math.min(n / 4, this.#home.codesMax);
-    const cache = this.#home.codeCache;
     let k = 0;
     for (;;) {
-      if (cached) {
-        this.#home.memory.u32.fill(0, cache >>> 2, (cache >>> 2) + codes.count);
-        k = kernels.resolveCodes(block, this.#block, hashes, rows, k, n, entries, cache);
-      } else k = this.#kernel(plain)(block, this.#block, hashes, rows, k, n, entries);
+      k = this.#kernel(plain)(block, this.#block, hashes, rows, k, n, entries);
       if (k === n) return n;
       const moved = this.#makeRoom();
       if (moved < 0) return k;
       if (moved > 0) kernels.resolveAgain(block, this.#block, hashes, rows, k, entries, moved);
     }
+  }
+
+  recall(batch: Batch, keyColumns: readonly number[], rows: number, n: number, entries: number): number {
+    const { single } = this.shape;
+    if (single === null || n < recalledRowsMin || this.#ids.length === 0) return 0;
+    const { validity, dictionary } = batch.columns[keyColumns[0] as number] as Column;
+    if (validity !== 0) return 0;
+    const block = dictionary ? this.#placesOfCodes(dictionary, n) : this.#placesOfKeys(n);
+    if (block === null) return 0;
+    const { kernels } = this.#home;
+    const { block: shape } = this.shape;
+    this.shape.bind(batch, keyColumns);
+    block.rows += n;
+    const { address, bits } = block;
+    if (dictionary) return kernels.recallCodes(shape, this.#block, rows, n, entries, address);
+    const done =
+      single === 'i64'
+        ? kernels.recallI64(shape, this.#block, rows, n, entries, address, bits)
+        : single === 'i32'
+          ? kernels.recallI32(shape, this.#block, rows, n, entries, address, bits)
+          : kernels.recallView(shape, this.#block, rows, n, entries, address, bits);
+    // More misses than a full memory has: keys come too seldom to be remembered.
+    const misses = this.#u32(shape + at.shapeMissesAt);
+    if (misses > n * missedMax && block.rows > 8 * 2 ** bits) this.#unmoved = -pausedRows;
+    return done;
+  }
+
+  /** Where the codes of a dictionary are remembered: once it is met again, or at once where that costs little. */
+  #placesOfCodes({ id, count }: Dictionary, n: number): RecallBlock | null {
+    const { recall } = this.#home;
+    const again = this.#dictionary === id;
+    this.#dictionary = id;
+    if (4 * count > recall.bytes || !(again || count <= n)) return null;
+    const block = recall.take(this, id);
+    if (block !== null && block.moves !== this.#moves) this.#forget(block, 4 * count, 0);
+    return block;
+  }
+
+  /** Where keys are remembered: in a small table that has not moved while it met as many rows as it has keys. */
+  #placesOfKeys(n: number): RecallBlock | null {
+    const { recall } = this.#home;
+    this.#unmoved += n;
+    if (this.#remembered !== this.#moves) {
+      const room = this.#ids.length * this.shape.layout.countMax;
+      if (this.#unmoved < room / 2 || room * recalledKeyBytes > 4 * recall.bytes) return null;
+      // As long as nothing splits there may come twice as many.
+      this.#keys = Math.max(this.size, room / 2);
+      this.#remembered = this.#moves;
+    }
+    if (this.#unmoved < this.#keys || this.#keys * recalledKeyBytes > recall.bytes) return null;
+    const block = recall.take(this, 0);
+    if (block !== null && block.moves !== this.#moves) {
+      const shift = Math.ceil(Math.log2(this.#keys * recalledKeyBytes));
+      this.#forget(block, 2 ** shift, shift - recalledSetShift);
+    }
+    return block;
+  }
+
+  #forget(block: RecallBlock, bytes: number, bits: number): void {
+    this.#home.kernels.forget(block.address, bytes);
+    block.moves = this.#moves;
+    block.bits = bits;
+    block.rows = 0;
+  }
+
+  /** Entries have other addresses now, or may no longer be written. */
+  #moved(): void {
+    this.#moves++;
+    this.#unmoved = Math.min(this.#unmoved, 0);
   }
 
   absorb(sources: number, n: number, entries: number): number {
@@ -234,6 +313,7 @@ export class HashTable implements GroupTable {
   remove(entries: number, n: number): number {
     const { kernels, memory } = this.#home;
     if (n === 0 || !this.#begin()) return 0;
+    this.#moved();
     const list = memory.u32.subarray(entries >>> 2, (entries >>> 2) + n).sort();
     const small: number[] = [];
     let k = 0;
@@ -334,7 +414,9 @@ export class HashTable implements GroupTable {
   }
 
   clear(): void {
-    const { pool } = this.#home;
+    const { pool, recall } = this.#home;
+    this.#moved();
+    recall.release(this);
     this.expectedSize = this.sizeMax;
     this.#sizeBefore = 0;
     for (let i = this.#freedPage; i < this.#ids.length; i++) pool.release(this.#ids[i] as number);
@@ -356,6 +438,7 @@ export class HashTable implements GroupTable {
   /** Freezes what is not drained: ids and addresses of its pages, and the first place that counts in the first of them. */
   freeze(): Pick<FrozenHash, 'ids' | 'addresses' | 'firstPlace' | 'texts'> {
     const { pool } = this.#home;
+    this.#moved();
     const ids = this.#ids.slice(this.#drainedPage);
     const addresses = new Uint32Array(ids.length);
     for (let i = 0; i < ids.length; i++) {
@@ -400,9 +483,10 @@ export class HashTable implements GroupTable {
    */
   #makeRoom(): number {
     const id = this.#u32(this.shape.block + at.shapeStopAt);
-    switch (this.#u32(this.shape.block + at.shapeReasonAt)) {
-      case at.stopFrozen:
-        return this.#makeWritable(id) ? 0 : -1;
+    const reason = this.#u32(this.shape.block + at.shapeReasonAt);
+    if (reason === at.stopFrozen) return this.#makeWritable(id) ? 0 : -1;
+    this.#moved();
+    switch (reason) {
       case at.stopFull:
         return this.#split(id) ? this.#pageOf(id) : this.#noPage();
       case at.stopHeap:

@@ -36,7 +36,7 @@ export interface Shape {
 }
 
 /** Errors: `plan/unsupported` when one entry is larger than a quarter of a page. */
-export function shapeOf(memory: SlotMemory, decl: GroupTableDecl, pageTable: number): Shape {
+export function shapeOf(memory: SlotMemory, decl: GroupTableDecl, pageTable: number, hashSeed: bigint): Shape {
   const { keys, accumulatorBytes } = decl;
   const offsets: number[] = new Array(keys.length);
   let next = 8;
@@ -73,6 +73,7 @@ export function shapeOf(memory: SlotMemory, decl: GroupTableDecl, pageTable: num
   const set = (offset: number, value: number): void => {
     u32[(block + offset) >>> 2] = value;
   };
+  memory.u64[(block + at.shapeSeedAt) >>> 3] = hashSeed;
   set(at.shapePageTableAt, pageTable);
   set(at.shapeCapacityAt, layout.capacity);
   set(at.shapeStrideAt, stride);

@@ -20,6 +20,7 @@ import type { SlotMemory } from '../core/record/memory.ts';
 import { HashTable, type TableHome } from './group-table.ts';
 import { BTree } from './ordered-table.ts';
 import type { PagePool } from './page-pool.ts';
+import { recall } from './recall.ts';
 import { type Shape, shapeOf } from './shape.ts';
 import {
   type FrozenTable,
@@ -54,21 +55,21 @@ export interface StoredState extends OperatorState {
 }
 
 interface Home extends TableHome {
+  readonly hashSeed: bigint;
   /** A place for the chunk that is being written or restored. */
   readonly chunk: number;
   /** Snapshots that are being read. */
   readonly reading: { count: number };
 }
 
-/** Dictionaries of up to this many entries are resolved once per entry and batch. */
-const codesMax = 16_384;
-
 export function slotState(parts: {
   readonly memory: SlotMemory;
   readonly kernels: Kernels;
   readonly pool: PagePool;
+  /** Of the hashes that its tables are given. */
+  readonly hashSeed: bigint;
 }): SlotState {
-  const { memory, kernels, pool } = parts;
+  const { memory, kernels, pool, hashSeed } = parts;
   const scratch = pool.takePlace();
   const chunk = pool.takePlace();
   assert(scratch !== 0 && chunk !== 0, 'a page pool was handed on in use');
@@ -77,10 +78,10 @@ export function slotState(parts: {
     kernels,
     pool,
     scratch,
+    hashSeed,
     chunk,
     reading: { count: 0 },
-    codeCache: memory.arena.allocate(4 * codesMax, 'the dictionary code cache'),
-    codesMax,
+    recall: recall(memory),
     counter: memory.arena.allocate(8, 'a counter'),
     imported: memory.arena.allocate(4 * 1024, 'imported entries'),
     ...tableBlocks(memory),
@@ -154,7 +155,7 @@ function operatorState(
       }
     }
   };
-  const shape = (decl: GroupTableDecl): Shape => shapeOf(home.memory, decl, home.pool.table);
+  const shape = (decl: GroupTableDecl): Shape => shapeOf(home.memory, decl, home.pool.table, home.hashSeed);
   const unused = (name: string): void =>
     assert(
       !tables.has(name) && !sliced.has(name) && !ordered.has(name),

@@ -61,14 +61,13 @@ export class GroupedAggregate implements Operator {
 
   *#consume(batch: Batch, out: Output): Generator<void> {
     const setup = this.#setup;
-    const { hasher, hashes, entries, node } = setup;
+    const { entries, node } = setup;
     this.#table.reclaim();
     if (node.keys.length === 0) {
       yield* this.#allRows(batch, out);
       return;
     }
-    hasher.hash(batch, batch.selection, batch.size, hashes);
-    yield* resolveRows(this.#table, batch, node.keys, hashes, batch.selection, batch.size, setup, (rows, count) =>
+    yield* resolveRows(this.#table, batch, node.keys, batch.selection, batch.size, setup, (rows, count) =>
       this.#add(batch, rows, count, entries, out),
     );
   }

@@ -62,6 +62,8 @@ export class PartialAggregate implements Operator {
   }
 
   flushUntil(timeMs: number, out: Output): Progress {
+    // Groups and windows of bounded input have their results at its end, whatever event time says before.
+    if (this.#setup.context.bounded && timeMs !== watermarkMax) return Progress.done;
     return this.#work.start(this.#emit(out, timeMs));
   }
 
@@ -80,16 +82,8 @@ export class PartialAggregate implements Operator {
         this.#updater.updateOne(batch, part.rows, part.count, group);
         continue;
       }
-      setup.hasher.hash(batch, part.rows, part.count, setup.hashes);
-      yield* resolveRows(
-        part.table,
-        batch,
-        setup.node.keys,
-        setup.hashes,
-        part.rows,
-        part.count,
-        setup,
-        (rows, count) => this.#updater.update(batch, rows, count, setup.entries),
+      yield* resolveRows(part.table, batch, setup.node.keys, part.rows, part.count, setup, (rows, count) =>
+        this.#updater.update(batch, rows, count, setup.entries),
       );
     }
     if (this.#rows >= judgedRows) {

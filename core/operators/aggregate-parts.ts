@@ -136,38 +136,49 @@ export class KeyHasher {
 
 const dictionariesKept = 4;
 
-/** Where `resolveRows` finds its buffers. */
+/** Where `resolveRows` finds its buffers, and who hashes the keys. */
 export interface ResolveBuffers {
   readonly state: OperatorState;
+  readonly hasher: KeyHasher;
+  /** u64 per row of a batch. */
+  readonly hashes: number;
   /** u32 0, 1, 2, … */
   readonly identity: number;
   readonly entries: number;
 }
 
 /**
- * Resolves `n` rows and calls `apply` for each run of rows that got their entries: positions [from, from + count) of
- * `rows`, entries at `entries`. Yields when the bound of copies is reached, or while a snapshot holds the pages it needs.
+ * Resolves `n` rows, hashed where the table does not remember them, and calls `apply` for each run of rows that got their
+ * entries: positions [from, from + count) of `rows`, entries at `entries`. Yields when the bound of copies is reached, or while a snapshot holds the pages it needs.
  * Errors: `memory/exhausted`.
  */
 export function* resolveRows(
   table: GroupTable,
   batch: Batch,
   keys: readonly number[],
-  hashes: number,
   rows: number,
   n: number,
   buffers: ResolveBuffers,
   apply: (rows: number, count: number) => Iterable<void> | void,
 ): Generator<void> {
-  for (let done = 0; done < n; ) {
-    const from = rows !== 0 ? rows + 4 * done : done > 0 ? buffers.identity + 4 * done : 0;
-    const count = table.resolve(batch, keys, hashes + 8 * done, from, n - done, buffers.entries);
+  const { hasher, hashes, identity, entries, state } = buffers;
+  const recalled = table.recall(batch, keys, rows, n, entries);
+  if (recalled > 0) {
+    const more = apply(rows, recalled);
+    if (more) yield* more;
+    if (recalled === n) return;
+  }
+  const listFrom = (at: number): number => (rows !== 0 ? rows + 4 * at : at > 0 ? identity + 4 * at : 0);
+  hasher.hash(batch, listFrom(recalled), n - recalled, hashes);
+  for (let done = recalled; done < n; ) {
+    const from = listFrom(done);
+    const count = table.resolve(batch, keys, hashes + 8 * (done - recalled), from, n - done, entries);
     if (count > 0) {
       const more = apply(from, count);
       if (more) yield* more;
     }
     done += count;
-    if (done < n) yield* waitForPages(table.stop, buffers.state);
+    if (done < n) yield* waitForPages(table.stop, state);
   }
 }
 

@@ -16,9 +16,6 @@ export interface AggregateSetup extends ResolveBuffers {
   readonly context: OperatorContext;
   /** Calls with those that the operator added for itself behind. */
   readonly calls: readonly AggregateCall[];
-  readonly hasher: KeyHasher;
-  /** u64 per row of a batch. */
-  readonly hashes: number;
   /** Declaration of a table of groups. */
   decl(name: string): GroupTableDecl;
   /** Compiles the updates for tables with that `accumulatorOffset`. */

@@ -95,7 +95,7 @@ export class WindowedAggregate implements Operator {
   // ── rows in ────────────────────────────────────────────────────────────────────────────────────────────────
 
   *#consume(batch: Batch, out: Output): Generator<void> {
-    const { context, hasher, hashes, node } = this.#setup;
+    const { context, node } = this.#setup;
     const { kernels, memory } = context;
     const { sliceMs, offsetMs } = this.#math;
     if (this.#setup.texts) this.#reclaim();
@@ -112,7 +112,6 @@ export class WindowedAggregate implements Operator {
       this.#list,
     );
     const rows = bins === 1 ? batch.selection : this.#list;
-    hasher.hash(batch, rows, batch.size, hashes);
     for (let b = 0; b < bins; b++) {
       const slice = Number(memory.i64[(this.#bins >>> 3) + 2 * b]);
       const from = memory.u32[(this.#bins >>> 2) + 4 * b + 2] as number;
@@ -125,7 +124,7 @@ export class WindowedAggregate implements Operator {
       if (!context.bounded && isOver(last, this.#latenessMs, this.#watermark.get())) {
         context.counters.addLate(this.#rowsIn(batch, list, count));
         yield* emitRows(batch, list || this.#setup.identity, count, context.batchRows, out, 1);
-      } else yield* this.#addToSlice(batch, list, count, hashes + 8 * from, end, out);
+      } else yield* this.#addToSlice(batch, list, count, end, out);
     }
   }
 
@@ -139,10 +138,10 @@ export class WindowedAggregate implements Operator {
     return rows;
   }
 
-  *#addToSlice(batch: Batch, rows: number, count: number, hashes: number, end: number, out: Output): Generator<void> {
+  *#addToSlice(batch: Batch, rows: number, count: number, end: number, out: Output): Generator<void> {
     if (this.#windows === null) {
       const fired = this.#changes !== null && isComplete(end, this.#watermark.get());
-      yield* this.#addRows(this.#slices.open(end), batch, rows, count, hashes, fired ? end : null, out);
+      yield* this.#addRows(this.#slices.open(end), batch, rows, count, fired ? end : null, out);
       return;
     }
     const watermark = this.#watermark.get();
@@ -154,11 +153,10 @@ export class WindowedAggregate implements Operator {
         window += this.#math.slideMs
       ) {
         if (isOver(window, this.#latenessMs, watermark)) continue;
-        yield* this.#addRows(this.#windows.open(window), batch, rows, count, hashes, window, out);
+        yield* this.#addRows(this.#windows.open(window), batch, rows, count, window, out);
       }
     }
-    if (!isComplete(last, watermark))
-      yield* this.#addRows(this.#slices.open(end), batch, rows, count, hashes, null, out);
+    if (!isComplete(last, watermark)) yield* this.#addRows(this.#slices.open(end), batch, rows, count, null, out);
   }
 
   /** `window`: the end of the fired window that the table is, whose changes are told. */
@@ -167,13 +165,12 @@ export class WindowedAggregate implements Operator {
     batch: Batch,
     rows: number,
     n: number,
-    hashes: number,
     window: number | null,
     out: Output,
   ): Generator<void> {
     const setup = this.#setup;
     const { entries } = setup;
-    yield* resolveRows(table, batch, setup.node.keys, hashes, rows, n, setup, (from, count) => {
+    yield* resolveRows(table, batch, setup.node.keys, rows, n, setup, (from, count) => {
       setup.target = table;
       const update = (): void => setup.add(this.#updater, batch, from, count, entries);
       if (window !== null) {

@@ -13,6 +13,16 @@ type Resolve = (
   entries: number,
 ) => number;
 
+type Recall = (
+  shape: number,
+  table: number,
+  rows: number,
+  n: number,
+  entries: number,
+  places: number,
+  bits: number,
+) => number;
+
 export interface StateKernels {
   /** Find or insert, entries first: tables larger than the cache. `Any`: every key shape; the others: one leaf, no nulls. */
   resolveEntriesI64: Resolve;
@@ -24,17 +34,17 @@ export interface StateKernels {
   resolveTagsI32: Resolve;
   resolveTagsView: Resolve;
   resolveTagsAny: Resolve;
-  /** One dictionary-coded key without nulls; `cache`: a zeroed u32 per code, zeroed again after a stop. */
-  resolveCodes(
-    shape: number,
-    table: number,
-    hashes: number,
-    rows: number,
-    from: number,
-    n: number,
-    entries: number,
-    cache: number,
-  ): number;
+  /**
+   * Find or insert without hashes: one leaf, no nulls, of a table that stands still. `places`: 2^bits sets of two u32 entry
+   * addresses, zeroed at first. Like the above they answer the row they stopped at.
+   */
+  recallI64: Recall;
+  recallI32: Recall;
+  recallView: Recall;
+  /** One dictionary-coded key without nulls; `places`: a u32 entry address per code, zeroed at first. */
+  recallCodes(shape: number, table: number, rows: number, n: number, entries: number, places: number): number;
+  /** Zeroes what was remembered. */
+  forget(places: number, bytes: number): void;
   /** Finds rows again whose entry lay in the page at `moved`. */
   resolveAgain(
     shape: number,

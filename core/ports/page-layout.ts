@@ -73,7 +73,11 @@ export const shapeEntryMaxAt = 52;
 export const shapeLineMaskAt = 64;
 /** 2^32 / stride, rounded up. */
 export const shapeInverseAt = 68;
-export const shapeLeavesAt = 72;
+/** Of hashes, u64: what `recall` kernels hash with that meet a key for the first time. */
+export const shapeSeedAt = 72;
+/** Keys that the last `recall` kernel did not remember. */
+export const shapeMissesAt = 80;
+export const shapeLeavesAt = 88;
 
 export const leafBytes = 32;
 export const leafStorageAt = 0;

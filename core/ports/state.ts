@@ -54,6 +54,11 @@ export interface GroupTable {
     entries: number,
   ): number;
   /**
+   * As `resolve`, without hashes, where the table stands still and remembers where the keys lie that it has met; new ones
+   * are inserted. Answers how many rows it resolved: often none. What is left is for `resolve`, after these were used.
+   */
+  recall(batch: Batch, keyColumns: readonly number[], rows: number, n: number, entries: number): number;
+  /**
    * Walks all entries in hash order, page by page (a walk that is under way sees no page twice as long as nothing is inserted): writes up to `max` entry addresses to `entries`, answers how many; 0 at the end.
    * `cursor` starts as `{ at: 0 }` and is the walker's. Writing through them needs `resolve`. `until`, a multiple of
    * 1 / 2 ** `evenDepth`: the walk ends, until it is taken up with a greater one, at that part of all hashes.

@@ -2,16 +2,13 @@
 // the order of operations below may never change. test/state/hash.test.ts holds a second implementation of it.
 //
 //   raw(integer) = its value as i64        raw(BOOLEAN) = 0 or 1        raw(DOUBLE) = its bits, −0 as 0, one NaN
-//   raw(string)  = see rawView             raw(NULL)    = nullTag
+//   raw(string)  = see rawView (canonical.ts)             raw(NULL)    = nullTag
 //   first column: mix(raw ^ seed)          following:   mix(rotl(h, 5) * again ^ raw)
 //
 // `mix` is David Stafford's variant 13 of the murmur3 finalizer, a bijection of 64 bits.
-import { canonicalBits, mix, nullTag } from './canonical';
+import { canonicalBits, mix, nullTag, rawView } from './canonical';
 
 const again: u64 = 0x9e3779b97f4a7c15;
-const k1: u64 = 0xa0761d6478bd642f;
-const k2: u64 = 0xe7037ed1a0b428db;
-const k3: u64 = 0x8ebc6af09c88c6e3;
 
 export function hashBit(values: usize, validity: usize, rows: usize, n: i32, seed: u64, first: i32, out: usize): void {
   hashColumn<bool>(values, validity, rows, n, seed, first, out);
@@ -76,38 +73,4 @@ function raw<T>(values: usize, row: usize): u64 {
 @inline
 function isNull(validity: usize, row: usize): bool {
   return validity != 0 && ((load<u8>(validity + (row >> 3)) >> <u8>(row & 7)) & 1) == 0;
-}
-
-/**
- * A string's raw hash, by its bytes. Up to 12 bytes: the view's two words (inline bytes are zero-padded). Longer: two
- * lanes of 8 bytes each, 16 bytes a turn, then the last 8 bytes (overlapping).
- */
-// @ts-ignore: decorator
-@inline
-function rawView(view: usize): u64 {
-  const length = load<u32>(view);
-  if (length <= 12) {
-    const low = load<u64>(view, 4);
-    const high = <u64>load<u32>(view, 12) | (<u64>length << 32);
-    let x = (low ^ k1) * k2;
-    x = ((x ^ (x >> 32)) + high) * k3;
-    return x ^ (x >> 29);
-  }
-  return rawLong(<usize>load<u32>(view, 12), <usize>length);
-}
-
-function rawLong(at: usize, length: usize): u64 {
-  const last = load<u64>(at + length - 8);
-  let a: u64 = k1 ^ (<u64>length * k3);
-  let b: u64 = k2;
-  const end = at + length;
-  while (at + 16 <= end) {
-    a = rotl((a ^ load<u64>(at)) * k2, 27);
-    b = rotl((b ^ load<u64>(at, 8)) * k3, 31);
-    at += 16;
-  }
-  if (at + 8 < end) a = rotl((a ^ load<u64>(at)) * k2, 27);
-  b = (b ^ last) * k1;
-  const x = (a ^ (b >> 29) ^ b) * k3;
-  return x ^ (x >> 32);
 }

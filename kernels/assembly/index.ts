@@ -6,6 +6,7 @@ export * from './hash';
 export * from './columns';
 export * from './state';
 export * from './ordered';
+export * from './recall';
 export * from './string';
 export * from './calendar';
 export * from './exchange';

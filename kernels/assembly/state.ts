@@ -1,17 +1,18 @@
 // State pages: find or insert keys, split, move and read entries. The layout is drawn in core/ports/page-layout.ts. A
 // kernel that cannot go on (page full, frozen, absent) stops at that row, says why in the shape block, and is called again.
-import { canonicalBits } from './canonical';
+import {
+  hasRoom, heapHas, insert, matches, occupy, pageEntry, pageMask, placeOf, sameBytes, sameKey, stopAtPage, stopFullAt, stored, tagOf,
+} from './entries';
 import {
   pageSize, pageIdAt, pageDepthAt, pagePrefixAt, pageCountAt, pageCapacityAt, pageEntriesAt, pageCountMaxAt, pageHeapAt, pageDeadAt, pageTagsAt,
-  pageDirty, pageFrozen, pageAbsent, pageFlags, tableDirectoryAt, tableShiftAt, shapePageTableAt, shapeCapacityAt, shapeStrideAt,
-  shapeEntriesAt, shapeCountMaxAt, shapeKeysAt, shapeNullsAt, shapeAccumulatorsAt, shapeReasonAt, shapeStopAt, shapeSinkAt,
-  shapeTextsAt, shapeNeedAt, shapeEntryMaxAt, shapeLineMaskAt, shapeInverseAt, shapeLeavesAt, leafBytes, leafStorageAt, leafOffsetAt, leafValuesAt, leafValidityAt, leafViewsAt,
-  storageBit, storageI32, storageI64, storageF64, storageView, stopDone, stopFull, stopHeap, stopFrozen, stopAbsent,
+  pageDirty, pageFrozen, pageAbsent, tableDirectoryAt, tableShiftAt, shapePageTableAt, shapeCapacityAt, shapeStrideAt,
+  shapeEntriesAt, shapeKeysAt, shapeNullsAt, shapeAccumulatorsAt, shapeReasonAt, shapeSinkAt,
+  shapeTextsAt, shapeLineMaskAt, shapeInverseAt, shapeLeavesAt, leafBytes, leafStorageAt, leafOffsetAt, leafValuesAt, leafViewsAt,
+  storageBit, storageI32, storageI64, storageF64, storageView, stopDone, stopFull,
 } from '../../core/ports/page-layout';
 
 /** Rows whose cache lines are touched ahead of the probes that depend on them. */
 const ahead: usize = 256;
-const pageMask: usize = ~<usize>pageFlags;
 
 // ── find or insert ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -41,27 +42,6 @@ export function resolveTagsView(shape: usize, table: usize, hashes: usize, rows:
 }
 export function resolveTagsAny(shape: usize, table: usize, hashes: usize, rows: usize, from: i32, n: i32, entries: usize): i32 {
   return byTags<bool>(shape, table, hashes, rows, from, n, entries);
-}
-
-/**
- * One dictionary-coded key without nulls: `cache` (u32 per code, zeroed by the caller, also after a stop) remembers the
- * entry of each code, so that every other row of a code is one load.
- */
-export function resolveCodes(shape: usize, table: usize, hashes: usize, rows: usize, from: i32, n: i32, entries: usize, cache: usize): i32 {
-  const codes = <usize>load<u32>(shape, shapeLeavesAt + leafValuesAt);
-  for (let k = <usize>from; k < <usize>n; k++) {
-    const row = rows ? <usize>load<u32>(rows + (k << 2)) : k;
-    const at = cache + (<usize>load<u32>(codes + (row << 2)) << 2);
-    let entry = <usize>load<u32>(at);
-    if (entry == 0) {
-      if (byEntries<v128>(shape, table, hashes, rows, <i32>k, <i32>k + 1, entries) == <i32>k) return <i32>k;
-      entry = <usize>load<u32>(entries + (k << 2));
-      store<u32>(at, <u32>entry);
-    }
-    store<u32>(entries + (k << 2), <u32>entry);
-  }
-  store<u32>(shape, stopDone, shapeReasonAt);
-  return n;
 }
 
 /**
@@ -217,228 +197,6 @@ function byTags<K>(shape: usize, table: usize, hashes: usize, rows: usize, from:
   }
   store<u32>(shape, stopDone, shapeReasonAt);
   return n;
-}
-
-// @ts-ignore: decorator
-@inline
-function stored(hash: u64): u64 {
-  return hash + u64(hash == 0);
-}
-// @ts-ignore: decorator
-@inline
-function placeOf(hash: u64, capacity: u32, lineMask: usize): usize {
-  return <usize>(((hash & 0xffffffff) * <u64>capacity) >> 32) & lineMask;
-}
-// @ts-ignore: decorator
-@inline
-function tagOf(hash: u64): i8 {
-  return <i8>((<u32>hash & 0x7f) | 0x80);
-}
-
-/** Address of the page table entry that a hash leads to. */
-// @ts-ignore: decorator
-@inline
-function pageEntry(shape: usize, table: usize, hash: u64): usize {
-  const index = <usize>(((hash << 10) >> 1) >> <u64>load<u32>(table, tableShiftAt));
-  const id = <usize>load<u32>(<usize>load<u32>(table, tableDirectoryAt) + (index << 2));
-  return <usize>load<u32>(shape, shapePageTableAt) + (id << 2);
-}
-
-function stopAtPage(shape: usize, table: usize, hash: u64, k: usize): i32 {
-  const entry = pageEntry(shape, table, hash);
-  store<u32>(shape, load<u32>(entry) & pageAbsent ? stopAbsent : stopFrozen, shapeReasonAt);
-  store<u32>(shape, <u32>((entry - <usize>load<u32>(shape, shapePageTableAt)) >> 2), shapeStopAt);
-  return <i32>k;
-}
-
-/** `hasRoom` has said which kind of full it is. */
-function stopFullAt(shape: usize, page: usize, k: usize): i32 {
-  store<u32>(shape, load<u32>(page), shapeStopAt);
-  return <i32>k;
-}
-
-// @ts-ignore: decorator
-@inline
-function hasRoom<K>(shape: usize, page: usize, key: usize, row: usize): bool {
-  if (load<u32>(page, pageCountAt) >= load<u32>(page, pageCountMaxAt)) {
-    store<u32>(shape, stopFull, shapeReasonAt);
-    return false;
-  }
-  if (isVector<K>()) {
-    const length = load<u32>(key);
-    return length <= 12 || heapHas(shape, page, <usize>length);
-  }
-  return isBoolean<K>() ? heapHas(shape, page, longBytes(shape, row)) : true;
-}
-
-function heapHas(shape: usize, page: usize, bytes: usize): bool {
-  const stride = <usize>load<u32>(shape, shapeStrideAt);
-  const end = <usize>load<u32>(page, pageEntriesAt) + <usize>load<u32>(page, pageCapacityAt) * stride;
-  if (end + bytes <= <usize>load<u32>(page, pageHeapAt) && bytes + stride <= <usize>load<u32>(shape, shapeEntryMaxAt)) return true;
-  store<u32>(shape, stopHeap, shapeReasonAt);
-  store<u32>(shape, <u32>bytes, shapeNeedAt);
-  return false;
-}
-
-// @ts-ignore: decorator
-@inline
-function sameKey<K>(shape: usize, at: usize, keyAt: usize, values: usize, key: usize, row: usize): bool {
-  if (isVector<K>()) return sameView(at + keyAt, at & pageMask, key);
-  if (isBoolean<K>()) return matches(shape, at, at & pageMask, row);
-  if (sizeof<K>() == 8) return load<u64>(at, 8) == load<u64>(values + (row << 3));
-  return load<u32>(at, 8) == load<u32>(values + (row << 2));
-}
-
-// @ts-ignore: decorator
-@inline
-function insert<K>(shape: usize, page: usize, at: usize, hash: u64, keyAt: usize, values: usize, key: usize, row: usize, stride: usize): void {
-  occupy(shape, page, at, hash);
-  if (isVector<K>()) keepView(page, at + keyAt, key);
-  else if (isBoolean<K>()) writeKey(shape, page, at, row);
-  else if (sizeof<K>() == 8) store<u64>(at, load<u64>(values + (row << 3)), 8);
-  else store<u32>(at, load<u32>(values + (row << 2)), 8);
-}
-
-/** Hash, tag and count of a new entry. */
-// @ts-ignore: decorator
-@inline
-function occupy(shape: usize, page: usize, at: usize, hash: u64): void {
-  const capacity = <usize>load<u32>(page, pageCapacityAt);
-  // Division by the stride: exact for offsets below a page's size.
-  const i = <usize>((<u64>(at - page - <usize>load<u32>(page, pageEntriesAt)) * <u64>load<u32>(shape, shapeInverseAt)) >> 32);
-  store<u64>(at, hash);
-  store<i8>(page + i, tagOf(hash), pageTagsAt);
-  // The first 16 tags once more behind the last (several times when there are fewer), so that a group never wraps.
-  for (let j = i + capacity; j < capacity + 16; j += capacity) store<i8>(page + j, tagOf(hash), pageTagsAt);
-  store<u32>(page, load<u32>(page, pageCountAt) + 1, pageCountAt);
-}
-
-/** Equality of a view in a page and a view of a batch. */
-// @ts-ignore: decorator
-@inline
-function sameView(mine: usize, page: usize, other: usize): bool {
-  if (load<u64>(mine) != load<u64>(other)) return false;
-  if (load<u32>(mine) <= 12) return load<u64>(mine, 8) == load<u64>(other, 8);
-  return sameBytes(page + <usize>load<u32>(mine, 12), <usize>load<u32>(other, 12), <usize>load<u32>(mine));
-}
-
-/** `length` is more than 12: eight bytes at a time, the last ones overlapping. */
-function sameBytes(a: usize, b: usize, length: usize): bool {
-  const end = a + length - 8;
-  const other = b + length - 8;
-  for (; a < end; a += 8, b += 8) if (load<u64>(a) != load<u64>(b)) return false;
-  return load<u64>(end) == load<u64>(other);
-}
-
-/** Copies a view of a batch into a page, long bytes to its heap (`hasRoom` was asked). */
-function keepView(page: usize, to: usize, view: usize): void {
-  const length = <usize>load<u32>(view);
-  store<u64>(to, load<u64>(view));
-  if (length <= 12) {
-    store<u64>(to, load<u64>(view, 8), 8);
-    return;
-  }
-  const heap = <usize>load<u32>(page, pageHeapAt) - length;
-  memory.copy(page + heap, <usize>load<u32>(view, 12), length);
-  store<u32>(page, <u32>heap, pageHeapAt);
-  store<u32>(to, 0, 8);
-  store<u32>(to, <u32>heap, 12);
-}
-
-// ── keys of any shape ───────────────────────────────────────────────────────────────────────────────────────────────
-
-// @ts-ignore: decorator
-@inline
-function isNull(validity: usize, row: usize): bool {
-  return validity != 0 && ((load<u8>(validity + (row >> 3)) >> <u8>(row & 7)) & 1) == 0;
-}
-// @ts-ignore: decorator
-@inline
-function bitOf(values: usize, row: usize): u8 {
-  return (load<u8>(values + (row >> 3)) >> <u8>(row & 7)) & 1;
-}
-// @ts-ignore: decorator
-@inline
-function viewOf(leaf: usize, values: usize, row: usize): usize {
-  const views = <usize>load<u32>(leaf, leafViewsAt);
-  return views ? views + (<usize>load<u32>(values + (row << 2)) << 4) : values + (row << 4);
-}
-
-function matches(shape: usize, at: usize, page: usize, row: usize): bool {
-  const keys = <usize>load<u32>(shape, shapeKeysAt);
-  const nulls = <usize>load<u32>(shape, shapeNullsAt);
-  let leaf = shape + shapeLeavesAt;
-  for (let i: usize = 0; i < keys; i++, leaf += leafBytes) {
-    const none = isNull(<usize>load<u32>(leaf, leafValidityAt), row);
-    if (nulls) {
-      const noneThere = ((load<u8>(at + nulls + (i >> 3)) >> <u8>(i & 7)) & 1) != 0;
-      if (none != noneThere) return false;
-      if (none) continue;
-    }
-    const values = <usize>load<u32>(leaf, leafValuesAt);
-    const mine = at + <usize>load<u32>(leaf, leafOffsetAt);
-    switch (load<u32>(leaf, leafStorageAt)) {
-      case storageI64:
-        if (load<u64>(mine) != load<u64>(values + (row << 3))) return false;
-        break;
-      case storageView:
-        if (!sameView(mine, page, viewOf(leaf, values, row))) return false;
-        break;
-      case storageI32:
-        if (load<u32>(mine) != load<u32>(values + (row << 2))) return false;
-        break;
-      case storageF64:
-        if (load<u64>(mine) != canonicalBits(load<f64>(values + (row << 3)))) return false;
-        break;
-      default:
-        if (load<u8>(mine) != bitOf(values, row)) return false;
-    }
-  }
-  return true;
-}
-
-/** Heap bytes that a row's key needs. */
-function longBytes(shape: usize, row: usize): usize {
-  const keys = <usize>load<u32>(shape, shapeKeysAt);
-  let leaf = shape + shapeLeavesAt;
-  let bytes: usize = 0;
-  for (let i: usize = 0; i < keys; i++, leaf += leafBytes) {
-    if (load<u32>(leaf, leafStorageAt) != storageView || isNull(<usize>load<u32>(leaf, leafValidityAt), row)) continue;
-    const length = load<u32>(viewOf(leaf, <usize>load<u32>(leaf, leafValuesAt), row));
-    if (length > 12) bytes += <usize>length;
-  }
-  return bytes;
-}
-
-function writeKey(shape: usize, page: usize, at: usize, row: usize): void {
-  const keys = <usize>load<u32>(shape, shapeKeysAt);
-  const nulls = <usize>load<u32>(shape, shapeNullsAt);
-  let leaf = shape + shapeLeavesAt;
-  for (let i: usize = 0; i < keys; i++, leaf += leafBytes) {
-    if (isNull(<usize>load<u32>(leaf, leafValidityAt), row)) {
-      const byte = at + nulls + (i >> 3);
-      if (nulls) store<u8>(byte, load<u8>(byte) | (1 << <u8>(i & 7)));
-      continue;
-    }
-    const values = <usize>load<u32>(leaf, leafValuesAt);
-    const mine = at + <usize>load<u32>(leaf, leafOffsetAt);
-    switch (load<u32>(leaf, leafStorageAt)) {
-      case storageI64:
-        store<u64>(mine, load<u64>(values + (row << 3)));
-        break;
-      case storageView:
-        keepView(page, mine, viewOf(leaf, values, row));
-        break;
-      case storageI32:
-        store<u32>(mine, load<u32>(values + (row << 2)));
-        break;
-      case storageF64:
-        store<u64>(mine, canonicalBits(load<f64>(values + (row << 3))));
-        break;
-      default:
-        store<u8>(mine, bitOf(values, row));
-    }
-  }
 }
 
 // ── whole pages ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -51,7 +51,7 @@ test('state of another shape is not restored', () => {
   const saved = (storage: 'i64' | 'view', restored: readonly SnapshotPart[]): SnapshotPart => {
     const slot = testSlot({ bytes: 32 << 20, poolBytes: 8 << 20 });
     const pool = pagePool(slot.memory, slot.poolFrom, slot.poolTo);
-    const state = slotState({ memory: slot.memory, kernels: slot.kernels, pool });
+    const state = slotState({ memory: slot.memory, kernels: slot.kernels, pool, hashSeed: 42n });
     const operator = state.operator('totals', keyGroupRange(0, 1), restored);
     operator.groups({ name: 'groups', keys: layoutFrom([storage]), accumulatorBytes: 16 });
     const snapshot = operator.snapshot();

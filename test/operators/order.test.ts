@@ -53,7 +53,11 @@ function operatorOf(
   const { memory, kernels, poolFrom, poolTo } = testSlot({ bytes, poolBytes: bytes / 2 });
   const pool = pagePool(memory, poolFrom, poolTo);
   const { subtask = 0, parallelism = 1, parts = [] } = options;
-  const state = slotState({ memory, kernels, pool }).operator('o', keyGroupRange(subtask, parallelism), parts);
+  const state = slotState({ memory, kernels, pool, hashSeed: 42n }).operator(
+    'o',
+    keyGroupRange(subtask, parallelism),
+    parts,
+  );
   const pages = blocksOver(pool);
   const taken = { bytes: 0 };
   const blocks: BlockPool = {

@@ -93,7 +93,7 @@ export function runAggregate(
 ): Running {
   const slot = testSlot({ bytes: (options.mb ?? 64) << 20, poolBytes: (options.poolMb ?? 24) << 20 });
   const pool = pagePool(slot.memory, slot.poolFrom, slot.poolTo);
-  const states = slotState({ memory: slot.memory, kernels: slot.kernels, pool });
+  const states = slotState({ memory: slot.memory, kernels: slot.kernels, pool, hashSeed: 42n });
   const basePages = pool.free;
   const state = states.operator('aggregate', options.keyGroups, options.restored);
   const outputs = outputsOf(node, input);

@@ -25,7 +25,7 @@ export function orderedFixture(options: { readonly poolKb?: number } = {}) {
   const poolBytes = (options.poolKb ?? 16 * 1024) * 1024;
   const slot = testSlot({ bytes: poolBytes + (16 << 20), poolBytes });
   const pool = pagePool(slot.memory, slot.poolFrom, slot.poolTo);
-  const state = slotState({ memory: slot.memory, kernels: slot.kernels, pool });
+  const state = slotState({ memory: slot.memory, kernels: slot.kernels, pool, hashSeed: 42n });
   const take = (bytes: number): number => slot.memory.arena.allocate(bytes, 'test');
   return {
     slot,

@@ -4,7 +4,7 @@ import { type Prng, prng } from '../../core/base/prng.ts';
 import { pageSize } from '../../core/ports/page-layout.ts';
 import type { GroupTable, GroupTableDecl } from '../../core/ports/state.ts';
 import { ResolveStop } from '../../core/ports/state.ts';
-import type { Batch } from '../../core/record/batch.ts';
+import { type Batch, batch } from '../../core/record/batch.ts';
 import { type Layout, layoutOf, type StorageKind } from '../../core/record/layout.ts';
 import type { DataType } from '../../core/record/types.ts';
 import { type PagePool, pagePool } from '../../state/page-pool.ts';
@@ -30,7 +30,7 @@ function layoutFrom(storages: readonly StorageKind[], nullable: boolean): Layout
 function fixture(options: { readonly mb?: number; readonly poolMb?: number } = {}) {
   const slot = testSlot({ bytes: (options.mb ?? 64) << 20, poolBytes: (options.poolMb ?? 32) << 20 });
   const pool = pagePool(slot.memory, slot.poolFrom, slot.poolTo);
-  const state = slotState({ memory: slot.memory, kernels: slot.kernels, pool });
+  const state = slotState({ memory: slot.memory, kernels: slot.kernels, pool, hashSeed: seed });
   const hashes = slot.memory.arena.allocate(8 * 4096, 'hashes');
   const entries = slot.memory.arena.allocate(4 * 4096, 'entries');
   return { slot, pool, state, hashes, entries, baseFree: pool.free };
@@ -58,23 +58,33 @@ function hashKeys(slot: TestSlot, of: Batch, out: number): void {
   });
 }
 
-/** Counts the batch's rows by key: finds the entries, adds one to each. Answers the rows counted. */
+/** Rows that were found without their hashes. */
+let recalledRows = 0;
+
+/** Counts the batch's rows by key: finds the entries as operators do, adds one to each. Answers the rows counted. */
 function count(f: Fixture, table: GroupTable, of: Batch): number {
+  const { memory } = f.slot;
+  const { u32, u64 } = memory;
+  const keys = of.layout.map((_, i) => i);
+  const add = (n: number): void => {
+    for (let k = 0; k < n; k++) {
+      const at = ((u32[(f.entries >>> 2) + k] as number) + table.accumulatorOffset) >>> 3;
+      u64[at] = (u64[at] as bigint) + 1n;
+    }
+  };
+  const recalled = table.recall(of, keys, of.selection, of.size, f.entries);
+  add(recalled);
+  recalledRows += recalled;
+  if (recalled === of.size) return recalled;
   hashKeys(f.slot, of, f.hashes);
-  const n = table.resolve(
-    of,
-    of.layout.map((_, i) => i),
-    f.hashes,
-    of.selection,
-    of.size,
-    f.entries,
-  );
-  const { u32, u64 } = f.slot.memory;
-  for (let k = 0; k < n; k++) {
-    const at = ((u32[(f.entries >>> 2) + k] as number) + table.accumulatorOffset) >>> 3;
-    u64[at] = (u64[at] as bigint) + 1n;
+  let rows = of.selection + 4 * recalled;
+  if (of.selection === 0) {
+    rows = recalled === 0 ? 0 : memory.arena.allocate(4 * of.size, 'rows');
+    for (let k = recalled; rows !== 0 && k < of.size; k++) u32[(rows >>> 2) + k - recalled] = k;
   }
-  return n;
+  const resolved = table.resolve(of, keys, f.hashes + 8 * recalled, rows, of.size - recalled, f.entries);
+  add(resolved);
+  return recalled + resolved;
 }
 
 /** Keys as text, and counts. −0 is 0 and NaNs are one. */
@@ -212,6 +222,57 @@ test('a table of many thousands of keys grows page by page and leaves nothing be
   operator.dispose();
   expect(f.pool.free).toBe(f.baseFree);
 });
+
+test('keys that are remembered are the right ones, whatever moves in between: growth, snapshots, other tables, new dictionaries', () => {
+  for (const [round, storage] of (['i64', 'i32', 'view', 'view'] as const).entries()) {
+    const random = prng(7000 + round);
+    const where = `seed ${7000 + round}`;
+    const f = fixture({ mb: 256, poolMb: 64 });
+    const keys = layoutFrom([storage], false);
+    const operator = f.state.operator('o');
+    const tables = [0, 1, 2, 3, 4, 5].map((i) => operator.groups({ ...declOf(keys), name: `t${i}` }));
+    const expected = tables.map(() => new Map<string, bigint>());
+    const texts = Array.from({ length: 6000 }, (_, i) => randomKey(random, storage, 2 ** 30 + i));
+    let snapshot: ReturnType<typeof operator.snapshot> | null = null;
+    recalledRows = 0;
+    for (let b = 0; b < 120; b++) {
+      const i = random.below(b % 40 < 20 ? 2 : 6);
+      const [table, known] = [tables[i] as GroupTable, expected[i] as Map<string, bigint>];
+      // Some batches meet new keys, so that pages split between batches that do not.
+      const distinct = b % 30 < 3 ? 6000 : 300 * (1 + i);
+      const column = Array.from({ length: 64 + random.below(2000) }, () => texts[random.below(distinct)] as TestValue);
+      const selection = random.below(3) === 0 ? column.map((_, row) => row).filter((row) => row % 5 !== 0) : null;
+      const of = testBatch(f.slot.memory, keys, [column], {
+        dictionary: round === 3,
+        ...(selection ? { selection } : {}),
+      });
+      for (let done = 0; done < of.size; ) {
+        const rest = selection ?? column.map((_, row) => row);
+        const n = count(f, table, testRows(f, of, rest.slice(done)));
+        for (const row of rest.slice(done, done + n)) {
+          const key = textOf([column[row] as TestValue]);
+          known.set(key, (known.get(key) ?? 0n) + 1n);
+        }
+        done += n;
+      }
+      if (snapshot?.read(2)) snapshot = null;
+      if (snapshot === null && random.below(8) === 0) snapshot = operator.snapshot();
+      if (random.below(25) === 0 && snapshot === null) {
+        table.clear();
+        known.clear();
+      }
+    }
+    expect(recalledRows, where).toBeGreaterThan(10_000);
+    for (const [i, table] of tables.entries()) expect(contents(f, table, keys), where).toEqual(expected[i]);
+  }
+});
+
+/** The same batch with other rows selected. */
+function testRows(f: Fixture, of: Batch, rows: readonly number[]): Batch {
+  const selection = f.slot.memory.arena.allocate(4 * rows.length + 4, 'rows');
+  f.slot.memory.u32.set(rows, selection >>> 2);
+  return batch(of.layout, of.rowCount, of.columns, { selection, size: rows.length });
+}
 
 test('when memory is used up, resolve says so, and what it resolved is whole', () => {
   const f = fixture({ mb: 32, poolMb: 1 });

@@ -224,7 +224,7 @@ class Run implements Output {
     const slot = testSlot({ bytes, poolBytes: bytes / 2 });
     const { memory, kernels } = slot;
     const pool = pagePool(memory, slot.poolFrom, slot.poolTo);
-    const state = slotState({ memory, kernels, pool }).operator('operator', allKeyGroups, parts);
+    const state = slotState({ memory, kernels, pool, hashSeed: 42n }).operator('operator', allKeyGroups, parts);
     const { node } = this.#setup;
     const context = operatorContext(this.#setup, {
       memory,
