@@ -16,7 +16,7 @@ function fixture(poolKb: number, strings: boolean) {
   const poolBytes = poolKb * 1024;
   const slot = testSlot({ bytes: poolBytes + (64 << 20), poolBytes });
   const pool = pagePool(slot.memory, slot.poolFrom, slot.poolTo);
-  const state = slotState({ memory: slot.memory, kernels: slot.kernels, pool });
+  const state = slotState({ memory: slot.memory, kernels: slot.kernels, pool, hashSeed: 42n });
   const keys = layoutOf([{ name: 'k', type: { kind: strings ? 'VARCHAR' : 'BIGINT' }, nullable: true }]);
   const decl: GroupTableDecl = { name: 't', keys, accumulatorBytes: 24, texts: [8] };
   const take = (bytes: number): number => slot.memory.arena.allocate(bytes, 'test');

@@ -223,7 +223,7 @@ test('a table of many thousands of keys grows page by page and leaves nothing be
   expect(f.pool.free).toBe(f.baseFree);
 });
 
-test('keys that are remembered are the right ones, whatever moves in between: growth, snapshots, other tables, new dictionaries', () => {
+test('keys that are remembered are the right ones, whatever moves in between: growth, removals, snapshots, other tables, new dictionaries', () => {
   for (const [round, storage] of (['i64', 'i32', 'view', 'view'] as const).entries()) {
     const random = prng(7000 + round);
     const where = `seed ${7000 + round}`;
@@ -260,6 +260,10 @@ test('keys that are remembered are the right ones, whatever moves in between: gr
       if (random.below(25) === 0 && snapshot === null) {
         table.clear();
         known.clear();
+      }
+      if (random.below(10) === 0) {
+        table.remove(f.entries, table.scan({ at: 0 }, f.entries, 1 + random.below(200)));
+        expected[i] = contents(f, table, keys);
       }
     }
     expect(recalledRows, where).toBeGreaterThan(10_000);
