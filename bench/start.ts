@@ -35,7 +35,7 @@ function startCase(extension: 'mjs' | 'ts', text: string, bar: string): BenchCas
 }
 
 async function measure({ smoke, slots }: CaseOptions, extension: string, text: string) {
-  const cli = fileURLToPath(new URL('../cli/main.js', import.meta.url));
+  const cli = fileURLToPath(new URL('../bundle/caller/main.js', import.meta.url));
   // Within the package, so that the job finds it by its name.
   const out = fileURLToPath(new URL('../../out', import.meta.url));
   mkdirSync(out, { recursive: true });

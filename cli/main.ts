@@ -1,12 +1,18 @@
 #!/usr/bin/env node
 /** The command line. Knows the public engine only; every command is a file beside this one. */
-import { readFileSync } from 'node:fs';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { existsSync, readFileSync } from 'node:fs';
+import { coordinator } from '../engine/caller.ts';
 import { fail, watchOutput } from './output.ts';
 
-const version = (
-  JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
-).version;
+// Its thread starts while everything else is imported.
+if (process.argv[2] === 'run') coordinator();
+const { Command, InvalidArgumentError, Option } = await import('commander');
+
+/** Two folders above this file, three above the bundle. */
+const manifest = ['../../package.json', '../../../package.json']
+  .map((path) => new URL(path, import.meta.url))
+  .find((url) => existsSync(url))!;
+const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string };
 
 const count = (text: string): number => {
   const value = Number(text);
@@ -19,7 +25,7 @@ const param = (text: string, before: Record<string, string>): Record<string, str
   return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
 };
 
-const paramOption = (): Option =>
+const paramOption = () =>
   new Option('--param <name=value>', 'a value for the job; may be given often').argParser(param).default({}, 'none');
 
 const program = new Command('millrace')

@@ -2,9 +2,10 @@
  * `millrace run`: progress while it works (on a terminal), rows of ends without a sink as JSON lines, a summary at the
  * end. Ctrl-C once ends the job in order (exit code 130), twice at once; SIGTERM and SIGHUP end it in order too.
  */
-
+import { availableParallelism } from 'node:os';
 import type { Size } from '../core/base/duration.ts';
 import { MillraceError } from '../core/base/errors.ts';
+import { coordinator } from '../engine/caller.ts';
 import { startJob } from '../engine/run.ts';
 import type { RunningJob } from '../engine/running-job.ts';
 import { importJob, type JobFileOptions } from './job-file.ts';
@@ -19,6 +20,9 @@ export interface RunCommandOptions extends JobFileOptions {
 }
 
 export async function runCommand(file: string, options: RunCommandOptions): Promise<void> {
+  // Threads start while the job file is imported. What is wrong with the number is said when the job starts.
+  const slots = options.parallelism ?? availableParallelism();
+  if (slots >= 1 && slots <= availableParallelism()) coordinator().send({ kind: 'warm', slots });
   const { job, params } = await importJob(file, options);
   const running = startJob(job, {
     params,

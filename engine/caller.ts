@@ -27,9 +27,9 @@ export function nextJobId(): string {
   return `job-${++jobs}`;
 }
 
-/** The bundled thread, seen from the built package or from the source tree; else the module beside this file. */
+/** The bundled thread, seen from the bundle, from a file of its own or from the source tree; else the module beside this file. */
 function entry(): URL {
-  const places = ['../bundle/threads/', '../dist/bundle/threads/', './'];
+  const places = ['../threads/', '../bundle/threads/', '../dist/bundle/threads/', './'];
   const urls = places.map((place) => new URL(`${place}coordinator-main.js`, import.meta.url));
   return urls.find((url) => existsSync(url)) ?? urls[urls.length - 1]!;
 }

@@ -72,6 +72,9 @@ export class Coordinator {
 
   receive(message: ToCoordinator): void {
     switch (message.kind) {
+      case 'warm':
+        this.#pool.warm(message.slots);
+        return;
       case 'submit':
         void this.#submit(message);
         return;

@@ -2,7 +2,6 @@
  * Imports a person's job file, in any thread: JavaScript as it is, TypeScript by Node's own type stripping where it has
  * it, else through jiti.
  */
-import { spawnSync } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { basename, extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -23,7 +22,7 @@ export async function importDefault(url: string): Promise<unknown> {
   } catch (error) {
     if (isMillraceError(error)) throw error;
     const said = error instanceof Error ? `${error.name}: ${error.message.replace(/\s+/g, ' ')}` : describeValue(error);
-    const position = placeOf(error, path);
+    const position = await placeOf(error, path);
     throw new MillraceError('job/import-failed', `the job file could not be imported: ${said}`, {
       where: { path, ...(position ? { position } : {}) },
       cause: error,
@@ -43,7 +42,7 @@ export async function importDefault(url: string): Promise<unknown> {
  * Where in the file it went wrong: of an error it threw, the stack says; Node shows the place of a syntax error only to
  * who runs the file, so it is asked to check it.
  */
-function placeOf(error: unknown, path: string): string | null {
+async function placeOf(error: unknown, path: string): Promise<string | null> {
   const name = basename(path).replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
   const lineIn = (text: string): string | null => {
     const line = new RegExp(`[/\\\\]${name}:(\\d+)`).exec(text)?.[1];
@@ -51,6 +50,7 @@ function placeOf(error: unknown, path: string): string | null {
   };
   const stack = error instanceof Error ? (error.stack ?? '') : '';
   if (!(error instanceof SyntaxError) || lineIn(stack)) return lineIn(stack);
+  const { spawnSync } = await import('node:child_process');
   const check = spawnSync(process.execPath, ['--check', path], { encoding: 'utf8', timeout: 5000 });
   return lineIn(check.stderr ?? '');
 }
@@ -60,12 +60,11 @@ async function importAny(url: string, path: string): Promise<{ default?: unknown
   const native = (process.features as { typescript?: unknown }).typescript;
   if (!typescript || (native && !path.includes('node_modules'))) return import(url) as Promise<{ default?: unknown }>;
   const { createJiti } = await import('jiti');
-  const self = new URL('../index.js', import.meta.url).href;
   // The engine itself must be this very instance, not a copy that jiti made of it.
   const jiti = createJiti(import.meta.url, {
     interopDefault: false,
     alias: {},
-    nativeModules: ['millrace', self],
+    nativeModules: ['millrace', ...['../index.js', './index.js'].map((path) => new URL(path, import.meta.url).href)],
     fsCache: true,
   });
   return jiti.import<{ default?: unknown }>(path);

@@ -112,6 +112,8 @@ export type FromParticipant =
 
 /** From the caller to the coordinator. */
 export type ToCoordinator =
+  /** A job with so many slots will come soon: threads may start. */
+  | { readonly kind: 'warm'; readonly slots: number }
   | {
       readonly kind: 'submit';
       readonly jobId: string;

@@ -93,6 +93,8 @@ export class RunningJob {
       const { plan: settled, shared } = this.#settled;
       this.#submitted = true;
       this.#connection.send({ kind: 'submit', jobId, plan: settled, options, module, resources: shared, restore });
+      // Most jobs have a part here; it is loaded while the coordinator plans.
+      void import('./participant.ts').catch(() => {});
     } catch (error) {
       this.#fail(error);
     }

@@ -71,6 +71,11 @@ export class SlotPool {
     return taken;
   }
 
+  /** Starts threads ahead of the job that will want them: `count` are idle then, as far as the process may have them. */
+  warm(count: number): void {
+    while (this.#idle.length < count && this.#threads < slotsMax) this.#idle.push(this.#start());
+  }
+
   /** Gives a thread back; `retire` ends it (it holds user code, or cannot be trusted). */
   release(thread: SlotThread, retire: boolean): Promise<void> {
     const held = thread as Held;

@@ -53,7 +53,7 @@ test('what is depended on is used', () => {
     '@biomejs/biome': 'biome check',
     '@types/node': '"node"',
     assemblyscript: "bin('asc')",
-    rolldown: "bin('rolldown')",
+    rolldown: "import('rolldown')",
     typescript: "bin('tsc')",
   };
   const used = (name: string): boolean =>
