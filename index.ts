@@ -21,7 +21,7 @@ export { type Case, coalesce, when } from './core/api/functions.ts';
 export { type ColumnGenerators, type Generated, type GeneratorOptions, generator } from './core/api/generator.ts';
 export { type Job, type JobOptions, job } from './core/api/job.ts';
 export type { Change, Mode, Received, RowKind, StreamOf } from './core/api/modes.ts';
-export type { Files, Sink, Source } from './core/api/place.ts';
+export type { ErringFiles, ErringSource, Files, Sink, Source } from './core/api/place.ts';
 export type {
   Broadcast,
   BroadcastContext,
@@ -70,7 +70,18 @@ export {
   state,
   type ValueState,
 } from './core/api/state.ts';
-export type { AggregateOptions, End, Ends, Grouped, Output, Stream, TopN, WithSide } from './core/api/stream.ts';
+export type {
+  AggregateOptions,
+  DeadLetter,
+  End,
+  Ends,
+  ErrorOptions,
+  Grouped,
+  Output,
+  Stream,
+  TopN,
+  WithSide,
+} from './core/api/stream.ts';
 export { desc, hop, type Order, tumble, type WindowKey, type WindowOptions } from './core/api/windows.ts';
 export type { Duration, Size } from './core/base/duration.ts';
 export { describeError, type ErrorCode, type ErrorWhere, MillraceError } from './core/base/errors.ts';

@@ -6,11 +6,12 @@ import type { JobNumbers } from '../engine/numbers.ts';
 const grouped = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
 
 export function progressLine(numbers: JobNumbers, elapsedMs: number): string {
-  const { rowsIn, estimatedRows, watermarkMs, lateRows } = numbers;
+  const { rowsIn, estimatedRows, watermarkMs, lateRows, skippedRows } = numbers;
   const parts = [`${grouped.format(rowsIn)} rows`, `${rate(rowsIn, elapsedMs)} rows/s`];
   if (estimatedRows) parts.push(`${Math.min(100, Math.floor((100 * rowsIn) / estimatedRows))} %`);
   if (watermarkMs !== null) parts.push(`event time ${new Date(watermarkMs).toISOString()}`);
   if (lateRows > 0) parts.push(`${grouped.format(lateRows)} late`);
+  if (skippedRows > 0) parts.push(`${grouped.format(skippedRows)} left out`);
   return parts.join('   ');
 }
 
@@ -19,6 +20,8 @@ export function summary(result: JobResult, numbers: JobNumbers): string {
     `${grouped.format(result.rowsIn)} rows in, ${grouped.format(result.rowsOut)} rows out in ${seconds(result.elapsedMs)}: ${rate(result.rowsIn, result.elapsedMs)} rows/s`,
   ];
   if (result.lateRows > 0) lines.push(`${grouped.format(result.lateRows)} rows came too late for their window`);
+  if (result.skippedRows > 0)
+    lines.push(`${grouped.format(result.skippedRows)} records could not be read or worked on`);
   const slots = new Set(numbers.tasks.map((task) => task.slot));
   for (const slot of slots) {
     const tasks = numbers.tasks.filter((task) => task.slot === slot);

@@ -42,6 +42,7 @@ export function jobHandle<O extends Ends>(running: RunningJob, signal: AbortSign
         rowsIn: numbers.rowsIn,
         rowsOut: numbers.rowsOut,
         lateRows: numbers.lateRows,
+        skippedRows: numbers.skippedRows,
         watermark: numbers.watermarkMs === null ? null : new Date(numbers.watermarkMs),
         estimatedRows: numbers.estimatedRows,
         inboxBytes: numbers.inboxBytes,

@@ -8,6 +8,7 @@ export interface JobNumbers {
   readonly rowsIn: number;
   readonly rowsOut: number;
   readonly lateRows: number;
+  readonly skippedRows: number;
   readonly bytesExchanged: number;
   readonly bytesWritten: number;
   /** The least event time of all tasks that have one; null before the first watermark. */
@@ -32,6 +33,7 @@ export function readNumbers(from: Source | null, parallelism: number): JobNumber
     rowsIn: sum((task) => task.rowsRead),
     rowsOut: sum((task) => task.rowsWritten),
     lateRows: sum((task) => task.lateRows),
+    skippedRows: sum((task) => task.skippedRows),
     bytesExchanged: sum((task) => task.bytesSent),
     bytesWritten: sum((task) => task.bytesWritten),
     watermarkMs: times.length === 0 ? null : Math.min(...times),
@@ -60,6 +62,7 @@ function ofChain(from: Source, chain: Chain, parallelism: number): TaskMetrics[]
       blockedMs: block[Counter.blockedMs]!,
       starvedMs: block[Counter.starvedMs]!,
       lateRows: block[Counter.lateRows]!,
+      skippedRows: block[Counter.rowsSkipped]!,
       stateBytes: block[Counter.stateBytes]!,
       watermarkMs: block[Counter.watermarkMs]!,
     };
@@ -84,6 +87,12 @@ export function prometheusText(job: string, numbers: JobNumbers): string {
   metric('rows_written_total', 'Rows handed to sinks.', 'counter', (task) => task.rowsWritten);
   metric('exchange_bytes_total', 'Bytes sent over edges.', 'counter', (task) => task.bytesSent);
   metric('late_rows_total', 'Rows that came after their window closed.', 'counter', (task) => task.lateRows);
+  metric(
+    'skipped_rows_total',
+    'Records that could not be read or worked on and did not fail the job.',
+    'counter',
+    (task) => task.skippedRows,
+  );
   metric('busy_seconds_total', 'Time spent in steps.', 'counter', (task) => task.busyMs / 1000);
   metric(
     'blocked_seconds_total',

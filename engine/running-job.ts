@@ -257,6 +257,7 @@ export class RunningJob {
       rowsIn: numbers.rowsIn,
       rowsOut: numbers.rowsOut,
       lateRows: numbers.lateRows,
+      skippedRows: numbers.skippedRows,
       elapsedMs: systemClock.monotonicMs() - this.#startedMs,
       slots: slots.filter((report) => report.slot < this.#submission.options.parallelism),
       messages,

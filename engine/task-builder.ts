@@ -6,6 +6,7 @@ import { sinkConnector, sourceConnector } from '../connectors/registry.ts';
 import { assert } from '../core/base/assert.ts';
 import { MillraceError } from '../core/base/errors.ts';
 import { keyGroupRange } from '../core/base/key-groups.ts';
+import { deadLetters } from '../core/operators/dead-letters.ts';
 import { type Operator, type UserFunction, watermarkMin } from '../core/operators/operator.ts';
 import { createOperator } from '../core/operators/registry.ts';
 import { sinkOperator } from '../core/operators/sink.ts';
@@ -85,6 +86,8 @@ async function buildSource(
   const { clock } = setup;
   const { id, name } = chain.operators[0]!;
   const connector = await sourceConnector(node.connector.kind);
+  const sided = chain.operators[0]!.outputs.length > 1;
+  const rejected = sided ? { rejected: deadLetters(name, slot.memory, slot.blocks) } : {};
   const wake = (): void => slot.exchange.doorbell.wake();
   const reader = connector.reader(node.connector, node.request, {
     memory: slot.memory,
@@ -97,6 +100,7 @@ async function buildSource(
     wakeAt: (atMs) => void setTimeout(wake, Math.max(0, atMs - clock.monotonicMs())),
     resource: (resource) => setup.resource(resource),
     nextDictionaryId: slot.nextDictionaryId,
+    ...rejected,
   });
   const key = sourceKey(chain.id);
   const driver = new SourceDriver(
@@ -108,6 +112,7 @@ async function buildSource(
       name,
       monotonicMs: () => clock.monotonicMs(),
       wantSplit: () => builder.wantSplit(key),
+      ...rejected,
     },
     positionFor(id, subtask, chain.parallelism, restored),
   );

@@ -20,7 +20,7 @@ export const Counter = {
   lateRows: 11,
   stateBytes: 12,
   steps: 13,
-  /** Rows that a source left out because they were unreadable and `onError: 'skip'` was asked for. */ rowsSkipped: 14,
+  /** Records that sources and functions could not take, where `onError` is `skip` or `side`. */ rowsSkipped: 14,
   /** Index + 1 of the operator whose user function is running; 0: none is. */
   userOperator: 15,
   /** Calls of user functions. */
@@ -61,6 +61,9 @@ export class TaskCounters {
   }
   addLate(rows: number): void {
     this.#block[Counter.lateRows]! += rows;
+  }
+  addSkipped(rows: number): void {
+    this.#block[Counter.rowsSkipped]! += rows;
   }
   setWatermark(timeMs: number): void {
     this.#block[Counter.watermarkMs] = timeMs;

@@ -5,6 +5,7 @@
  */
 import { assert, unreachable } from '../core/base/assert.ts';
 import { withWhere } from '../core/base/errors.ts';
+import type { DeadLetters } from '../core/operators/dead-letters.ts';
 import { type Operator, type Output, Progress, watermarkMax, watermarkMin } from '../core/operators/operator.ts';
 import { positionOf, type SourceDriver, type SourcePosition } from '../core/operators/source.ts';
 import type { Chain, Target } from '../core/plan/physical.ts';
@@ -339,6 +340,8 @@ export class Task {
     }
     const node = this.#nodes[0]!;
     const status = this.#guardPoll(source, node);
+    this.counters.addSkipped(source.takeSkipped());
+    const rejected = source.rejected;
     if (status === PollStatus.moved) {
       const batch = source.batch;
       // A reader that is still loading answers with no rows, in whatever shape.
@@ -346,14 +349,28 @@ export class Task {
         this.counters.addRead(batch.size);
         node.output.emit(batch, 0);
       }
+      if (rejected) this.#control = this.#rejected(rejected, node);
       this.#afterBatch();
       return TaskStatus.moved;
     }
     if (status === PollStatus.ended) {
-      this.#control = this.#finish(true);
+      this.#control = rejected ? chain(this.#rejected(rejected, node), this.#finish(true)) : this.#finish(true);
+      return TaskStatus.moved;
+    }
+    if (rejected) {
+      this.#control = this.#rejected(rejected, node);
       return TaskStatus.moved;
     }
     return this.#offerWatermark(source) ? TaskStatus.moved : this.#park();
+  }
+
+  /** What the source could not read goes out behind the rows that came with it. */
+  *#rejected(letters: DeadLetters, node: ChainNode): Generator<void> {
+    while (letters.count > 0) {
+      node.output.emit(letters.batch(), 1);
+      yield;
+      letters.reset();
+    }
   }
 
   /** Sends the source's watermark after the rows it covers; true when there is one to send. */

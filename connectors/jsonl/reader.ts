@@ -26,6 +26,8 @@ const bufferBytesUsual = 512 * 1024;
 const lineBytesMax = valueBytesMax + 1024 * 1024;
 const newline = 0x0a;
 const markBytes = 3;
+/** Of a line that is rejected: more than is shown of it. */
+const rejectedBytes = 4096;
 
 interface Range {
   readonly path: string;
@@ -142,6 +144,7 @@ class JsonReader implements SourceReader {
     const columns = this.#columns;
     columns.reset();
     const first = this.#at;
+    let stopped = false;
     for (;;) {
       if (this.#seeking && !this.#seek()) continue;
       if (this.#ended()) break;
@@ -158,9 +161,15 @@ class JsonReader implements SourceReader {
       }
       const why = columns.scan(stop);
       if (why === ScanStop.full) break;
-      if (why === ScanStop.refused) this.#refused();
+      if (why !== ScanStop.refused) continue;
+      if (this.#context.rejected?.full) {
+        // They go out before the next one is looked at.
+        stopped = true;
+        break;
+      }
+      this.#refused();
     }
-    if (columns.rows === 0) return PollStatus.ended;
+    if (columns.rows === 0 && !stopped) return PollStatus.ended;
     const origin = { source: `${this.#range!.path}, from byte ${first}`, firstRow: 0 };
     this.#batch = batch(this.#layout, columns.rows, columns.columns(), { origin });
     return PollStatus.moved;
@@ -311,6 +320,9 @@ class JsonReader implements SourceReader {
       if (!(error instanceof BadLine)) throw error;
       if (!this.#skip) throw this.#badRecord(error, at);
       this.#skipped++;
+      const record = Buffer.from(u8.slice(at, Math.min(end, at + rejectedBytes))).toString('utf8');
+      // Which line it is would have to be counted from the beginning, for each of them.
+      this.#context.rejected?.add(`${this.#range!.path}, byte ${this.#placeOf(at)}`, error.message, record);
     }
     this.#columns.at = end + 1;
   }

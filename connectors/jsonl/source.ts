@@ -1,6 +1,7 @@
 /**
  * The `jsonl` source: files of one JSON object a line. Options: `path` (file, directory or pattern), `schema` (Fields, or
- * null: found in the first lines), `onError` ('fail', the default, or 'skip': bad lines are counted and left out), `watch`
+ * null: found in the first lines), `onError` ('fail', the default; 'skip': bad lines are counted and left out; 'side': they
+ * are rows of the side output), `watch`
  * (files/watch.ts: files that appear are read as they come), `follow` (follow.ts: one file that grows).
  *
  * Splits are ranges of bytes; a line belongs to the split in which it starts. A position is the byte where the next line
@@ -68,11 +69,8 @@ export const jsonlSource: SourceConnector = {
   },
 
   reader(spec, request, context) {
-    const { onError } = spec.options;
-    if (onError !== undefined && onError !== null && onError !== 'fail' && onError !== 'skip') {
-      throw new MillraceError('option/invalid', `jsonl: onError is 'fail' or 'skip', not '${String(onError)}'`);
-    }
-    return jsonReader(leavesOf(request.layout, declaredFields(spec)), request.layout, context, onError === 'skip');
+    const onError = onErrorOf(spec);
+    return jsonReader(leavesOf(request.layout, declaredFields(spec)), request.layout, context, onError !== 'fail');
   },
 };
 
@@ -87,6 +85,12 @@ function pathOf(spec: ConnectorSpec): string {
   const { path } = spec.options;
   if (typeof path === 'string' && path !== '') return path;
   throw new MillraceError('option/invalid', `${spec.label}: a jsonl source needs a path`);
+}
+
+function onErrorOf(spec: ConnectorSpec): 'fail' | 'skip' | 'side' {
+  const onError = spec.options.onError ?? 'fail';
+  if (onError === 'fail' || onError === 'skip' || onError === 'side') return onError;
+  throw new MillraceError('option/invalid', `jsonl: onError is 'fail', 'skip' or 'side', not '${String(onError)}'`);
 }
 
 /** Errors: `option/invalid` for what cannot be followed. */
@@ -142,7 +146,7 @@ function inferFiles(files: readonly string[], spec: ConnectorSpec, ended: boolea
     for (const [i, line] of sampleLines(path, ended).entries()) {
       if (objects.length >= sampleRows) break;
       const bad = addSample(objects, line);
-      if (bad !== null && spec.options.onError !== 'skip') {
+      if (bad !== null && onErrorOf(spec) === 'fail') {
         throw new MillraceError('source/bad-record', bad, { where: { path, position: `line ${i + 1}, byte ${byte}` } });
       }
       byte += Buffer.byteLength(line) + 1;

@@ -20,6 +20,12 @@ export function located<T>(callee: Callee, work: (callSite: string | null) => T)
   }
 }
 
+/** What becomes of records that cannot be taken. Errors: `option/invalid`. */
+export function policyOf(of: string, onError: unknown = 'fail'): 'fail' | 'skip' | 'side' {
+  if (onError === 'fail' || onError === 'skip' || onError === 'side') return onError;
+  throw new MillraceError('option/invalid', `onError of ${of} is 'fail', 'skip' or 'side', not ${shown(onError)}`);
+}
+
 /** Names that must differ. Errors: `plan/duplicate`. */
 export function once(method: string, names: readonly string[]): readonly string[] {
   const twice = names.find((name, i) => names.indexOf(name) !== i);

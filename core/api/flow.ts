@@ -5,13 +5,14 @@
  */
 import { MillraceError } from '../base/errors.ts';
 import type { UnboundExpr } from '../expr/tree.ts';
+import { deadLetterFields } from '../plan/dead-letters.ts';
 import type { WindowSpec } from '../plan/nodes.ts';
 import type { Json } from '../ports/connector.ts';
-import { type Callee, located, notAStream, notNegative, once, shown, whole } from './checks.ts';
+import { type Callee, located, notAStream, notNegative, once, policyOf, shown, whole } from './checks.ts';
 import { rowColumns, treeOf } from './expression.ts';
 import { loosest, type Mode, type StreamOf, updatingOf } from './modes.ts';
 import { madeOf, underNotes } from './notes.ts';
-import { type Sink, type Source, sinkOf, sourceOf } from './place.ts';
+import { type ErringSource, type Sink, type Source, sinkOf, sourceOf } from './place.ts';
 import type { Connected, Inputs } from './process.ts';
 import { processStep } from './process-step.ts';
 import { checkColumnName, fieldsOf, type Schema } from './schema.ts';
@@ -28,16 +29,20 @@ import {
   tipOf,
   withTip,
 } from './step.ts';
-import type { AggregateOptions, Stream, TopN } from './stream.ts';
+import type { AggregateOptions, DeadLetter, ErrorOptions, Stream, TopN, WithSide } from './stream.ts';
 import { orderKeys, windowSpecOf } from './windows.ts';
 
 /** A source becomes a stream; the same source twice is one scan. Errors: `option/invalid`. */
+export function from<R, M extends Mode>(source: ErringSource<R, M>): WithSide<R, M, { errors: Stream<DeadLetter, M> }>;
+export function from<R, M extends Mode>(source: Source<R, M>): Stream<R, M>;
 export function from<R, M extends Mode>(source: Source<R, M>): Stream<R, M> {
   return located(from as Callee, (callSite) => {
     const { connector, schema, mode, resource } = sourceOf(source);
     const content: StepContent = { kind: 'source', connector, schema, bounded: mode === 'bounded' };
     const step: Step = Object.freeze({ content, inputs: [], name: null, callSite, attached: resource });
-    return asStream(flowOf({ step, port: 0, mode, columns: schema && knownColumns(schema) }));
+    const tip: Tip = { step, port: 0, mode, columns: schema && knownColumns(schema) };
+    const sided = connector.options.onError === 'side';
+    return asStream(flowOf(tip, sided ? { errors: errorsOf(tip) } : undefined));
   });
 }
 
@@ -241,12 +246,12 @@ class Flow {
     return Object.freeze({ kind: 'broadcast', [input]: { tip: this.#tip, keys: null } });
   }
 
-  map(output: Schema<unknown>, fn: unknown): Flow {
-    return this.#map(this.map, 'map', output, fn);
+  map(output: Schema<unknown>, fn: unknown, options?: ErrorOptions): Flow {
+    return this.#map(this.map, 'map', output, fn, options);
   }
 
-  flatMap(output: Schema<unknown>, fn: unknown): Flow {
-    return this.#map(this.flatMap, 'flatMap', output, fn);
+  flatMap(output: Schema<unknown>, fn: unknown, options?: ErrorOptions): Flow {
+    return this.#map(this.flatMap, 'flatMap', output, fn, options);
   }
 
   mapBatch(output: Schema<unknown>, fn: unknown): Flow {
@@ -365,13 +370,23 @@ class Flow {
     return flowOf(tip, windowed ? { late: flowOf({ ...input, step: tip.step, port: 1 }) } : undefined);
   }
 
-  #map(callee: Callee, style: 'map' | 'flatMap' | 'mapBatch', output: Schema<unknown>, fn: unknown): Flow {
+  #map(
+    callee: Callee,
+    style: 'map' | 'flatMap' | 'mapBatch',
+    output: Schema<unknown>,
+    fn: unknown,
+    options: ErrorOptions = {},
+  ): Flow {
     const schema = located(callee, () => {
-      if (typeof fn === 'function') return fieldsOf(output);
-      throw new MillraceError('option/invalid', `${style} takes a schema and a function, not ${shown(fn)}`);
+      if (typeof fn !== 'function')
+        throw new MillraceError('option/invalid', `${style} takes a schema and a function, not ${shown(fn)}`);
+      return fieldsOf(output);
     });
-    const content: StepContent = { kind: 'map', style, functionId: '', schema };
-    return this.#step(callee, () => content, { columns: knownColumns(schema) }, [], { value: fn });
+    const onError = located(callee, () => policyOf(style, options.onError));
+    const policy = onError === 'fail' ? {} : { onError };
+    const content: StepContent = { kind: 'map', style, functionId: '', schema, ...policy };
+    const flow = this.#step(callee, () => content, { columns: knownColumns(schema) }, [], { value: fn });
+    return onError === 'side' ? flowOf(flow.#tip, { errors: errorsOf(flow.#tip) }) : flow;
   }
 
   /** The named expressions that a callback answers. */
@@ -394,6 +409,12 @@ class Flow {
     if (columns.length === 0) throw new MillraceError('plan/type', `${method} takes one column at least`);
     return columns.map(({ name, expr }) => ({ name, expr }));
   }
+}
+
+/** Records that a step could not take, at its second output. */
+function errorsOf(tip: Tip): Flow {
+  const mode = tip.mode === 'updating' ? 'append' : tip.mode;
+  return flowOf({ step: tip.step, port: 1, mode, columns: knownColumns(deadLetterFields) });
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: a callback gets a proxy for whatever row type it was written for

@@ -11,3 +11,4 @@ export declare const sends: unique symbol;
 export declare const accepts: unique symbol;
 export declare const writes: unique symbol;
 export declare const handle: unique symbol;
+export declare const errs: unique symbol;

@@ -6,7 +6,7 @@
 import { MillraceError } from '../base/errors.ts';
 import type { ConnectorSpec } from '../ports/connector.ts';
 import type { Fields } from '../record/types.ts';
-import type { accepts, reads, sends, writes } from './marks.ts';
+import type { accepts, errs, reads, sends, writes } from './marks.ts';
 import type { Mode } from './modes.ts';
 
 export interface Source<out R, out M extends Mode> {
@@ -17,8 +17,14 @@ export interface Sink<in R, in M extends Mode> {
   readonly [accepts]: (mode: M) => void;
   readonly [writes]: (row: R) => void;
 }
+/** A source whose unreadable records are rows of a side output. */
+export interface ErringSource<out R, out M extends Mode> extends Source<R, M> {
+  readonly [errs]: true;
+}
 /** A place that can be read and written. It takes inserts only. */
 export interface Files<R> extends Source<R, 'bounded'>, Sink<R, 'bounded' | 'append'> {}
+/** Files whose unreadable records are rows of a side output. */
+export interface ErringFiles<R> extends ErringSource<R, 'bounded'>, Sink<R, 'bounded' | 'append'> {}
 
 /** What a place is to the builder. */
 export interface Place {

@@ -36,6 +36,8 @@ export interface JobResult {
   readonly rowsOut: number;
   /** Rows that came after their window had closed. */
   readonly lateRows: number;
+  /** Records that could not be read or worked on, where `onError` let the job go on. */
+  readonly skippedRows: number;
   readonly elapsedMs: number;
   /** CPU time of each slot's thread while it worked for the job; 0 where the system does not tell. */
   readonly slots: readonly { readonly slot: number; readonly cpuMs: number }[];
@@ -61,6 +63,7 @@ export interface TaskMetrics {
   readonly blockedMs: number;
   readonly starvedMs: number;
   readonly lateRows: number;
+  readonly skippedRows: number;
   /** Keyed state of the whole slot. */
   readonly stateBytes: number;
   readonly watermarkMs: number;
@@ -70,6 +73,7 @@ export interface JobMetrics {
   readonly rowsIn: number;
   readonly rowsOut: number;
   readonly lateRows: number;
+  readonly skippedRows: number;
   readonly watermark: Date | null;
   /** Rows of all sources, where they know; an upper bound. */
   readonly estimatedRows: number | null;

@@ -20,8 +20,18 @@ import { bytesOf, type Duration, durationMs, type Size } from '../base/duration.
 import { MillraceError } from '../base/errors.ts';
 import type { Json } from '../ports/connector.ts';
 import type { Fields as PlainFields } from '../record/types.ts';
+import { policyOf } from './checks.ts';
 import type { Mode } from './modes.ts';
-import { type Files, type Place, placeValue, type Sink, type Source, sourceOf } from './place.ts';
+import {
+  type ErringFiles,
+  type ErringSource,
+  type Files,
+  type Place,
+  placeValue,
+  type Sink,
+  type Source,
+  sourceOf,
+} from './place.ts';
 import { fieldsOf, type Schema } from './schema.ts';
 
 export interface FileOptions<R, C extends boolean = false> {
@@ -38,30 +48,38 @@ export interface RollOptions {
   /** Before the first row that comes so long after the file's first one: `'1 minute'`. */
   readonly every?: Duration;
 }
-export interface JsonlOptions<R, C extends boolean = false> extends FileOptions<R, C> {
-  /** What a line that cannot be read does: fails the job (unless said), or is counted and left out. */
-  readonly onError?: 'fail' | 'skip';
+export interface JsonlOptions<R, C extends boolean = false, E extends OnError = OnError> extends FileOptions<R, C> {
+  /**
+   * What a line that cannot be read does: fails the job (unless said), is counted and left out (`skip`), or goes to the side
+   * output `errors` of the stream.
+   */
+  readonly onError?: E;
 }
+export type OnError = 'fail' | 'skip' | 'side';
 /** A changelog is written, not read back as one. */
-export type FilesOrChangelog<R, C extends boolean> = C extends true ? Sink<R, Mode> : Files<R>;
+export type FilesOrChangelog<R, C extends boolean, E extends OnError = 'fail'> = C extends true
+  ? Sink<R, Mode>
+  : 'side' extends E
+    ? ErringFiles<R>
+    : Files<R>;
 
-/** A Parquet file, a directory of them or a pattern (`history/*.parquet`); written, a directory or one file. */
-export function parquet<R = any, const C extends boolean = false>(
+/**
+ * A Parquet file, a directory of them or a pattern (`history/*.parquet`); written, a directory or one file. (`E` as in jsonl, so that either may be called.)
+ */
+export function parquet<R = any, const C extends boolean = false, const E extends OnError = 'fail'>(
   path: string,
   options: FileOptions<R, C> = {},
-): FilesOrChangelog<R, C> {
+): FilesOrChangelog<R, C, E> {
   return file('parquet', path, options);
 }
 
 /** A file of one JSON object a line, a directory of them or a pattern; written, a directory or one file. */
-export function jsonl<R = any, const C extends boolean = false>(
+export function jsonl<R = any, const C extends boolean = false, const E extends OnError = 'fail'>(
   path: string,
-  options: JsonlOptions<R, C> = {},
-): FilesOrChangelog<R, C> {
+  options: JsonlOptions<R, C, E> = {},
+): FilesOrChangelog<R, C, E> {
   const { onError } = options;
-  if (onError !== undefined && onError !== 'fail' && onError !== 'skip') {
-    throw new MillraceError('option/invalid', `onError of jsonl() is 'fail' or 'skip', not ${JSON.stringify(onError)}`);
-  }
+  policyOf('jsonl()', onError);
   return file('jsonl', path, options, onError === undefined ? {} : { onError });
 }
 
@@ -75,7 +93,9 @@ export interface WatchOptions {
  * Files that appear in a directory or under a pattern, as they come, without end: each is read once, when it is whole.
  * Restored, the job goes on with those that it has not read. Without a schema, there must be a file when the job begins.
  */
-export function watch<R>(files: Files<R>, options: WatchOptions = {}): Source<R, 'append'> {
+export function watch<R>(files: ErringFiles<R>, options?: WatchOptions): ErringSource<R, 'append'>;
+export function watch<R>(files: Files<R>, options?: WatchOptions): Source<R, 'append'>;
+export function watch<R>(files: Source<R, 'bounded'>, options: WatchOptions = {}): Source<R, 'append'> {
   const { every = '1 minute', settle = '1 second' } = options;
   const settleMs = durationMs(settle);
   if (settleMs < 0) throw new MillraceError('option/invalid', `settle of watch() is '0 ms' or longer, not '${settle}'`);
@@ -91,7 +111,9 @@ export interface FollowOptions {
   readonly onLost?: 'fail' | 'restart';
 }
 /** Lines of one file as they are appended to it, without end; also when it is rotated by renaming. */
-export function follow<R>(file: Files<R>, options: FollowOptions = {}): Source<R, 'append'> {
+export function follow<R>(file: ErringFiles<R>, options?: FollowOptions): ErringSource<R, 'append'>;
+export function follow<R>(file: Files<R>, options?: FollowOptions): Source<R, 'append'>;
+export function follow<R>(file: Source<R, 'bounded'>, options: FollowOptions = {}): Source<R, 'append'> {
   const { every = '10 seconds', from = 'start', onLost = 'fail' } = options;
   oneOf('from of follow()', from, ['start', 'end']);
   oneOf('onLost of follow()', onLost, ['fail', 'restart']);

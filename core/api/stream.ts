@@ -19,6 +19,30 @@ export interface AggregateOptions {
   readonly allowedLateness?: Duration;
 }
 
+export interface ErrorOptions {
+  /**
+   * What a row does for which the function throws, or gives what does not fit: fails the job (unless said), is counted and left
+   * out (`skip`), or goes to the side output `errors`. Rows that a flatMap gave before it threw stay.
+   */
+  readonly onError?: 'fail' | 'skip' | 'side';
+}
+/** A record that could not be read or worked on. */
+export interface DeadLetter {
+  /** Name of the step that could not take it. */
+  readonly operator: string;
+  /** Where the record came from, as far as it is known: `in.jsonl, byte 4711`. */
+  readonly position: string | null;
+  /** Code and message of the error. */
+  readonly reason: string;
+  /** The record, shortened: a line as it stands in the file, a row as text. */
+  readonly record: string;
+}
+/** Records that failed are inserts, whatever the stream is. */
+type Erring<M extends Mode> = M extends 'updating' ? 'append' : M;
+type WithErrors<Out, M extends Mode, O> = O extends { readonly onError: 'side' }
+  ? WithSide<Out, M, { errors: Stream<DeadLetter, Erring<M>> }>
+  : Stream<Out, M>;
+
 type KeyRow<R, K> = { [P in Extract<K, string>]: R[P & keyof R] } & ([Extract<K, WindowKey>] extends [never]
   ? unknown
   : { window: Window });
@@ -39,7 +63,7 @@ export interface Stream<R, out M extends Mode = Mode> extends StreamOf<R, M> {
    */
   eventTime(column: NamesOf<R, Date>, options?: { outOfOrderness?: Duration; idleAfter?: Duration }): Stream<R, M>;
   /** Names the last step: in `explain`, in metrics, and as the stable id of its state. */
-  named(name: string): Stream<R, M>;
+  named(name: string): this;
 
   /** Keeps rows where the condition is true. */
   filter(condition: (row: Columns<R>) => Condition): Stream<R, M>;
@@ -75,9 +99,17 @@ export interface Stream<R, out M extends Mode = Mode> extends StreamOf<R, M> {
 
   // JavaScript per row: first the shape of what comes out, then the function.
   /** The row is a view that ends with the call: copy what is to be kept. */
-  map<Out>(output: Schema<Out>, fn: (row: R) => NoInfer<Out>): Stream<Out, M>;
+  map<Out, const O extends ErrorOptions = {}>(
+    output: Schema<Out>,
+    fn: (row: R) => NoInfer<Out>,
+    options?: O,
+  ): WithErrors<Out, M, O>;
   /** Any number of rows for each; where they are many, a generator, so that it can stop where room ends. */
-  flatMap<Out>(output: Schema<Out>, fn: (row: R) => Iterable<NoInfer<Out>>): Stream<Out, M>;
+  flatMap<Out, const O extends ErrorOptions = {}>(
+    output: Schema<Out>,
+    fn: (row: R) => Iterable<NoInfer<Out>>,
+    options?: O,
+  ): WithErrors<Out, M, O>;
   /** JavaScript per apache-arrow RecordBatch; it returns a RecordBatch or Table with the columns of `output`. */
   mapBatch<Out, B extends ArrowBatch = ArrowBatch>(output: Schema<Out>, fn: (batch: B) => ArrowBatch): Stream<Out, M>;
 

@@ -5,12 +5,14 @@
  */
 import { describeKind, describeValue, isPromise } from '../base/describe.ts';
 import { isMillraceError, MillraceError, withWhere } from '../base/errors.ts';
+import { deadLetterRecordMax } from '../plan/dead-letters.ts';
 import type { PhysicalNode } from '../plan/physical.ts';
 import type { ArrowImporter } from '../ports/arrow.ts';
 import { type Batch, type BatchOrigin, batch } from '../record/batch.ts';
 import { layoutOf } from '../record/layout.ts';
 import { type RowObject, type RowView, rowView } from '../record/row-view.ts';
 import { type RowWriter, rowWriter } from '../record/row-writer.ts';
+import { type DeadLetters, deadLetters, isPoison, reasonOf } from './dead-letters.ts';
 import { type Operator, type OperatorContext, type Output, Progress, type UserFunction } from './operator.ts';
 import { positionOf } from './source.ts';
 
@@ -39,6 +41,11 @@ class MapRows implements Operator {
   /** Input row of the writer's first one. */
   #firstRow = 0;
   #emitted = false;
+  /** Rows that the function could not take, where somebody wants them. */
+  readonly #letters: DeadLetters | null;
+  #lettersEmitted = false;
+  /** All that is held is to go out: rows, then letters. */
+  #flushing = false;
 
   constructor(node: MapNode, context: OperatorContext) {
     this.#node = node;
@@ -49,6 +56,7 @@ class MapRows implements Operator {
       kinds: true,
       ...(context.blocks ? { blocks: context.blocks } : {}),
     });
+    this.#letters = node.onError === 'side' ? deadLetters(context.name, context.memory, context.blocks) : null;
   }
 
   onBatch(batch: Batch, _port: number, out: Output): Progress {
@@ -63,7 +71,8 @@ class MapRows implements Operator {
   }
 
   flush(out: Output): Progress {
-    return this.#writer.rows > 0 ? this.#emit(out, null) : Progress.done;
+    this.#flushing = true;
+    return this.#work(out);
   }
 
   close(): void {
@@ -75,6 +84,7 @@ class MapRows implements Operator {
     this.#released();
     const batch = this.#batch;
     while (batch) {
+      if (this.#letters?.full && this.#emitLetters(out) === Progress.more) return Progress.more;
       if (!this.#rowIsDone()) {
         if (this.#emit(out, batch) === Progress.more) return Progress.more;
         // Between two batches of one row the runtime may look at the clock.
@@ -86,8 +96,33 @@ class MapRows implements Operator {
     }
     this.#batch = null;
     // One row in, one row out: nothing is gained by waiting. A flatMap's rows are gathered until `flush`.
-    if (batch && this.#node.style === 'map' && this.#writer.rows > 0) return this.#emit(out, batch);
+    const leaves = this.#flushing || (batch !== null && this.#node.style === 'map');
+    if (leaves && this.#writer.rows > 0 && this.#emit(out, batch) === Progress.more) return Progress.more;
+    while (this.#flushing && this.#letters && this.#letters.count > 0) {
+      if (this.#emitLetters(out) === Progress.more) return Progress.more;
+    }
+    this.#flushing = false;
     return Progress.done;
+  }
+
+  #emitLetters(out: Output): Progress {
+    const letters = this.#letters as DeadLetters;
+    this.#lettersEmitted = true;
+    const progress = out.emit(letters.batch(), 1);
+    if (progress === Progress.done) this.#released();
+    return progress;
+  }
+
+  /** The row is left out, where that is asked for and it is the row's fault; else the job fails. */
+  #leaveOut(error: unknown, view: RowObject): void {
+    const why = this.#failure(error, view);
+    const { counters } = this.#context;
+    if (this.#node.onError === undefined || !isPoison(error) || isMisuse(error)) throw why;
+    counters.addSkipped(1);
+    if (!this.#letters) return;
+    const position = why.where.position ?? null;
+    const reason = isMillraceError(error) ? reasonOf(error) : `function/threw: ${reasonOf(error)}`;
+    this.#letters.add(position, reason, describeValue(view, deadLetterRecordMax));
   }
 
   /** Calls the function for the next row. */
@@ -104,7 +139,8 @@ class MapRows implements Operator {
       if (this.#node.style === 'map') this.#held = checkedRow(result);
       else this.#iterator = iteratorOf(result);
     } catch (error) {
-      throw this.#failure(error, view);
+      this.#context.counters.countCall();
+      this.#leaveOut(error, view);
     }
   }
 
@@ -124,7 +160,7 @@ class MapRows implements Operator {
       }
     } catch (error) {
       this.#closeIterator();
-      throw this.#failure(error, this.#view.at(this.#row));
+      this.#leaveOut(error, this.#view.at(this.#row));
     }
     this.#view.end();
     return true;
@@ -148,6 +184,10 @@ class MapRows implements Operator {
 
   /** Downstream is done with the writer's batch. */
   #released(): void {
+    if (this.#lettersEmitted) {
+      this.#lettersEmitted = false;
+      this.#letters?.reset();
+    }
     if (!this.#emitted) return;
     this.#emitted = false;
     this.#writer.reset();
@@ -156,7 +196,7 @@ class MapRows implements Operator {
 
   /** A map's rows are those of its input one by one, so an error further down can name the record. */
   #originOf(from: Batch | null): BatchOrigin | null {
-    if (!from?.origin || from.selection !== 0 || this.#node.style !== 'map') return null;
+    if (!from?.origin || from.selection !== 0 || this.#node.style !== 'map' || this.#node.onError) return null;
     return { source: from.origin.source, firstRow: from.origin.firstRow + this.#firstRow };
   }
 
@@ -277,10 +317,7 @@ function iteratorOf(result: unknown): Iterator<unknown> {
   if (typeof result === 'object' && result !== null) {
     if (Symbol.iterator in result) return (result as Iterable<unknown>)[Symbol.iterator]();
     if (Symbol.asyncIterator in result) {
-      throw new MillraceError(
-        'function/bad-result',
-        'flatMap got an async iterable; it takes rows without waiting: make it function*',
-      );
+      throw misuse('flatMap got an async iterable; it takes rows without waiting: make it function*');
     }
   }
   throw new MillraceError(
@@ -295,8 +332,7 @@ function promised(result: unknown): MillraceError {
     () => undefined,
     () => undefined,
   );
-  return new MillraceError(
-    'function/bad-result',
+  return misuse(
     'the function returned a promise; map, flatMap and mapBatch are synchronous: make it an ordinary function, without async',
   );
 }
@@ -326,6 +362,15 @@ function failure(
     cause: error,
   });
 }
+
+/** A function of the wrong kind: it would fail for every row, so no policy passes over it. */
+function misuse(message: string): MillraceError {
+  const error = new MillraceError('function/bad-result', message);
+  misuses.add(error);
+  return error;
+}
+const misuses = new WeakSet<object>();
+const isMisuse = (error: unknown): boolean => typeof error === 'object' && error !== null && misuses.has(error);
 
 /** No row, not even one that is undefined. */
 const nothing = Symbol('no row');

@@ -10,6 +10,7 @@ import type { Kernels } from '../ports/kernels.ts';
 import type { Batch } from '../record/batch.ts';
 import type { LayoutColumn } from '../record/layout.ts';
 import { ticksPerMs } from '../record/types.ts';
+import type { DeadLetters } from './dead-letters.ts';
 import { watermarkMax, watermarkMin } from './operator.ts';
 
 /** What the reader of a subtask was told of splits it has not got. */
@@ -25,6 +26,8 @@ export interface SourceSetup {
   readonly monotonicMs: () => number;
   /** Asks the coordinator for a split. */
   readonly wantSplit: () => void;
+  /** Where the reader puts what it cannot read; absent: nobody asked for it. */
+  readonly rejected?: DeadLetters;
 }
 
 /** A split with the position to go on from: what a snapshot keeps. */
@@ -42,6 +45,7 @@ export class SourceDriver {
   #barrierAsked = false;
   #open: Split | null = null;
   #openedAt: Json = null;
+  #skipped = 0;
   #asked = false;
   #noMore = false;
   #unread: UnreadMinimum = 'unknown';
@@ -69,6 +73,20 @@ export class SourceDriver {
   begin(): boolean {
     this.#asked = this.#queue.length === 0;
     return this.#asked;
+  }
+
+  /** What could not be read and has not been emitted; null: nothing. */
+  get rejected(): DeadLetters | null {
+    const { rejected } = this.#setup;
+    return rejected && rejected.count > 0 ? rejected : null;
+  }
+
+  /** Records left out since the last call. */
+  takeSkipped(): number {
+    const all = this.#setup.reader.skipped ?? 0;
+    const fresh = all - this.#skipped;
+    this.#skipped = all;
+    return fresh;
   }
 
   /** An answer to `wantSplit`, or to what `begin` said. */

@@ -35,6 +35,11 @@ function leafText(leaf: LayoutColumn): string {
   return `${leaf.name} ${typeName(leaf.type)}${leaf.nullable ? '' : ' NOT NULL'}`;
 }
 
+const onErrorText = {
+  skip: 'rows it cannot take are counted and left out',
+  side: 'rows it cannot take go to errors',
+} as const;
+
 const table: { [K in RelNode['kind']]: Describe<Extract<RelNode, { kind: K }>> } = {
   source: ({ connector, request, watermark }) => [
     `source ${connector.kind} ${connector.label}`,
@@ -61,7 +66,11 @@ const table: { [K in RelNode['kind']]: Describe<Extract<RelNode, { kind: K }>> }
       ...(passed.length === 0 ? [] : [`passes ${passed.join(', ')}`]),
     ];
   },
-  map: ({ style, functionId }) => [`${style} function ${functionId}`, 'runs JavaScript'],
+  map: ({ style, functionId, onError }) => [
+    `${style} function ${functionId}`,
+    'runs JavaScript',
+    ...(onError ? [onErrorText[onError]] : []),
+  ],
   union: () => ['union'],
   aggregate: ({ phase, keys, calls, window, allowedLatenessMs }, input, output) => {
     const by = [...keys.map((key) => input[key]!.name), ...(window ? [windowText(window)] : [])];

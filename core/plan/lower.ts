@@ -52,11 +52,8 @@ const table: { [K in PlanNodeKind]: Lower<Extract<PlanNode, { kind: K }>> } = {
   source: (node, _inputs, { schemas, builder }) => {
     const layout = leavesOf(schemas.get(node.id)![0]!);
     const request = { layout, prune: [], timeColumn: null };
-    return [
-      builder.add(
-        rel(node, 'main', [], { kind: 'source', connector: node.connector, request, watermark: null }, layout),
-      ),
-    ];
+    const source = { kind: 'source', connector: node.connector, request, watermark: null } as const;
+    return outputsOf(builder.add(rel(node, 'main', [], source, ...schemas.get(node.id)!.map(leavesOf))), node, schemas);
   },
   eventTime: (node, [input], context) => {
     const { schemas, builder } = context;
@@ -95,9 +92,19 @@ const table: { [K in PlanNodeKind]: Lower<Extract<PlanNode, { kind: K }>> } = {
     const [schema] = inputSchemas(node, schemas);
     const layout = leavesOf(schemas.get(node.id)![0]!);
     const rowtime = rowtimeIndex(layout) === null ? null : rowtimeIndex(builder.layout(input!));
-    const { style, functionId } = node;
-    const map: RelNode = { kind: 'map', style, functionId, input: schema!.fields, output: node.schema, rowtime };
-    return [builder.add(rel(node, 'main', [input!], map, layout))];
+    const { style, functionId, onError } = node;
+    const policy = onError === undefined ? {} : { onError };
+    const map = {
+      kind: 'map',
+      style,
+      functionId,
+      input: schema!.fields,
+      output: node.schema,
+      rowtime,
+      ...policy,
+    } as const;
+    const made = builder.add(rel(node, 'main', [input!], map, ...schemas.get(node.id)!.map(leavesOf)));
+    return outputsOf(made, node, schemas);
   },
   union: (node, inputs, { schemas, builder }) => {
     const schema = schemas.get(node.id)![0]!;
@@ -132,8 +139,7 @@ const table: { [K in PlanNodeKind]: Lower<Extract<PlanNode, { kind: K }>> } = {
       onTimer: node.onTimer,
       timed,
     };
-    const { rel: made } = builder.add(rel(node, 'main', inputs, process, ...outputs));
-    return outputs.map((_, port) => ({ rel: made, port }));
+    return outputsOf(builder.add(rel(node, 'main', inputs, process, ...outputs)), node, schemas);
   },
   distinct: (node, [input], { schemas, builder }) => {
     const layout = leavesOf(schemas.get(node.id)![0]!);
@@ -202,6 +208,10 @@ function rel(
 ): Rel {
   return { node, inputs, outputs, from, role };
 }
+
+/** One reference for each output that the node has. */
+const outputsOf = (made: RelRef, node: PlanNode, schemas: Schemas): readonly RelRef[] =>
+  schemas.get(node.id)!.map((_, port) => ({ rel: made.rel, port }));
 
 function sortKeys(by: readonly { column: string; descending: boolean }[], schema: Schema): SortKey[] {
   return by.flatMap(({ column, descending }) =>

@@ -8,6 +8,7 @@ import type { UnboundExpr } from '../expr/tree.ts';
 import type { ConnectorSpec } from '../ports/connector.ts';
 import type { Fields } from '../record/types.ts';
 import type { WindowSpec } from '../time/windows.ts';
+import type { OnError } from './dead-letters.ts';
 import type { StateSpec } from './states.ts';
 
 export type { WindowSpec };
@@ -36,6 +37,7 @@ interface NodeHead {
   readonly inputs: readonly NodeRef[];
 }
 
+/** Port 1, where `connector.options.onError` is `side`: records that cannot be read (dead-letters.ts). */
 export interface SourceNode extends NodeHead {
   readonly kind: 'source';
   readonly connector: ConnectorSpec;
@@ -69,6 +71,8 @@ export interface MapNode extends NodeHead {
   readonly style: 'map' | 'flatMap' | 'mapBatch';
   readonly functionId: string;
   readonly schema: Fields;
+  /** Rows that the function cannot take; absent: the job fails. `side`: port 1 has them (dead-letters.ts). */
+  readonly onError?: OnError;
 }
 export interface UnionNode extends NodeHead {
   readonly kind: 'union';

@@ -7,6 +7,7 @@ import type { AggregateCall, Expr } from '../expr/tree.ts';
 import type { ConnectorSpec, ReadRequest } from '../ports/connector.ts';
 import type { Layout } from '../record/layout.ts';
 import type { Fields } from '../record/types.ts';
+import type { OnError } from './dead-letters.ts';
 import type { WindowSpec } from './nodes.ts';
 import type { StateSpec } from './states.ts';
 
@@ -95,7 +96,7 @@ export interface ProcessInput {
 export type Phase = 'single' | 'partial' | 'final';
 
 export type PhysicalNode =
-  /** Emits `request.layout`. Watermarks per split when `watermark` is set. */
+  /** Emits `request.layout`; on port 1, if there is one, records that cannot be read. Watermarks per split when `watermark` is set. */
   | {
       readonly kind: 'source';
       readonly connector: ConnectorSpec;
@@ -119,6 +120,8 @@ export type PhysicalNode =
       readonly input: Fields;
       readonly output: Fields;
       readonly rowtime: number | null;
+      /** `side`: output port 1 has the rows that it could not take. Absent: the job fails. */
+      readonly onError?: OnError;
     }
   /**
    * Grouped aggregation. Output leaves: keys in order (the window's start and end last among the keys), then one per

@@ -16,6 +16,7 @@ import {
   requireLeaves,
   type Schema,
 } from './columns.ts';
+import { deadLetterSchema, onErrorOf } from './dead-letters.ts';
 import { fail, fieldTypeText, nearest, unknownColumn, whereOf } from './names.ts';
 import type {
   AggregateNode,
@@ -90,7 +91,10 @@ type SchemaRule<N extends PlanNode> = (
 ) => readonly Schema[];
 
 const rules: { [K in PlanNodeKind]: SchemaRule<Extract<PlanNode, { kind: K }>> } = {
-  source: (node, _inputs, sources) => [{ fields: sourceFields(node, sources.get(node.id)!), time: false }],
+  source: (node, _inputs, sources) => [
+    { fields: sourceFields(node, sources.get(node.id)!), time: false },
+    ...errorSchemas(node),
+  ],
   eventTime: (node, [input]) => {
     const [leaf] = requireLeaves(node, input!, [node.column], 'event time');
     const type = leavesOf(input!)[leaf!]!.type;
@@ -115,7 +119,7 @@ const rules: { [K in PlanNodeKind]: SchemaRule<Extract<PlanNode, { kind: K }>> }
   map: (node, [input]) => {
     unique(node, node.schema);
     // A mapBatch of rows with event time gives one row for each (its operator holds it to that).
-    return [{ fields: node.schema, time: input!.time }];
+    return [{ fields: node.schema, time: input!.time }, ...errorSchemas(node)];
   },
   union: (node, inputs) => {
     const windows = new Set(inputs.map((input) => JSON.stringify(input.window ?? null)));
@@ -151,6 +155,8 @@ const rules: { [K in PlanNodeKind]: SchemaRule<Extract<PlanNode, { kind: K }>> }
   },
   sink: (node, [input]) => [{ fields: sinkFields(node, input!), time: false }],
 };
+
+const errorSchemas = (node: PlanNode): readonly Schema[] => (onErrorOf(node) === 'side' ? [deadLetterSchema] : []);
 
 function aggregateSchema(node: AggregateNode, input: Schema): Schema {
   const windows = node.keys.filter((key) => key === null).length;

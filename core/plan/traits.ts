@@ -63,8 +63,8 @@ const passed = (input: Traits): Omit<Traits, 'bounded' | 'time'> => ({
 });
 
 const table: { [K in RelNode['kind']]: TraitRule<Extract<RelNode, { kind: K }>> } = {
-  source: ({ estimatedRows }) => ({
-    changes: ['insert'],
+  source: ({ rel, estimatedRows }) => ({
+    changes: rel.outputs.map((): Changes => 'insert'),
     upsertKey: null,
     order: null,
     rowsMax: estimatedRows,
@@ -84,8 +84,9 @@ const table: { [K in RelNode['kind']]: TraitRule<Extract<RelNode, { kind: K }>> 
       order: movedOrder(input!.order, places),
     };
   },
-  map: ({ node, inputs: [input] }) => ({
+  map: ({ node, rel, inputs: [input] }) => ({
     ...passed(input!),
+    changes: rel.outputs.map((_, port): Changes => (port === 0 ? input!.changes[0]! : 'insert')),
     upsertKey: null,
     order: null,
     rowsMax: node.style === 'map' ? input!.rowsMax : null,

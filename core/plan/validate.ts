@@ -4,7 +4,8 @@
  */
 import { MillraceError } from '../base/errors.ts';
 import { columnsMax } from '../base/limits.ts';
-import type { Plan, PlanNodeKind } from './nodes.ts';
+import { onErrorOf } from './dead-letters.ts';
+import type { Plan, PlanNode, PlanNodeKind } from './nodes.ts';
 
 /** Nodes of a plan, and nesting of one expression or type, at most: what recursion over them can bear. */
 export const planNodesMax = 10_000;
@@ -154,7 +155,12 @@ const nodeShapes: { readonly [K in PlanNodeKind]: Check } = {
   eventTime: shape({ column: text, outOfOrdernessMs: whole, idleAfterMs: orNull(whole) }),
   filter: shape({ condition: expr }),
   project: shape({ columns, keepOthers: flag, dropped: listOf(text) }),
-  map: shape({ style: oneOf('map', 'flatMap', 'mapBatch'), functionId: text, schema: fields }),
+  map: shape({
+    style: oneOf('map', 'flatMap', 'mapBatch'),
+    functionId: text,
+    schema: fields,
+    onError: oneOf(undefined, 'skip', 'side'),
+  }),
   union: any,
   aggregate: shape({ keys: listOf(orNull(text)), window: orNull(window), columns, allowedLatenessMs: whole }),
   process: shape({
@@ -218,5 +224,6 @@ function validateNode(
     wrong(`${path}.keys`, 'with a null where the window stands', node.keys);
   }
   kinds.set(id, kind);
-  outputs.set(id, kind === 'aggregate' ? 2 : kind === 'process' ? 1 + (node.side as unknown[]).length : 1);
+  const errors = onErrorOf(node as unknown as PlanNode) === 'side' ? 1 : 0;
+  outputs.set(id, kind === 'aggregate' ? 2 : kind === 'process' ? 1 + (node.side as unknown[]).length : 1 + errors);
 }

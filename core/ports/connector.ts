@@ -122,6 +122,16 @@ export interface ReaderContext {
   resource(id: string): unknown;
   /** Number of ids for dictionaries: each call a new one, unique within the slot. */
   nextDictionaryId(): number;
+  /** Where records go that cannot be read (`onError: 'side'`); absent: nobody asked for them. */
+  readonly rejected?: RejectedRecords;
+}
+
+/** Records on their way to a side output. */
+export interface RejectedRecords {
+  /** No more are taken: end the poll before the next one. */
+  readonly full: boolean;
+  /** `record`: as it stands in the place, shortened here. */
+  add(position: string | null, reason: string, record: string): void;
 }
 
 export const PollStatus = {
@@ -140,7 +150,7 @@ export interface SourceReader {
   /** Position behind the last batch: opening the split there goes on with the next row. */
   position(): Json;
   close(): void;
-  /** Bad records left out so far (`onError: 'skip'`). */
+  /** Bad records left out so far (`onError: 'skip'` and `'side'`). */
   readonly skipped?: number;
 }
 

@@ -3,13 +3,14 @@ import { describe, expect, test } from 'vitest';
 import { MillraceError } from '../../core/base/errors.ts';
 import { prng } from '../../core/base/prng.ts';
 import type { UserFunction } from '../../core/operators/operator.ts';
+import { deadLetterFields } from '../../core/plan/dead-letters.ts';
 import type { ArrowBoundary } from '../../core/ports/arrow.ts';
 import { type Batch, batch } from '../../core/record/batch.ts';
 import { type Layout, layoutOf, rowtimeColumn } from '../../core/record/layout.ts';
 import type { SlotMemory } from '../../core/record/memory.ts';
 import { eachBatchOf, type RowValues, rowValues } from '../../core/record/row-values.ts';
 import type { Fields } from '../../core/record/types.ts';
-import { type Arrival, type OperatorSetup, type Regime, runOperator } from '../support/operator-harness.ts';
+import { type Arrival, type OperatorSetup, type Regime, regimes, runOperator } from '../support/operator-harness.ts';
 
 const fields: Fields = [
   { name: 'n', type: { kind: 'BIGINT' }, nullable: false },
@@ -155,6 +156,89 @@ describe('a result', () => {
     expect(taken).toBe(300_000);
     expect(out).toHaveLength(300_000);
     expect(coverage.more).toBeGreaterThan(1000);
+  });
+});
+
+describe('rows that a function cannot take', () => {
+  const letterLayout = layoutOf(deadLetterFields);
+  const isBad = (n: number): boolean => n % 3 === 1;
+  const picky: Record<'map' | 'flatMap', UserFunction> = {
+    map(row) {
+      if (row.n % 9 === 1) throw new RangeError(`not ${row.n}`);
+      if (isBad(row.n)) return { n: 'text', s: null };
+      return { n: row.n, s: row.s };
+    },
+    *flatMap(row) {
+      yield { n: row.n, s: 'before' };
+      if (isBad(row.n)) throw new RangeError(`not ${row.n}`);
+      yield { n: row.n, s: 'behind' };
+    },
+  };
+  const withPolicy = (style: 'map' | 'flatMap', onError: 'skip' | 'side', f = picky[style]): OperatorSetup => ({
+    ...setupOf(style, f),
+    node: { kind: 'map', style, functionId: 'f', input: fields, output: fields, rowtime: null, onError },
+    outputs: onError === 'side' ? [layout, letterLayout] : [layout],
+  });
+
+  for (const style of ['map', 'flatMap'] as const) {
+    test(`of a ${style} go to the side output or nowhere, all others come out, whatever the room`, () => {
+      const n = 500;
+      const numbers = Array.from({ length: n }, (_, k) => k);
+      const expected = numbers.flatMap((k) => {
+        if (style === 'map') return isBad(k) ? [] : [BigInt(k)];
+        return isBad(k) ? [BigInt(k)] : [BigInt(k), BigInt(k)];
+      });
+      for (let seed = 1; seed <= 12; seed++) {
+        const random = prng(seed);
+        for (const regime of regimes(random)) {
+          for (const onError of ['skip', 'side'] as const) {
+            // A restored operator begins with the next row: what the test's crash took away is not its business.
+            const calm = { ...regime, restoreChance: 0 };
+            const { out, skipped } = runOperator(withPolicy(style, onError), rows(n), calm, random);
+            const of = (port: number) =>
+              out.flatMap((one) => (one.kind === 'row' && one.port === port ? [one.row] : []));
+            expect(
+              of(0).map(([k]) => k),
+              `seed ${seed}`,
+            ).toEqual(expected);
+            expect(skipped).toBe(numbers.filter(isBad).length);
+            expect(
+              of(1).map((letter) => letter[3]),
+              `seed ${seed}`,
+            ).toEqual(
+              onError === 'skip'
+                ? []
+                : numbers.filter(isBad).map((k) => `{ n: ${k}, s: ${k % 2 ? `"s${k}"` : 'null'} }`),
+            );
+          }
+        }
+      }
+    });
+  }
+
+  test('say who could not take them, where they came from, and why', () => {
+    const { out } = runOperator(withPolicy('map', 'side'), rows(5), { ...plain, batchRows: 3 }, prng(1));
+    const letters = out.flatMap((one) => (one.kind === 'row' && one.port === 1 ? [one.row] : []));
+    expect(letters).toEqual([
+      ['operator', 'test, row 1', 'function/threw: RangeError: not 1', '{ n: 1, s: "s1" }'],
+      [
+        'operator',
+        expect.stringContaining('test, row'),
+        expect.stringMatching(/^function\/bad-result: .*'n'/),
+        '{ n: 4, s: null }',
+      ],
+    ]);
+  });
+
+  test('are not those of a function of the wrong kind, nor of memory that has run out', () => {
+    const run = (style: 'map' | 'flatMap', f: UserFunction, regime = plain) =>
+      runOperator(withPolicy(style, 'skip', f), rows(10), regime, prng(1));
+    expect(() => run('map', async () => ({}))).toThrow(/returned a promise/);
+    expect(() => run('flatMap', async function* () {})).toThrow(/async iterable/);
+    const huge = () => ({ n: 1, s: 'x'.repeat(8 * 1024 * 1024) });
+    expect(() => run('map', huge, { ...plain, bytes: 4 * 1024 * 1024 } as Regime)).toThrow(
+      expect.objectContaining({ code: 'memory/exhausted' }),
+    );
   });
 });
 

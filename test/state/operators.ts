@@ -108,6 +108,7 @@ export function runAggregate(
       addLate(n) {
         late += n;
       },
+      addSkipped() {},
       countCall() {},
     },
     batchRows: options.batchRows ?? 4096,

@@ -66,6 +66,7 @@ export interface Regime {
 export interface OperatorRun {
   readonly out: readonly Departure[];
   readonly late: number;
+  readonly skipped: number;
   /** How often what the regime asks for has happened. */
   readonly coverage: { more: number; restored: number; batches: number };
   /** Input was refused because the operator wanted no more. */
@@ -108,13 +109,14 @@ export function runOperator(
   }
   feed();
   run.end();
-  return { out: run.out, late: run.late, coverage: run.coverage, satisfied: run.satisfied };
+  return { out: run.out, late: run.late, skipped: run.skipped, coverage: run.coverage, satisfied: run.satisfied };
 }
 
 class Run implements Output {
   readonly out: Departure[] = [];
   readonly coverage = { more: 0, restored: 0, batches: 0 };
   late = 0;
+  skipped = 0;
   readonly #setup: OperatorSetup;
   readonly #regime: Regime;
   readonly #random: Prng;
@@ -235,6 +237,9 @@ class Run implements Output {
         addLate: (rows) => {
           this.late += rows;
         },
+        addSkipped: (rows) => {
+          this.skipped += rows;
+        },
         countCall: () => {},
       },
       batchRows: this.#regime.batchRows,
@@ -274,7 +279,7 @@ export function operatorContext(
   own: Pick<OperatorContext, 'memory' | 'kernels' | 'state' | 'batchRows'> & Partial<OperatorContext>,
 ): OperatorContext {
   return {
-    counters: { addLate: () => {}, countCall: () => {} },
+    counters: { addLate: () => {}, addSkipped: () => {}, countCall: () => {} },
     bounded,
     hashSeed: 42n,
     subtask: 0,

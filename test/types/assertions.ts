@@ -13,6 +13,7 @@ import {
   collection,
   connect,
   count,
+  type DeadLetter,
   type Decimal,
   decimal,
   desc,
@@ -217,6 +218,14 @@ from(follow(jsonl('app.log', { schema: flight }), { from: 'end', onLost: 'restar
   RowOf<typeof flight>,
   'append'
 >;
+const sided = from(jsonl('in', { schema: flight, onError: 'side' })).named('in');
+sided.side.errors satisfies Stream<DeadLetter, 'bounded'>;
+sided.pick('origin').map(schema({ n: t.int() }), () => ({ n: 1 }), { onError: 'side' }).side.errors satisfies Stream<
+  DeadLetter,
+  'bounded'
+>;
+from(watch(jsonl('in', { schema: flight, onError: 'side' }))).side.errors satisfies Stream<DeadLetter, 'append'>;
+from(jsonl('in', { schema: flight, onError: 'skip' })) satisfies Stream<RowOf<typeof flight>, 'bounded'>;
 flights.to(parquet('parts', { roll: { size: '128mb', every: '1 minute' } })).sink satisfies true;
 running.to(print());
 

@@ -177,6 +177,16 @@ watch(collection([{ a: 1 }]));
 follow(jsonl('app.log'), { from: 'middle' });
 // @ts-expect-error
 flights.to(watch(jsonl('out')));
+// records that fail go nowhere by themselves, and there is no other policy
+const failing = schema({ n: t.int() });
+// @ts-expect-error
+from(jsonl('in', { onError: 'skip' })).side;
+// @ts-expect-error
+flights.map(failing, () => ({ n: 1 })).side;
+// @ts-expect-error
+flights.map(failing, () => ({ n: 1 }), { onError: 'retry' });
+// @ts-expect-error
+flights.mapBatch(failing, (batch) => batch, { onError: 'side' });
 // a size and a time that are none
 // @ts-expect-error
 flights.to(jsonl('out', { roll: { size: '128 megabytes' } }));

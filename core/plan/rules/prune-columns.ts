@@ -103,10 +103,16 @@ function passing(node: RelNode, { rel, keptInput }: NarrowContext) {
 const table: { [K in RelNode['kind']]: Narrow<Extract<RelNode, { kind: K }>> } = {
   source: (node, { rel, needed }) => {
     const layout = rel.outputs[0]!;
-    const kept = all(layout).filter((leaf) => needed.has(leaf) || leaf === node.watermark?.column);
+    const errors = rel.outputs.slice(1);
+    // Which records cannot be read must not depend on who reads the others.
+    const kept = all(layout).filter((leaf) => errors.length > 0 || needed.has(leaf) || leaf === node.watermark?.column);
     const read = pick(layout, kept);
     const watermark = node.watermark && { ...node.watermark, column: kept.indexOf(node.watermark.column) };
-    return { node: { ...node, watermark, request: { ...node.request, layout: read } }, kept: [kept], outputs: [read] };
+    return {
+      node: { ...node, watermark, request: { ...node.request, layout: read } },
+      kept: [kept, ...errors.map(all)],
+      outputs: [read, ...errors],
+    };
   },
   watermark: (node, context) => {
     const column = context.moved[0]!(node.watermark.column);
@@ -124,7 +130,12 @@ const table: { [K in RelNode['kind']]: Narrow<Extract<RelNode, { kind: K }>> } =
     const timed = time !== null && needed.has(time);
     const kept = timed || time === null ? all(layout) : all(layout).slice(0, time);
     const rowtime = timed ? moved[0]!(node.rowtime!) : null;
-    return { node: { ...node, rowtime }, kept: [kept], outputs: [pick(layout, kept)] };
+    const errors = rel.outputs.slice(1);
+    return {
+      node: { ...node, rowtime },
+      kept: [kept, ...errors.map(all)],
+      outputs: [pick(layout, kept), ...errors],
+    };
   },
   // The functions see all columns and the event time; what they give has it where somebody reads it.
   process: (node, { rel, moved, neededOf }) => {
