@@ -1,8 +1,8 @@
 /**
  * Tumbling and hopping event-time windows. Rows are kept by time slice (core/time/windows.ts), so closing a window drops
- * whole pages and no key has a timer. A tumbling window is one slice; a hopping one merges its slices into a table of its
- * own when it fires. With allowed lateness, fired windows stay and tell their changes; without, they are drained as they
- * are emitted, so that what is still to fire is what is still in state.
+ * whole pages and no key has a timer. A tumbling window is one slice; a hopping one merges its slices when it fires,
+ * part by part of the hashes, in a table that stays small. With allowed lateness, fired windows stay whole and tell their
+ * changes; without, tumbling ones are drained as they are emitted, so that what is still to fire is what is still in state.
  */
 
 import { batchRowsMax } from '../base/limits.ts';

@@ -103,6 +103,7 @@ test('an operator that fails by a mistake of ours is named, with the place and t
     routers: new Map(),
     counters: new TaskCounters(taskBlock(new SharedArrayBuffer(counterBytes(1, 1)), 1, 0, 0)),
     snapshot: () => true,
+    endedOperators: new Set(),
     watermarkMs: null,
     publish() {},
     monotonicMs: () => 0,
