@@ -4,16 +4,18 @@
  */
 import { assert } from '../core/base/assert.ts';
 import { MillraceError } from '../core/base/errors.ts';
+import { keyGroupOfHigh } from '../core/base/key-groups.ts';
 import { entryBytesMax, pageCopiesMax } from '../core/base/limits.ts';
 import type { Kernels } from '../core/ports/kernels.ts';
 import * as at from '../core/ports/page-layout.ts';
 import { type GroupTable, type HashPart, ResolveStop } from '../core/ports/state.ts';
 import type { Batch, Column, Dictionary } from '../core/record/batch.ts';
 import type { SlotMemory } from '../core/record/memory.ts';
+import type { PageTracker } from './checkpoint/page-tracker.ts';
 import type { PagePool } from './page-pool.ts';
 import type { Recall, RecallBlock } from './recall.ts';
 import { type PageLayout, pageLayout, type Shape } from './shape.ts';
-import type { FrozenHash } from './snapshot.ts';
+import type { FrozenPages, TableSink } from './snapshot.ts';
 import { type TextStore, textStore } from './text-store.ts';
 
 /** What the tables of a slot share. */
@@ -21,16 +23,21 @@ export interface TableHome {
   readonly memory: SlotMemory;
   readonly kernels: Kernels;
   readonly pool: PagePool;
+  /** In slots that track changes. */
+  readonly tracker: PageTracker | null;
   /** A place for the page that is being split. */
   readonly scratch: number;
   readonly recall: Recall;
   /** One u32. */
   readonly counter: number;
-  /** A u32 per entry of a chunk. */
+  /** Two u32 per entry of a chunk. */
   readonly imported: number;
   takeTableBlock(): number;
   giveTableBlock(block: number): void;
 }
+
+/** Entries of a chunk at most: the smallest takes 16 bytes. */
+export const importedMax = at.pageSize / 16;
 
 /** Tables of up to this many pages are probed by tags: they stay in the second-level cache. */
 const tagPagesMax = 48;
@@ -123,9 +130,9 @@ export class HashTable implements GroupTable {
     let k = 0;
     for (;;) {
       k = this.#kernel(plain)(block, this.#block, hashes, rows, k, n, entries);
-      if (k === n) return n;
+      if (k === n) return this.#touched(entries, n);
       const moved = this.#makeRoom();
-      if (moved < 0) return k;
+      if (moved < 0) return this.#touched(entries, k);
       if (moved > 0) kernels.resolveAgain(block, this.#block, hashes, rows, k, entries, moved);
     }
   }
@@ -142,7 +149,7 @@ export class HashTable implements GroupTable {
     this.shape.bind(batch, keyColumns);
     block.rows += n;
     const { address, bits } = block;
-    if (dictionary) return kernels.recallCodes(shape, this.#block, rows, n, entries, address);
+    if (dictionary) return this.#touched(entries, kernels.recallCodes(shape, this.#block, rows, n, entries, address));
     const done =
       single === 'i64'
         ? kernels.recallI64(shape, this.#block, rows, n, entries, address, bits)
@@ -152,7 +159,7 @@ export class HashTable implements GroupTable {
     // More misses than a full memory has: keys come too seldom to be remembered.
     const misses = this.#u32(shape + at.shapeMissesAt);
     if (misses > n * missedMax && block.rows > 8 * 2 ** bits) this.#unmoved = -pausedRows;
-    return done;
+    return this.#touched(entries, done);
   }
 
   /** Where the codes of a dictionary are remembered: once it is met again, or at once where that costs little. */
@@ -206,11 +213,18 @@ export class HashTable implements GroupTable {
     let k = 0;
     for (;;) {
       k = kernels.absorbEntries(block, this.#block, sources, k, n, entries);
-      if (k === n) return n;
+      if (k === n) return this.#touched(entries, n);
       const moved = this.#makeRoom();
-      if (moved < 0) return k;
+      if (moved < 0) return this.#touched(entries, k);
       if (moved > 0) kernels.absorbAgain(block, this.#block, sources, k, entries, moved);
     }
+  }
+
+  /** Every way to an address that may be written through ends here: what is touched is what the next checkpoint writes. */
+  #touched(entries: number, n: number): number {
+    const { stampAt, stamp } = this.shape;
+    if (stampAt !== 0) this.#home.kernels.stampEntries(entries, 0, n, stampAt, stamp);
+    return n;
   }
 
   /** Inserts a chunk (a page-sized block that `exportEntries` made); throws when memory is used up. */
@@ -227,20 +241,54 @@ export class HashTable implements GroupTable {
     }
   }
 
+  /** As `importChunk`, for entries that may be there already: they take the accumulators of the chunk's. */
+  importChanges(chunk: number, groupFrom: number, groupTo: number): void {
+    const { imported, kernels, memory } = this.#home;
+    const { block, stride, decl } = this.shape;
+    const count = this.#u32(chunk + at.pageCountAt);
+    // Sources in the first half of the list's room, what they came to in the second.
+    const found = imported + 4 * importedMax;
+    let n = 0;
+    for (let i = 0; i < count; i++) {
+      const entry = chunk + at.pageTagsAt + i * stride;
+      const group = keyGroupOfHigh(this.#u32(entry + 4));
+      if (group >= groupFrom && group < groupTo) memory.u32[(imported >>> 2) + n++] = entry;
+    }
+    for (let done = 0; done < n; ) {
+      const from = imported + 4 * done;
+      const more = this.absorb(from, n - done, found);
+      if (more === 0) throw outOfPages(decl.name);
+      this.#eachText(found, more, (view) => this.#textStore?.drop(view));
+      kernels.overwriteEntries(block, from, found, more);
+      this.#eachText(found, more, (view) => this.#takeText(chunk, view));
+      done += more;
+    }
+    this.#textStore?.reclaim();
+  }
+
+  #eachText(entries: number, n: number, work: (view: number) => void): void {
+    for (const offset of this.shape.decl.texts ?? []) {
+      for (let k = 0; k < n; k++) work(this.#u32(entries + 4 * k) + this.accumulatorOffset + offset);
+    }
+  }
+
   /** Texts of imported entries move from the chunk to the table's own store. */
   #importTexts(chunk: number, from: number, to: number): void {
     for (const offset of this.shape.decl.texts ?? []) {
       for (let i = from; i < to; i++) {
         const entry = this.#u32(this.#home.imported + 4 * i);
         if (entry === 0) continue;
-        const view = entry + this.accumulatorOffset + offset;
-        const length = this.#u32(view);
-        if (length <= 12) continue;
-        const text = chunk + this.#u32(view + 12);
-        this.#home.memory.u32[(view + 12) >>> 2] = 0;
-        this.#texts().keep(view, text, length);
+        this.#takeText(chunk, entry + this.accumulatorOffset + offset);
       }
     }
+  }
+
+  #takeText(chunk: number, view: number): void {
+    const length = this.#u32(view);
+    if (length <= 12) return;
+    const text = chunk + this.#u32(view + 12);
+    this.#home.memory.u32[(view + 12) >>> 2] = 0;
+    this.#texts().keep(view, text, length);
   }
 
   keepText(target: number, view: number): void {
@@ -330,6 +378,7 @@ export class HashTable implements GroupTable {
         this.#dropTexts(list[end] as number);
       }
       kernels.removeEntries(this.shape.block, page, entries + 4 * k, end - k);
+      this.#rewritten(page);
       if (this.#u32(page + at.pageCountAt) <= this.#u32(page + at.pageCountMaxAt) / 4) small.push(id);
       k = end;
     }
@@ -435,20 +484,31 @@ export class HashTable implements GroupTable {
     this.#home.giveTableBlock(this.#block);
   }
 
-  /** Freezes what is not drained: ids and addresses of its pages, and the first place that counts in the first of them. */
-  freeze(): Pick<FrozenHash, 'ids' | 'addresses' | 'firstPlace' | 'texts'> {
-    const { pool } = this.#home;
+  /** Freezes what is not drained and the sink wants: ids and addresses of those pages, and the first place that counts in the first page. */
+  freeze(sink: TableSink): FrozenPages {
+    const { pool, tracker } = this.#home;
     this.#moved();
-    const ids = this.#ids.slice(this.#drainedPage);
-    const addresses = new Uint32Array(ids.length);
-    for (let i = 0; i < ids.length; i++) {
-      const id = ids[i] as number;
-      const address = (pool.entry(id) & ~at.pageFlags) >>> 0;
-      addresses[i] = address;
+    const ids: number[] = [];
+    const addresses: number[] = [];
+    for (let i = this.#drainedPage; i < this.#ids.length; i++) {
+      const id = this.#ids[i] as number;
+      const entry = pool.entry(id);
+      tracker?.note(id, entry, this.shape.stamp);
+      const wanted = sink.wants(id, entry);
+      if (!wanted && !(i === this.#drainedPage && this.#drainedPlace > 0)) continue;
+      const address = (entry & ~at.pageFlags) >>> 0;
+      ids.push(id);
+      addresses.push(address);
       pool.setEntry(id, (address | at.pageFrozen) >>> 0);
     }
     this.#textStore?.freeze();
-    return { ids, addresses, firstPlace: this.#drainedPlace, texts: this.#textStore };
+    return {
+      ids,
+      addresses: Uint32Array.from(addresses),
+      firstPlace: this.#drainedPlace,
+      firstId: this.#drainedPlace > 0 ? (this.#ids[this.#drainedPage] ?? 0) : 0,
+      texts: this.#textStore,
+    };
   }
 
   /** Before rows are found or inserted: the first page. False when there is no memory for them. */
@@ -717,6 +777,12 @@ export class HashTable implements GroupTable {
   #initialise(page: number, id: number, depth: number, prefix: number, layout: PageLayout): void {
     const { capacity, entriesAt, countMax } = layout;
     this.#home.kernels.clearPage(page, id, depth, prefix, capacity, entriesAt, countMax);
+    this.#rewritten(page);
+  }
+
+  /** It may have lost entries: the next checkpoint writes all of it. */
+  #rewritten(page: number): void {
+    this.#home.memory.u32[(page + at.pageRewrittenAt) >>> 2] = this.shape.stamp;
   }
 
   #pageOf(id: number): number {

@@ -13,6 +13,7 @@ import { type OrderedCursor, type OrderedTable, type OrderedTableDecl, ResolveSt
 import { type ByteSource, byteSource, openBytes } from '../core/record/bytes.ts';
 import { afterPrefix } from '../core/record/key-bytes.ts';
 import { outOfPages, type TableHome } from './group-table.ts';
+import type { FrozenPages, TableSink } from './snapshot.ts';
 
 /** Nodes that together take no more than this are one. */
 const mergedBytesMax = (pageSize * 3) / 4;
@@ -20,19 +21,13 @@ const smallBytes = pageSize / 4;
 /** Of a long value, in each chunk; the first has its length before them. */
 const chunkBytes = orderedInlineBytesMax - 4;
 
-/** Frozen leaves, in key order. */
-export interface FrozenLeaves {
-  readonly ids: readonly number[];
-  readonly addresses: Uint32Array;
-  /** 1: written since the last freeze. */
-  readonly dirty: Uint8Array;
-}
-
 export class BTree implements OrderedTable {
   readonly decl: OrderedTableDecl;
   /** What its entries look like: a table restores only from an equal one. */
   readonly format: string;
   stop: ResolveStop = ResolveStop.done;
+  /** As `Shape.stamp`, of its pages. */
+  stamp = 1;
   copies = 0;
   readonly #home: TableHome;
   readonly #tree: number;
@@ -362,30 +357,28 @@ export class BTree implements OrderedTable {
 
   // ── snapshots ─────────────────────────────────────────────────────────────────────────────────────────────────────
   //
-  // For whoever reads snapshots: `freeze` marks the leaves, in key order, and says which were written since the last one.
+  // For whoever reads snapshots: `freeze` marks the leaves, in key order, that the sink wants.
   // Each is then read with `exportPage` at the address it had (whatever the table does meanwhile) and thawed by the pool;
   // a block holds whole entries, so any blocks, in any order, of any parallelism, may be given to `importBlock` of a table
   // with the same format, which takes its own key groups. In key order and into an empty table it is fastest.
 
-  freeze(): FrozenLeaves {
-    const { pool } = this.#home;
+  freeze(sink: TableSink): FrozenPages {
+    const { pool, tracker } = this.#home;
     const ids: number[] = [];
+    const addresses: number[] = [];
     if (this.#height > 0) {
       this.#eachNode((id, level) => {
-        if (level === 0) ids.push(id);
+        if (level > 0) return;
+        const entry = pool.entry(id);
+        tracker?.note(id, entry, this.stamp);
+        if (!sink.wants(id, entry)) return;
+        const address = (entry & ~pageFlags) >>> 0;
+        ids.push(id);
+        addresses.push(address);
+        pool.setEntry(id, (address | pageFrozen) >>> 0);
       });
     }
-    const addresses = new Uint32Array(ids.length);
-    const dirty = new Uint8Array(ids.length);
-    for (let i = 0; i < ids.length; i++) {
-      const id = ids[i] as number;
-      const entry = pool.entry(id);
-      const address = (entry & ~pageFlags) >>> 0;
-      addresses[i] = address;
-      dirty[i] = entry & pageDirty;
-      pool.setEntry(id, (address | pageFrozen) >>> 0);
-    }
-    return { ids, addresses, dirty };
+    return { ids, addresses: Uint32Array.from(addresses), firstPlace: 0, firstId: 0, texts: null };
   }
 
   /** A frozen leaf as a block (core/ports/ordered-layout.ts) at `to`, a place; answers its bytes, less than a page's. */

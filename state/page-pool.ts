@@ -32,6 +32,8 @@ export interface PagePool {
   takeRun(count: number): number;
   /** A snapshot has read the page that `id` was when it froze at `address`. */
   thaw(id: number, address: number): void;
+  /** Hears of every id that is given up. */
+  onRelease: ((id: number) => void) | null;
 }
 
 /** A pool over [from, to) of the slot's memory. Errors: `memory/exhausted` when it holds no eight pages. */
@@ -72,10 +74,11 @@ export function pagePool(memory: SlotMemory, from: number, to: number): PagePool
   };
   const entry = (id: number): number => u32[tableIndex + id] as number;
 
-  return {
+  const pool: PagePool = {
     memory,
     table,
     total,
+    onRelease: null,
     get free() {
       return freed.count + (end - fresh) / pageSize;
     },
@@ -91,6 +94,7 @@ export function pagePool(memory: SlotMemory, from: number, to: number): PagePool
       if ((was & pageFrozen) === 0) givePlace((was & ~pageFlags) >>> 0);
       u32[tableIndex + id] = 0;
       ids.push(id);
+      pool.onRelease?.(id);
     },
     entry,
     setEntry(id, value) {
@@ -112,6 +116,7 @@ export function pagePool(memory: SlotMemory, from: number, to: number): PagePool
       else givePlace(address);
     },
   };
+  return pool;
 }
 
 /** Finds neighbours among the freed places. Rare: only when no fresh memory is left. */

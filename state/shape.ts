@@ -25,6 +25,10 @@ export interface Shape {
   readonly block: number;
   readonly stride: number;
   readonly accumulatorOffset: number;
+  /** Where entries have their stamp; 0: they have none. */
+  readonly stampAt: number;
+  /** What entries that are touched now are stamped with. */
+  stamp: number;
   /** Of a new table's first page. */
   readonly layout: PageLayout;
   /** Whether keys own heap bytes. */
@@ -35,9 +39,21 @@ export interface Shape {
   bind(batch: Batch, keyColumns: readonly number[]): boolean;
 }
 
-/** Errors: `plan/unsupported` when one entry is larger than a quarter of a page. */
-export function shapeOf(memory: SlotMemory, decl: GroupTableDecl, pageTable: number, hashSeed: bigint): Shape {
-  const { keys, accumulatorBytes } = decl;
+/** Where the parts of an entry lie. `stamped`: in slots that track changes. */
+export interface EntryLayout {
+  /** Of each key leaf. */
+  readonly offsets: readonly number[];
+  /** Of the null bits; 0: no leaf can be null. */
+  readonly nulls: number;
+  readonly stampAt: number;
+  readonly accumulatorOffset: number;
+  readonly stride: number;
+}
+
+export function entryLayout(
+  { keys, accumulatorBytes }: Pick<GroupTableDecl, 'keys' | 'accumulatorBytes'>,
+  stamped: boolean,
+): EntryLayout {
   const offsets: number[] = new Array(keys.length);
   let next = 8;
   for (const bytes of [16, 8, 4, 1]) {
@@ -52,8 +68,25 @@ export function shapeOf(memory: SlotMemory, decl: GroupTableDecl, pageTable: num
     nulls = next;
     next += (keys.length + 7) >>> 3;
   }
+  let stampAt = 0;
+  if (stamped) {
+    stampAt = alignUp(next, 4);
+    next = stampAt + 4;
+  }
   const accumulatorOffset = alignUp(next, 8);
-  const stride = accumulatorOffset + alignUp(accumulatorBytes, 8);
+  return { offsets, nulls, stampAt, accumulatorOffset, stride: accumulatorOffset + alignUp(accumulatorBytes, 8) };
+}
+
+/** Errors: `plan/unsupported` when one entry is larger than a quarter of a page. */
+export function shapeOf(
+  memory: SlotMemory,
+  decl: GroupTableDecl,
+  pageTable: number,
+  hashSeed: bigint,
+  stamped = false,
+): Shape {
+  const { keys } = decl;
+  const { offsets, nulls, stampAt, accumulatorOffset, stride } = entryLayout(decl, stamped);
   if (stride > entryBytesMax) {
     throw new MillraceError(
       'plan/unsupported',
@@ -101,6 +134,8 @@ export function shapeOf(memory: SlotMemory, decl: GroupTableDecl, pageTable: num
     block,
     stride,
     accumulatorOffset,
+    stampAt,
+    stamp: 1,
     layout,
     strings: views > 0,
     single: only === 'i64' || only === 'i32' || only === 'view' ? only : null,

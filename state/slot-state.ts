@@ -17,7 +17,10 @@ import type {
   SlicedTables,
 } from '../core/ports/state.ts';
 import type { SlotMemory } from '../core/record/memory.ts';
-import { HashTable, type TableHome } from './group-table.ts';
+import { recordHeaderBytes } from './checkpoint/format.ts';
+import { PageTracker } from './checkpoint/page-tracker.ts';
+import type { CheckpointTarget } from './checkpoint/writer.ts';
+import { HashTable, importedMax, type TableHome } from './group-table.ts';
 import { BTree } from './ordered-table.ts';
 import type { PagePool } from './page-pool.ts';
 import { recall } from './recall.ts';
@@ -25,10 +28,12 @@ import { type Shape, shapeOf } from './shape.ts';
 import {
   type FrozenTable,
   formatOf,
-  type SnapshotPart,
+  memorySink,
+  type RestoredPart,
+  type SnapshotSink,
   type StateSnapshot,
   stateSnapshot,
-  unpackChunk,
+  unpackRecord,
 } from './snapshot.ts';
 
 export interface SlotState {
@@ -39,15 +44,18 @@ export interface SlotState {
    * key group, so every part is looked into.) Errors: `snapshot/mismatch` when a table's entries
    * look different now (from `groups` and `slices`).
    */
-  operator(id: string, keyGroups?: KeyGroupRange, restored?: readonly SnapshotPart[]): StoredState;
+  operator(id: string, keyGroups?: KeyGroupRange, restored?: readonly RestoredPart[]): StoredState;
   /** Bytes of pages in use. */
   readonly usedBytes: number;
 }
 
 /** An operator's state with the runtime's side of it. */
 export interface StoredState extends OperatorState {
-  /** Freezes everything, synchronously and without copying. One snapshot at a time: release the last one first. */
-  snapshot(): StateSnapshot;
+  /**
+   * Freezes everything, synchronously and without copying. One snapshot at a time: release the last one first. What is
+   * read goes into `file`, which is of this slot's `CheckpointWriter` (only in a slot that tracks changes), or into memory.
+   */
+  snapshot(file?: CheckpointTarget): StateSnapshot;
   /** Bytes of pages that the operator's tables hold. */
   readonly usedBytes: number;
   /** Frees every page. */
@@ -62,14 +70,18 @@ interface Home extends TableHome {
   readonly reading: { count: number };
 }
 
+/** `tracked`: checkpoints go to files, only what changed each time; entries are stamped for it, which costs them 8 bytes. */
 export function slotState(parts: {
   readonly memory: SlotMemory;
   readonly kernels: Kernels;
   readonly pool: PagePool;
   /** Of the hashes that its tables are given. */
   readonly hashSeed: bigint;
+  readonly tracked?: boolean;
 }): SlotState {
-  const { memory, kernels, pool, hashSeed } = parts;
+  const { memory, kernels, pool, hashSeed, tracked = false } = parts;
+  const tracker = tracked ? new PageTracker(pool.total) : null;
+  if (tracker !== null) pool.onRelease = (id) => tracker.released(id);
   const scratch = pool.takePlace();
   const chunk = pool.takePlace();
   assert(scratch !== 0 && chunk !== 0, 'a page pool was handed on in use');
@@ -77,13 +89,14 @@ export function slotState(parts: {
     memory,
     kernels,
     pool,
+    tracker,
     scratch,
     hashSeed,
     chunk,
     reading: { count: 0 },
     recall: recall(memory),
     counter: memory.arena.allocate(8, 'a counter'),
-    imported: memory.arena.allocate(4 * 1024, 'imported entries'),
+    imported: memory.arena.allocate(8 * importedMax, 'imported entries'),
     ...tableBlocks(memory),
   };
   return {
@@ -116,7 +129,7 @@ function operatorState(
   home: Home,
   id: string,
   keyGroups: KeyGroupRange,
-  restored: readonly SnapshotPart[],
+  restored: readonly RestoredPart[],
 ): StoredState {
   const tables = new Map<string, HashTable>();
   const sliced = new Map<string, Slices>();
@@ -134,9 +147,13 @@ function operatorState(
           throw otherFormat(name, id, table.format, formatOf(shape));
         }
         const to = tableOf(table.slice);
-        for (const packed of table.chunks) {
-          unpackChunk(home.memory, packed, home.chunk, shape.stride);
+        for (const record of table.chunks) {
+          unpack(record, name, shape);
           to.importChunk(home.chunk, keyGroups.from, keyGroups.to);
+        }
+        for (const record of table.changes ?? []) {
+          unpack(record, name, shape);
+          to.importChanges(home.chunk, keyGroups.from, keyGroups.to);
         }
       }
     }
@@ -147,15 +164,28 @@ function operatorState(
         if (table.name !== name) continue;
         if (table.format !== to.format) throw otherFormat(name, id, table.format, to.format);
         for (const block of table.chunks) {
-          home.memory.u8.set(block, home.chunk);
-          to.importBlock(home.chunk, block.length, keyGroups);
+          home.memory.u8.set(block.subarray(recordHeaderBytes), home.chunk);
+          to.importBlock(home.chunk, block.length - recordHeaderBytes, keyGroups);
         }
         // The same rows were in every subtask.
         if (to.decl.keyGroupAt === null) return;
       }
     }
   };
-  const shape = (decl: GroupTableDecl): Shape => shapeOf(home.memory, decl, home.pool.table, home.hashSeed);
+  const unpack = (record: Uint8Array, name: string, shape: Shape): void => {
+    if (unpackRecord(home.memory, record, home.chunk, shape.stride)) return;
+    throw new MillraceError(
+      'state/corrupt',
+      `a record of table '${name}' of operator '${id}' is no page of that table`,
+    );
+  };
+  const shape = (decl: GroupTableDecl): Shape =>
+    shapeOf(home.memory, decl, home.pool.table, home.hashSeed, home.tracker !== null);
+  const sinkOf = (file: CheckpointTarget | undefined): SnapshotSink => {
+    if (file === undefined) return memorySink(home);
+    assert(home.tracker !== null, 'a checkpoint of a slot that tracks no changes');
+    return file.operator(id, home, home.tracker);
+  };
   const unused = (name: string): void =>
     assert(
       !tables.has(name) && !sliced.has(name) && !ordered.has(name),
@@ -212,23 +242,23 @@ function operatorState(
       for (const table of ordered.values()) pages += table.pages;
       return pages * pageSize;
     },
-    snapshot() {
+    snapshot(file) {
       assert(open === null, `operator ${id} is snapshotted while its last snapshot is still open`);
+      const sink = sinkOf(file);
       const frozen: FrozenTable[] = [];
-      for (const [name, table] of tables) frozen.push({ name, slice: null, shape: table.shape, ...table.freeze() });
-      for (const [name, slices] of sliced) {
-        for (const [slice, table] of slices.all()) frozen.push({ name, slice, shape: table.shape, ...table.freeze() });
-      }
+      const freeze = (name: string, slice: number | null, table: HashTable | BTree): void => {
+        const of = sink.table(name, slice, table instanceof BTree ? { tree: table } : { shape: table.shape });
+        frozen.push({ sink: of, ...table.freeze(of) });
+      };
+      for (const [name, table] of tables) freeze(name, null, table);
+      for (const [name, slices] of sliced) for (const [slice, table] of slices.all()) freeze(name, slice, table);
       for (const [name, table] of ordered) {
         // What is the same in every subtask is kept once.
-        if (table.decl.keyGroupAt === null && keyGroups.from > 0) continue;
-        frozen.push({ name, slice: null, ordered: table, ...table.freeze() });
+        if (table.decl.keyGroupAt !== null || keyGroups.from === 0) freeze(name, null, table);
       }
-      const now = {
-        values: structuredClone(Object.fromEntries(values)),
-        keyed: Object.fromEntries([...keyed].map(([name, save]) => [name, [...save()]])),
-      };
-      open = stateSnapshot(home, keyGroups, now, frozen, () => {
+      const saved = Object.fromEntries([...keyed].map(([name, save]) => [name, [...save()]]));
+      const part = sink.values(keyGroups, Object.fromEntries(values), saved);
+      open = stateSnapshot(home.pool, part, frozen, () => {
         open = null;
         home.reading.count--;
       });

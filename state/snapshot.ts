@@ -1,34 +1,50 @@
 /**
- * A snapshot of one operator's state: frozen pages, read a few at a time while the operator goes on, and what reading
- * makes of them. A part says which key groups its subtask owned; entries carry their hash, so that any other parallelism
- * can take the key groups it owns out of any parts. In memory for now; the chunks are what files will hold.
+ * A snapshot of one operator's state: frozen pages, read a few at a time while the operator goes on, and handed to a sink:
+ * memory (below) or a checkpoint file (state/checkpoint/writer.ts). A part says which key groups its subtask owned; entries
+ * carry their hash, so that any other parallelism can take the key groups it owns out of any parts.
+ *
+ * A page leaves as records: a header of 16 bytes, drawn in state/checkpoint/format.ts, and entries packed one behind the
+ * other, then the bytes of their strings.
  */
 import type { KeyGroupRange } from '../core/base/key-groups.ts';
 import type { Kernels } from '../core/ports/kernels.ts';
 import * as at from '../core/ports/page-layout.ts';
-import type { KeyedValue } from '../core/ports/state.ts';
+import type { GroupTableDecl, KeyedValue } from '../core/ports/state.ts';
 import type { SlotMemory } from '../core/record/memory.ts';
+import { countOf, kindAndCount, RecordKind, recordHeaderBytes } from './checkpoint/format.ts';
 import type { BTree } from './ordered-table.ts';
 import type { PagePool } from './page-pool.ts';
 import type { Shape } from './shape.ts';
 import type { TextStore } from './text-store.ts';
 
 /** What one subtask's operator held. Structured-cloneable. */
-export interface SnapshotPart {
+export interface SnapshotPart extends RestoredPart {
+  readonly tables: readonly TablePart[];
+}
+
+export interface TablePart extends RestoredTable {
+  readonly chunks: Uint8Array[];
+}
+
+/** What one subtask's operator held, wherever it lies. */
+export interface RestoredPart {
   readonly keyGroups: KeyGroupRange;
   readonly values: Readonly<Record<string, unknown>>;
   /** Values that move with their key groups, by name. */
   readonly keyed: Readonly<Record<string, readonly KeyedValue<unknown>[]>>;
-  readonly tables: readonly TablePart[];
+  readonly tables: readonly RestoredTable[];
 }
 
-export interface TablePart {
+export interface RestoredTable {
   readonly name: string;
   /** null: an unsliced table. */
   readonly slice: number | null;
   /** What the entries look like: a table restores only from an equal one. */
   readonly format: string;
-  readonly chunks: Uint8Array[];
+  /** Records of whole pages; each is valid until the next. Errors while they are read: `state/corrupt`. */
+  readonly chunks: Iterable<Uint8Array>;
+  /** Records of entries that replace those of the same key, in order; after `chunks`. */
+  readonly changes?: Iterable<Uint8Array>;
 }
 
 /** Frozen state that is being read. Nothing of it changes, whatever the operator does. */
@@ -37,52 +53,65 @@ export interface StateSnapshot {
   readonly pages: number;
   /** Reads up to `pages` frozen pages and releases them; true when all are read and `part` is complete. */
   read(pages: number): boolean;
+  /** Without chunks where they went to a file. */
   readonly part: SnapshotPart;
   /** Gives up what is not read. Idempotent; called also after a complete read. */
   release(): void;
 }
 
-/** The frozen pages of one table: hash pages of a shape, or leaves of an ordered table. */
-export type FrozenTable = FrozenHash | FrozenOrdered;
-
-interface FrozenPages {
-  readonly name: string;
-  readonly slice: number | null;
+/** The pages of one table at the moment it froze: those that are to be read, and where they were. */
+export interface FrozenPages {
   readonly ids: readonly number[];
   readonly addresses: Uint32Array;
-}
-
-export interface FrozenOrdered extends FrozenPages {
-  readonly ordered: BTree;
-}
-
-export interface FrozenHash extends FrozenPages {
-  readonly ordered?: undefined;
-  readonly shape: Shape;
-  /** Places before it, in the first page, have left the table. */
+  /** Places before it, in the page `firstId` (0: none), have left the table. */
   readonly firstPlace: number;
+  readonly firstId: number;
   readonly texts: TextStore | null;
 }
 
+export interface FrozenTable extends FrozenPages {
+  readonly sink: TableSink;
+}
+
+/** What a sink must know of a table: hash pages of a shape, or leaves of a tree. */
+export type TableSource =
+  | { readonly shape: Shape; readonly tree?: undefined }
+  | { readonly tree: BTree; readonly shape?: undefined };
+
+/** Where the pages of one table go. */
+export interface TableSink {
+  /** When the table freezes: whether a page, its table entry being `entry`, must be read. Called for all its pages, in order. */
+  wants(id: number, entry: number): boolean;
+  /** A page, when it is read. `place`: entries before it have left. */
+  page(id: number, address: number, place: number): void;
+  /** The chunk that is filled belongs to somebody else until the next `page`. */
+  flush(): void;
+}
+
+/** Where an operator's snapshot goes. */
+export interface SnapshotSink {
+  table(name: string, slice: number | null, source: TableSource): TableSink;
+  values(keyGroups: KeyGroupRange, values: SnapshotPart['values'], keyed: SnapshotPart['keyed']): SnapshotPart;
+}
+
+export interface SnapshotHome {
+  readonly memory: SlotMemory;
+  readonly kernels: Kernels;
+  readonly pool: PagePool;
+  /** A place in which a page is packed. */
+  readonly chunk: number;
+}
+
 export function stateSnapshot(
-  home: { readonly memory: SlotMemory; readonly kernels: Kernels; readonly pool: PagePool; readonly chunk: number },
-  keyGroups: KeyGroupRange,
-  { values, keyed }: Pick<SnapshotPart, 'values' | 'keyed'>,
+  pool: PagePool,
+  part: SnapshotPart,
   frozen: readonly FrozenTable[],
   onRelease: () => void,
 ): StateSnapshot {
-  const { memory, kernels, pool, chunk } = home;
-  const tables = frozen.map((table) => ({
-    name: table.name,
-    slice: table.slice,
-    format: table.ordered ? table.ordered.format : formatOf(table.shape),
-    chunks: [] as Uint8Array[],
-  }));
   let left = frozen.reduce((sum, table) => sum + table.ids.length, 0);
   let tableIndex = 0;
   let page = 0;
   let released = false;
-  const room = chunkRoom();
 
   const thawNext = (): void => {
     const table = frozen[tableIndex] as FrozenTable;
@@ -99,7 +128,7 @@ export function stateSnapshot(
   const end = (): void => {
     if (released) return;
     released = true;
-    for (const table of frozen) if (!table.ordered) table.texts?.thaw();
+    for (const table of frozen) table.texts?.thaw();
     onRelease();
   };
 
@@ -109,40 +138,20 @@ export function stateSnapshot(
     },
     read(pages) {
       skipFinished();
-      // Chunks are filled within one call only: the block that gathers them is shared by the slot.
       for (let budget = pages; budget > 0 && tableIndex < frozen.length; skipFinished()) {
-        const table = frozen[tableIndex] as FrozenTable;
-        const { chunks } = tables[tableIndex] as (typeof tables)[number];
-        if (table.ordered) {
-          for (; budget > 0 && page < table.ids.length; budget--) {
-            const bytes = table.ordered.exportPage(table.addresses[page] as number, chunk);
-            const packed = room(bytes);
-            packed.set(memory.u8.subarray(chunk, chunk + bytes));
-            chunks.push(packed);
-            thawNext();
-          }
-          continue;
-        }
-        emptyChunk(memory, chunk);
-        for (; budget > 0 && page < table.ids.length; budget--) {
-          const address = table.addresses[page] as number;
-          const capacity = memory.u32[(address + at.pageCapacityAt) >>> 2] as number;
-          let place = page === 0 ? table.firstPlace : 0;
-          for (;;) {
-            place = kernels.exportEntries(table.shape.block, address, place, chunk);
-            if (place === capacity) break;
-            chunks.push(packChunk(memory, chunk, table.shape.stride, room));
-            emptyChunk(memory, chunk);
-          }
+        const { sink, ids, addresses, firstId, firstPlace } = frozen[tableIndex] as FrozenTable;
+        for (; budget > 0 && page < ids.length; budget--) {
+          const id = ids[page] as number;
+          sink.page(id, addresses[page] as number, id === firstId ? firstPlace : 0);
           thawNext();
         }
-        if (memory.u32[(chunk + at.pageCountAt) >>> 2] !== 0)
-          chunks.push(packChunk(memory, chunk, table.shape.stride, room));
+        // Chunks are filled within one call only: the place that gathers them is shared by the slot.
+        sink.flush();
       }
       if (left === 0) end();
       return left === 0;
     },
-    part: { keyGroups, values, keyed, tables },
+    part,
     release() {
       for (skipFinished(); left > 0; skipFinished()) thawNext();
       end();
@@ -150,15 +159,113 @@ export function stateSnapshot(
   };
 }
 
-/** What a table's entries look like: names, types and sizes. */
-export function formatOf(shape: Shape): string {
-  const { keys, accumulatorBytes, texts } = shape.decl;
-  return JSON.stringify([keys.map((leaf) => [leaf.storage, leaf.nullable]), accumulatorBytes, texts ?? []]);
+/** Gathers chunks in shared memory, as many pages in one as there is room for. */
+export function memorySink(home: SnapshotHome): SnapshotSink {
+  const { memory, kernels, chunk } = home;
+  const tables: TablePart[] = [];
+  const room = chunkRoom();
+  return {
+    table(name, slice, { shape, tree }) {
+      const chunks: Uint8Array[] = [];
+      if (tree !== undefined) {
+        tables.push({ name, slice, format: tree.format, chunks });
+        return {
+          wants: () => true,
+          page(_id, address) {
+            const bytes = tree.exportPage(address, chunk);
+            chunks.push(record(room, RecordKind.ordered, 0, memory.u8.subarray(chunk, chunk + bytes)));
+          },
+          flush() {},
+        };
+      }
+      tables.push({ name, slice, format: formatOf(shape), chunks });
+      let open = false;
+      const leave = (): void => {
+        const { head, tail, count } = packedChunk(memory, chunk, shape.stride);
+        if (count > 0) chunks.push(record(room, RecordKind.page, count, head, tail));
+        open = false;
+      };
+      return {
+        wants: () => true,
+        page(_id, address, place) {
+          const capacity = memory.u32[(address + at.pageCapacityAt) >>> 2] as number;
+          for (let from = place; ; ) {
+            if (!open) emptyChunk(memory, chunk);
+            open = true;
+            from = kernels.exportEntries(shape.block, address, from, chunk, 0, 0);
+            if (from === capacity) return;
+            leave();
+          }
+        },
+        flush() {
+          if (open) leave();
+        },
+      };
+    },
+    values: (keyGroups, values, keyed) => ({ keyGroups, values: structuredClone(values), keyed, tables }),
+  };
 }
 
-function emptyChunk(memory: SlotMemory, chunk: number): void {
+/** What a table's entries look like: storage of the keys, sizes, texts, and whether they are stamped. */
+export function formatOf({ decl, stampAt }: Pick<Shape, 'decl' | 'stampAt'>): string {
+  return formatText(decl, stampAt !== 0);
+}
+
+export function formatText({ keys, accumulatorBytes, texts }: GroupTableDecl, stamped: boolean): string {
+  const format = [keys.map((leaf) => [leaf.storage, leaf.nullable]), accumulatorBytes, texts ?? []];
+  return JSON.stringify(stamped ? [...format, 'stamped'] : format);
+}
+
+export function emptyChunk(memory: SlotMemory, chunk: number): void {
   memory.u8.fill(0, chunk, chunk + at.pageTagsAt);
   memory.u32[(chunk + at.pageHeapAt) >>> 2] = at.pageSize;
+}
+
+/** What a chunk holds: entries, and the bytes of their strings. Valid until the chunk is used again. */
+export function packedChunk(
+  memory: SlotMemory,
+  chunk: number,
+  stride: number,
+): { readonly count: number; readonly head: Uint8Array; readonly tail: Uint8Array } {
+  const count = memory.u32[(chunk + at.pageCountAt) >>> 2] as number;
+  const heap = memory.u32[(chunk + at.pageHeapAt) >>> 2] as number;
+  const entriesAt = chunk + at.pageTagsAt;
+  return {
+    count,
+    head: memory.u8.subarray(entriesAt, entriesAt + count * stride),
+    tail: memory.u8.subarray(chunk + heap, chunk + at.pageSize),
+  };
+}
+
+/** The inverse: a record as the kernels read it, at `chunk`. False: it is none of a table with that stride. */
+export function unpackRecord(memory: SlotMemory, record: Uint8Array, chunk: number, stride: number): boolean {
+  const view = new DataView(record.buffer, record.byteOffset, recordHeaderBytes);
+  const count = countOf(view.getUint32(8, true));
+  const entriesEnd = recordHeaderBytes + count * stride;
+  const heap = at.pageSize - (record.length - entriesEnd);
+  if (entriesEnd > record.length || at.pageTagsAt + count * stride > heap) return false;
+  emptyChunk(memory, chunk);
+  memory.u32[(chunk + at.pageCountAt) >>> 2] = count;
+  memory.u32[(chunk + at.pageHeapAt) >>> 2] = heap;
+  memory.u8.set(record.subarray(recordHeaderBytes, entriesEnd), chunk + at.pageTagsAt);
+  memory.u8.set(record.subarray(entriesEnd), chunk + heap);
+  return true;
+}
+
+function record(
+  room: (bytes: number) => Uint8Array,
+  kind: RecordKind,
+  count: number,
+  head: Uint8Array,
+  tail: Uint8Array = new Uint8Array(0),
+): Uint8Array {
+  const bytes = room(recordHeaderBytes + head.length + tail.length);
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  view.setUint32(8, kindAndCount(kind, count), true);
+  view.setUint32(12, head.length + tail.length, true);
+  bytes.set(head, recordHeaderBytes);
+  bytes.set(tail, recordHeaderBytes + head.length);
+  return bytes;
 }
 
 /**
@@ -183,22 +290,3 @@ function chunkRoom(): (bytes: number) => Uint8Array {
 }
 const roomBytesMin = 32 * 1024;
 const roomBytesMax = 1024 * 1024;
-
-/** Header, entries and strings, without the gap between them. */
-function packChunk(memory: SlotMemory, chunk: number, stride: number, room: (bytes: number) => Uint8Array): Uint8Array {
-  const entriesEnd = at.pageTagsAt + (memory.u32[(chunk + at.pageCountAt) >>> 2] as number) * stride;
-  const heap = memory.u32[(chunk + at.pageHeapAt) >>> 2] as number;
-  const packed = room(entriesEnd + at.pageSize - heap);
-  packed.set(memory.u8.subarray(chunk, chunk + entriesEnd));
-  packed.set(memory.u8.subarray(chunk + heap, chunk + at.pageSize), entriesEnd);
-  return packed;
-}
-
-/** The inverse: a chunk as the kernels read it, at `chunk`. */
-export function unpackChunk(memory: SlotMemory, packed: Uint8Array, chunk: number, stride: number): void {
-  memory.u8.set(packed.subarray(0, at.pageTagsAt), chunk);
-  const entriesEnd = at.pageTagsAt + (memory.u32[(chunk + at.pageCountAt) >>> 2] as number) * stride;
-  const heap = memory.u32[(chunk + at.pageHeapAt) >>> 2] as number;
-  memory.u8.set(packed.subarray(at.pageTagsAt, entriesEnd), chunk + at.pageTagsAt);
-  memory.u8.set(packed.subarray(entriesEnd), chunk + heap);
-}

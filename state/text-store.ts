@@ -75,7 +75,14 @@ export function textStore(memory: SlotMemory, pool: PagePool, table: string): Te
     places.length = 0;
   };
 
+  const drop = (target: number): void => {
+    const word = target >>> 2;
+    const length = u32[word] as number;
+    if (length > 12 && u32[word + 3] !== 0) replaced.push(u32[word + 3] as number, classOf(length));
+  };
+
   return {
+    drop,
     keep(target, text, length) {
       if (length > textBytesMax) {
         throw new MillraceError(
@@ -83,9 +90,8 @@ export function textStore(memory: SlotMemory, pool: PagePool, table: string): Te
           `MIN or MAX would keep a text of ${length} bytes, at most ${textBytesMax} are kept; aggregate a SUBSTRING of it`,
         );
       }
+      drop(target);
       const word = target >>> 2;
-      const oldLength = u32[word] as number;
-      if (oldLength > 12 && u32[word + 3] !== 0) replaced.push(u32[word + 3] as number, classOf(oldLength));
       const index = classOf(length);
       let blocks = free[index];
       if (blocks === undefined || blocks.length === 0) {
@@ -98,10 +104,6 @@ export function textStore(memory: SlotMemory, pool: PagePool, table: string): Te
       u32[word + 1] = u32[to >>> 2] as number;
       u32[word + 2] = 0;
       u32[word + 3] = to;
-    },
-    drop(target) {
-      const length = u32[target >>> 2] as number;
-      if (length > 12) replaced.push(u32[(target >>> 2) + 3] as number, classOf(length));
     },
     reclaim() {
       if (frozen) return;

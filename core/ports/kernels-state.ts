@@ -80,8 +80,12 @@ export interface StateKernels {
   scanPage(shape: number, page: number, from: number, entries: number, max: number, count: number): number;
   /** A key leaf of `n` entries as a column; answers 1 when one was null. */
   readLeaf(shape: number, leaf: number, entries: number, n: number, values: number, validity: number): number;
-  /** A page's entries appended to a chunk; answers the place it stopped at. */
-  exportEntries(shape: number, page: number, from: number, chunk: number): number;
+  /** A page's entries (with `stampAt`, those with a later stamp than `since`) appended to a chunk; answers the place it stopped at. */
+  exportEntries(shape: number, page: number, from: number, chunk: number, stampAt: number, since: number): number;
+  /** Writes a stamp into the entries [from, n) of a list. */
+  stampEntries(entries: number, from: number, n: number, stampAt: number, stamp: number): void;
+  /** Accumulators of entries of another table with an equal declaration replace those of entry by entry. */
+  overwriteEntries(shape: number, sources: number, entries: number, n: number): void;
   /** A chunk's entries of key groups [groupFrom, groupTo) inserted, their addresses (or 0) at `to`; answers where it stopped. */
   importEntries(
     shape: number,

@@ -7,7 +7,7 @@ import type { Batch } from '../record/batch.ts';
 import type { ByteSource } from '../record/bytes.ts';
 import type { KeyPart } from '../record/key-bytes.ts';
 import type { Layout } from '../record/layout.ts';
-import type { Fields } from '../record/types.ts';
+import type { DataType, Fields } from '../record/types.ts';
 
 /** What a table of groups holds. */
 export interface GroupTableDecl {
@@ -22,6 +22,24 @@ export interface GroupTableDecl {
    * Default none.
    */
   readonly texts?: readonly number[];
+  /** What the accumulators hold, for tools and savepoints. Without it they are bytes. */
+  readonly leaves?: readonly AccumulatorLeaf[];
+}
+
+/** A value within accumulators. */
+export interface AccumulatorLeaf {
+  /** Unique within the declaration. */
+  readonly name: string;
+  readonly type: DataType;
+  /** Bytes from the accumulators' start. */
+  readonly offset: number;
+  /**
+   * How it lies there. `i64`, `f64`, `i32`, `bit` (a byte, 0 or 1), `view` (of `texts`): as a column of that storage. `min…` and `max…`: 8 bytes, the
+   * order-preserving code of core/compile/accumulators.ts, 0 = nothing yet. `optionalView`: {u32 has, u32 zero, view}.
+   */
+  readonly coding: 'bit' | 'i32' | 'i64' | 'f64' | 'view' | 'min' | 'max' | 'optionalView';
+  /** The bit (byte and mask) that says it is there, where it can be NULL otherwise. */
+  readonly present?: { readonly at: number; readonly mask: number };
 }
 
 /** Why a resolve stopped before the end of its rows. */

@@ -569,9 +569,10 @@ export function readLeaf(shape: usize, leaf: i32, entries: usize, n: i32, values
 
 /**
  * Appends entries of `page` from place `from` on to `chunk`: a page-sized block with the header's count, entries packed
- * from byte 64 on, strings from its end down. Answers the place it stopped at; less than the capacity: the chunk is full.
+ * from byte 64 on, strings from its end down. With `stampAt`, where entries have their stamp, only those touched after `since`.
+ * Answers the place it stopped at; less than the capacity: the chunk is full.
  */
-export function exportEntries(shape: usize, page: usize, from: i32, chunk: usize): i32 {
+export function exportEntries(shape: usize, page: usize, from: i32, chunk: usize, stampAt: usize, since: u32): i32 {
   const stride = <usize>load<u32>(shape, shapeStrideAt);
   const capacity = <usize>load<u32>(page, pageCapacityAt);
   const first = page + <usize>load<u32>(page, pageEntriesAt);
@@ -580,6 +581,7 @@ export function exportEntries(shape: usize, page: usize, from: i32, chunk: usize
   for (; i < capacity; i++) {
     const at = first + i * stride;
     if (load<u64>(at) == 0) continue;
+    if (stampAt != 0 && load<u32>(at + stampAt) <= since) continue;
     const end = <usize>pageTagsAt + (count + 1) * stride;
     if (end + stringBytes(shape, at) + textBytes(shape, at) > <usize>load<u32>(chunk, pageHeapAt)) break;
     const to = chunk + end - stride;
@@ -621,4 +623,19 @@ export function importEntries(shape: usize, table: usize, chunk: usize, from: i3
   }
   store<u32>(shape, stopDone, shapeReasonAt);
   return <i32>count;
+}
+
+/** Stamps the entries [from, n) of a list. Their lines have just been touched. */
+export function stampEntries(entries: usize, from: i32, n: i32, stampAt: usize, stamp: u32): void {
+  const end = entries + (<usize>n << 2);
+  for (let at = entries + (<usize>from << 2); at < end; at += 4) store<u32>(<usize>load<u32>(at) + stampAt, stamp);
+}
+
+/** Copies the accumulators (from offset `from` on) of entry k of `sources` over those of entry k of `entries`, for k < n. */
+export function overwriteEntries(shape: usize, sources: usize, entries: usize, n: i32): void {
+  const from = <usize>load<u32>(shape, shapeAccumulatorsAt);
+  const bytes = <usize>load<u32>(shape, shapeStrideAt) - from;
+  for (let k: usize = 0; k < <usize>n; k++) {
+    copyWords(<usize>load<u32>(entries + (k << 2)) + from, <usize>load<u32>(sources + (k << 2)) + from, bytes);
+  }
 }

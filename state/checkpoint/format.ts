@@ -15,7 +15,7 @@
  *                      which entries refer to by offsets from a 16 KB page's start (the last byte is the page's last)
  *   kind 2  pageMore   the same, and the next record holds more of the same page
  *   kind 3  changes    the entries of a page that were touched since the page was last written, laid out the same way
- *   kind 4  ordered    a whole B+tree page, as it lies in memory
+ *   kind 4  ordered    a leaf of a B+tree, as a block of core/ports/ordered-layout.ts
  *   kind 5  map        of a table: {u32 pages, u32 zero}, then as many u32 ids, u32 file numbers (of the footer's
  *                      `files`; 0: this file) and u32 positions, column by column
  *   kind 6  values     of an operator (`table` is its index): JSON, see values.ts
@@ -27,6 +27,10 @@
 import { crc32 } from 'node:zlib';
 import { assert } from '../../core/base/assert.ts';
 import type { FileRef } from '../../core/ports/checkpoint.ts';
+import type { AccumulatorLeaf } from '../../core/ports/state.ts';
+import type { KeyPart } from '../../core/record/key-bytes.ts';
+import type { Layout } from '../../core/record/layout.ts';
+import type { Fields } from '../../core/record/types.ts';
 
 export const fileVersion = 1;
 export const headerBytes = 64;
@@ -72,9 +76,10 @@ export interface FooterTable {
   readonly operator: number;
   readonly name: string;
   readonly slice: number | null;
-  readonly kind: 'hash' | 'ordered';
   /** What its entries look like: a table restores only from an equal one. */
   readonly format: string;
+  /** What tools need to read its entries. */
+  readonly layout: TableLayout;
   /** Pages in the map. */
   readonly pages: number;
   /** Positions of the map's records, in this file. */
@@ -82,6 +87,19 @@ export interface FooterTable {
   /** Where changes stand, oldest first. Those of a page count when they are younger than the page's whole record. */
   readonly changes: readonly Run[];
 }
+
+/** Enough of a declaration to read entries without the job. */
+export type TableLayout =
+  | {
+      readonly kind: 'hash';
+      readonly keys: Layout;
+      readonly accumulatorBytes: number;
+      readonly texts: readonly number[];
+      readonly stamped: boolean;
+      /** What the accumulators hold, where the declaration says so. */
+      readonly leaves: readonly AccumulatorLeaf[];
+    }
+  | { readonly kind: 'ordered'; readonly key: readonly KeyPart[]; readonly value: Fields };
 
 const text = new TextEncoder();
 const fileMagic = text.encode('MILLRACE');

@@ -148,8 +148,8 @@ describe('rooms', () => {
       'engine/local.ts',
       'testing/simulated-disk.ts',
       'engine/state-directory.ts',
-      'state/checkpoint/block-file.ts',
-      'state/checkpoint/values.ts',
+      'state/checkpoint/writer.ts',
+      'state/checkpoint/reader.ts',
       'core/record/row-bytes.ts',
     ];
     const reached = new Set<string>();
