@@ -68,13 +68,10 @@ export function entryLayout(
     nulls = next;
     next += (keys.length + 7) >>> 3;
   }
-  let stampAt = 0;
-  if (stamped) {
-    stampAt = alignUp(next, 4);
-    next = stampAt + 4;
-  }
   const accumulatorOffset = alignUp(next, 8);
-  return { offsets, nulls, stampAt, accumulatorOffset, stride: accumulatorOffset + alignUp(accumulatorBytes, 8) };
+  const end = accumulatorOffset + alignUp(accumulatorBytes, 8);
+  // Behind all else: keys are compared up to the accumulators.
+  return { offsets, nulls, stampAt: stamped ? end : 0, accumulatorOffset, stride: stamped ? end + 8 : end };
 }
 
 /** Errors: `plan/unsupported` when one entry is larger than a quarter of a page. */

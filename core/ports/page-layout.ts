@@ -10,8 +10,8 @@
 //   ...   heap        long strings, growing down from the page's end
 //
 // An entry: {u64 hash, never 0 when occupied}{key leaves: views, then 8-byte, 4-byte, 1-byte ones}{null bits of the key,
-// 1 = NULL}{u32 stamp, in slots that track changes: the checkpoint after which it was last touched, plus 1}{padding}
-// {accumulators}. A view of more than 12 bytes holds {length, prefix, 0, offset of its bytes in the page}.
+// 1 = NULL}{padding}{accumulators}{in slots that track changes: u32 stamp, the checkpoint after which it was last touched,
+// plus 1; padding}. A view of more than 12 bytes holds {length, prefix, 0, offset of its bytes in the page}.
 // Views in the accumulators hold the address of their text, which lies in blocks of its own (state/text-store.ts) and stays
 // where it is when entries move.
 // Place of a hash: (low 32 bits × capacity) >> 32, rounded down to the first entry of its cache line where whole entries
