@@ -313,6 +313,18 @@ test("on the machine's own disk: files and directories have the modes of any pro
   expect(first!.bytes).toBe(statSync(join(path, 'part-k-000001-00000-00000.jsonl')).size);
 });
 
+test('a directory that is made is made known to every parent that did not know it', () => {
+  const disk = simulatedDisk(1);
+  disk.makeDirectory('data');
+  const synced: string[] = [];
+  disk.onCall = (call, path) => {
+    if (call === 'syncDirectory') synced.push(path);
+    return null;
+  };
+  jsonlSink.committer!(specOf('jsonl', { path: 'data/a/b' }), { disk, jobKey: 'k' }).open(1, []);
+  expect(synced).toEqual(['data', 'data/a', 'data/a/b']);
+});
+
 test('whoever was taken over stages and commits nothing any more', async () => {
   const disk = simulatedDisk(1);
   const zombie = committerOf(disk);
