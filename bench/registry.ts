@@ -7,6 +7,7 @@ import type { Bench } from './harness.ts';
 import { idle } from './idle.ts';
 import { kernelExchange } from './kernel-exchange.ts';
 import { kernelExpr } from './kernel-expr.ts';
+import { kernelOrdered } from './kernel-ordered.ts';
 import { kernelParquet } from './kernel-parquet.ts';
 import { kernelState } from './kernel-state.ts';
 import { latency } from './latency.ts';
@@ -29,6 +30,7 @@ export const benches: readonly Bench[] = [
   snapshot,
   memory,
   kernelState,
+  kernelOrdered,
   kernelExchange,
   kernelExpr,
   kernelParquet,

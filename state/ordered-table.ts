@@ -85,6 +85,11 @@ export class BTree implements OrderedTable {
     return this.value(key, keyBytes, this.#get(node.treeValueAt), this.#get(node.treeValueBytesAt), this.#found);
   }
 
+  getMany(entries: number, n: number): void {
+    const done = this.#home.kernels.orderedGet(this.#tree, entries, n);
+    assert(done === n, `many gets from table ${this.decl.name}, which has long values`);
+  }
+
   /** What a slot's value (its address, its length with bit 15) is, as a whole. */
   value(key: number, keyBytes: number, address: number, valueBytes: number, to: ByteSource): ByteSource {
     if ((valueBytes & node.slotLong) === 0) {

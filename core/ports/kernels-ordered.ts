@@ -10,6 +10,8 @@ export interface OrderedKernels {
   orderedPut(tree: number, entries: number, from: number, n: number): number;
   /** One chunk of one key; `valueBytes` with bit 15. Answers 1: done, or 0: see the reason. */
   orderedPutOne(tree: number, key: number, keyBytes: number, chunk: number, value: number, valueBytes: number): number;
+  /** Writes value address (0: none) and value bytes of entries; answers the entry it stopped at, whose value is long. */
+  orderedGet(tree: number, entries: number, n: number): number;
   /** Deletes entries; at `orderedSmall` the one before the answer is gone and its leaf wants care. */
   orderedDelete(tree: number, entries: number, from: number, n: number): number;
   /**

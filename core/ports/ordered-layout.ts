@@ -65,7 +65,13 @@ export const treeTakenAt = 52;
 /** The way of the last search: {u32 id, u32 place} from the root down. */
 export const treePathAt = 64;
 export const treeLevelsMax = 24;
-export const treeBytes = 256;
+/** The first eight bytes of the key that divides the leaf of the last search from the next one; all ones: there is none. */
+export const treeBoundAt = 256;
+export const treeSinkAt = 264;
+/** Of the entries that are done next: {u32 leaf, u32 place in it, about}. */
+export const treeAheadAt = 320;
+export const treeAhead = 64;
+export const treeBytes = 832;
 
 /** A cursor's block: the place of its entry while nothing was written, its key, the bound it ends before (0 bytes: none). */
 export const cursorLeafAt = 0;

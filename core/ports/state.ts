@@ -159,6 +159,11 @@ export interface OrderedTable {
   /** The value of a key, or null; valid until the table is next written. One object, used again by the next call. */
   get(key: number, keyBytes: number): ByteSource | null;
   has(key: number, keyBytes: number): boolean;
+  /**
+   * Looks the keys of `n` entries up: writes value address (0: the key is not there) and value bytes into the entries. For
+   * tables whose values are never longer than `orderedInlineBytesMax`.
+   */
+  getMany(entries: number, n: number): void;
   /** Inserts or replaces. Errors: `record/too-large`, `memory/exhausted`. */
   put(key: number, keyBytes: number, value: number, valueBytes: number): void;
   /** As `put`, with a value of any length in [`from`, `to`) of bytes anywhere. */

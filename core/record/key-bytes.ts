@@ -19,7 +19,17 @@ import type { ByteSink, ByteSource } from './bytes.ts';
 import { isValid } from './column-reader.ts';
 import { storedTypes } from './layout.ts';
 import type { SlotMemory } from './memory.ts';
-import { badValue, damaged, intCodec, need, room, splitNumber, type Words, wordCodec } from './scalar-bytes.ts';
+import {
+  badValue,
+  damaged,
+  intCodec,
+  need,
+  room,
+  splitNumber,
+  textRoom,
+  type Words,
+  wordCodec,
+} from './scalar-bytes.ts';
 import { decodeUtf8, encodeUtf8 } from './text.ts';
 import { type DataType, typeName } from './types.ts';
 
@@ -283,8 +293,8 @@ function readDouble(from: ByteSource): number {
 }
 
 function writeText(text: string, to: ByteSink): void {
-  room(to, 3 * text.length + 2);
-  const bytes = encodeUtf8(text, to.u8, to.at, 3 * text.length);
+  const most = textRoom(text, 2, to);
+  const bytes = encodeUtf8(text, to.u8, to.at, most);
   if (text.includes('\0')) {
     const plain = to.u8.slice(to.at, to.at + bytes);
     writeTextBytes(plain, 0, bytes, to);
@@ -296,7 +306,11 @@ function writeText(text: string, to: ByteSink): void {
 }
 
 function writeTextBytes(bytes: Uint8Array, from: number, length: number, to: ByteSink): void {
-  room(to, 2 * length + 2);
+  if (to.at + 2 * length + 2 > to.end) {
+    let zeros = 0;
+    for (let i = from; i < from + length; i++) if (bytes[i] === 0) zeros++;
+    room(to, length + zeros + 2);
+  }
   const { u8 } = to;
   let { at } = to;
   for (let i = from; i < from + length; i++) {

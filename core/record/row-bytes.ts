@@ -16,7 +16,7 @@
 import { MillraceError } from '../base/errors.ts';
 import type { ByteSink, ByteSource } from './bytes.ts';
 import { storedTypes } from './layout.ts';
-import { badValue, damaged, intCodec, need, room, type Words, wordCodec } from './scalar-bytes.ts';
+import { badValue, damaged, intCodec, need, room, textRoom, type Words, wordCodec } from './scalar-bytes.ts';
 import { decodeUtf8, encodeUtf8 } from './text.ts';
 import { type DataType, type Fields, typeName } from './types.ts';
 
@@ -140,8 +140,8 @@ function textCodec(type: DataType, name: string): ValueCodec {
   return {
     write(value, to) {
       if (typeof value !== 'string') throw badValue(name, type, value, 'a string');
-      room(to, 4 + 3 * value.length);
-      const bytes = encodeUtf8(value, to.u8, to.at + 4, 3 * value.length);
+      const most = textRoom(value, 4, to);
+      const bytes = encodeUtf8(value, to.u8, to.at + 4, most);
       to.view.setUint32(to.at, bytes, true);
       to.at += 4 + bytes;
     },

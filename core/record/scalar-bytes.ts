@@ -5,6 +5,7 @@
 import { describeKind, describeValue } from '../base/describe.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { ByteSink, ByteSource } from './bytes.ts';
+import { utf8Bytes } from './text.ts';
 import { type DataType, ticksPerMs, typeName } from './types.ts';
 
 /** A value that is not what was declared. */
@@ -124,6 +125,18 @@ export function intCodec(type: DataType, name: string): IntCodec | null {
 /** Room for `bytes` more. */
 export function room(to: ByteSink, bytes: number): void {
   if (to.at + bytes > to.end) to.grow(bytes);
+}
+
+/**
+ * Room for a text in UTF-8 and `more` bytes beside it; answers how much the text may take. It is measured only where the
+ * most that it could take does not fit.
+ */
+export function textRoom(text: string, more: number, to: ByteSink): number {
+  const most = 3 * text.length;
+  if (to.at + most + more <= to.end) return most;
+  const bytes = utf8Bytes(text);
+  room(to, bytes + more);
+  return bytes;
 }
 
 /** Bytes that end too early, or counts that cannot be: the format was damaged. */

@@ -5,7 +5,7 @@ import { pageSize, pageIdAt, pageCountAt, pageDirty, pageFrozen, pageAbsent, pag
 import {
   nodeLevelAt, nodeHeapAt, nodeDeadAt, nodeSlotsAt, slotBytes, slotOffsetAt, slotKeyAt, slotValueAt, slotChunkAt, slotLong, blockEntryBytes,
   treePageTableAt, treeRootAt, treeHeightAt, treeScratchAt, treeReasonAt, treeStopAt, treeSizeAt, treeKeyMaxAt, treeIndexAt, treeFoundAt,
-  treeValueAt, treeValueBytesAt, treeLastAt, treeTakenAt, treePathAt, cursorLeafAt, cursorIndexAt, cursorKeyBytesAt, cursorEndBytesAt,
+  treeValueAt, treeValueBytesAt, treeLastAt, treeTakenAt, treePathAt, treeBoundAt, treeSinkAt, treeAheadAt, treeAhead, cursorLeafAt, cursorIndexAt, cursorKeyBytesAt, cursorEndBytesAt,
   cursorValueAt, cursorValueBytesAt, cursorKeyAt, cursorEndAt, entryBytes,
   orderedDone, orderedFull, orderedFrozen, orderedSmall, orderedLong, orderedTooLarge, orderedRoom, orderedDamaged,
 } from '../../core/ports/ordered-layout';
@@ -53,6 +53,7 @@ function descend(tree: usize, head: u64, key: usize, keyBytes: u32, chunk: u32):
   let id = load<u32>(tree, treeRootAt);
   let path = tree + treePathAt;
   let last = true;
+  let bound = ~(<u64>0);
   for (let level: u32 = 1; level < height; level++, path += 8) {
     const node = <usize>load<u32>(pages + (<usize>id << 2)) & pageMask;
     let place = lowerBound(node, 1, head, key, keyBytes, chunk);
@@ -60,12 +61,90 @@ function descend(tree: usize, head: u64, key: usize, keyBytes: u32, chunk: u32):
     if (place == count || !isAt(node, place, head, key, keyBytes, chunk)) place--;
     store<u32>(path, id);
     store<u32>(path, <u32>place, 4);
-    if (place + 1 != count) last = false;
+    if (place + 1 != count) {
+      last = false;
+      bound = load<u64>(slotAt(node, place + 1));
+    }
     id = load<u32>(valueOf(node, slotAt(node, place)));
   }
   store<u32>(path, id);
+  store<u64>(tree, bound, treeBoundAt);
   if (last) store<u32>(tree, id, treeLastAt);
   return <usize>load<u32>(pages + (<usize>id << 2)) & pageMask;
+}
+
+/**
+ * Finds the leaves of entries `from` to `to` (at most `treeAhead`), and touches what they will be searched and written
+ * through. A leaf is far away, but these loads do not wait for one another. False: the tree is empty.
+ */
+function locate(tree: usize, entries: usize, from: usize, to: usize): bool {
+  const leaves = tree + treeAheadAt;
+  let leaf: usize = 0;
+  let least: u64 = 0;
+  let bound: u64 = 0;
+  let sum: u64 = 0;
+  for (let k = from; k < to; k++) {
+    const entry = entries + k * entryBytes;
+    const key = <usize>load<u32>(entry);
+    const keyBytes = load<u32>(entry, 4);
+    const head = headOf(key, keyBytes);
+    // Of keys in order most are in the leaf of the one before.
+    if (leaf == 0 || head <= least || head >= bound) {
+      leaf = descend(tree, head, key, keyBytes, 0);
+      if (leaf == 0) return false;
+      least = head;
+      bound = load<u64>(tree, treeBoundAt);
+      sum += load<u64>(leaf, nodeSlotsAt);
+    }
+    store<u32>(leaves + ((k - from) << 3), <u32>leaf);
+  }
+  leaf = 0;
+  for (let k = from; k < to; k++) {
+    const next = <usize>load<u32>(leaves + ((k - from) << 3));
+    if (next != leaf) sum += load<u64>(slotAt(next, <usize>load<u32>(next, pageCountAt) - 1));
+    leaf = next;
+  }
+  for (let k = from; k < to; k++) {
+    const entry = entries + k * entryBytes;
+    const head = headOf(<usize>load<u32>(entry), load<u32>(entry, 4));
+    leaf = <usize>load<u32>(leaves + ((k - from) << 3));
+    const place = headBound(leaf, 0, head);
+    store<u32>(leaves + ((k - from) << 3), <u32>place, 4);
+    // There may be no such slot: what stands there leads into the page all the same.
+    sum += <u64>load<u8>(leaf + <usize>(load<u16>(slotAt(leaf, place), slotOffsetAt) & <u16>pageFlags));
+  }
+  store<u64>(tree, sum, treeSinkAt);
+  return true;
+}
+
+/**
+ * The first place from `from` on whose head is not below. Heads are often evenly spread (hashes, times): the search then
+ * has few slots around where the head would be, and no branch to guess wrong.
+ */
+function headBound(node: usize, from: usize, head: u64): usize {
+  let base = slotAt(node, from);
+  let n = <usize>load<u32>(node, pageCountAt) - from;
+  if (n > 32) {
+    const first = load<u64>(base);
+    const last = load<u64>(base + (n - 1) * slotBytes);
+    if (head > last) return from + n;
+    if (head > first) {
+      const guess = <usize>(<f64>(<i64>((head - first) >> 1)) / <f64>(<i64>(((last - first) >> 1) | 1)) * <f64>(<i32>n));
+      const low = min(guess > 16 ? guess - 16 : 0, n - 32);
+      const window = base + low * slotBytes;
+      if (load<u64>(window) < head && load<u64>(window + 31 * slotBytes) >= head) {
+        base = window;
+        n = 32;
+      }
+    }
+  }
+  while (n > 1) {
+    const half = n >> 1;
+    base += <usize>(load<u64>(base + (half - 1) * slotBytes) < head) * half * slotBytes;
+    n -= half;
+  }
+  if (n == 1 && load<u64>(base) < head) base += slotBytes;
+  return (base - node - nodeSlotsAt) / slotBytes;
 }
 
 /** A key's first eight bytes as a number that compares as they do. */
@@ -139,41 +218,37 @@ function isAt(node: usize, place: usize, head: u64, key: usize, keyBytes: u32, c
   return load<u64>(slot) == head && compareRest(node, slot, key, keyBytes, chunk) == 0;
 }
 
-/**
- * The first place from `from` on whose slot is not below (key, chunk). Heads are often evenly spread (hashes, times): the
- * search begins where the key would be then, and goes from there in growing steps.
- */
+/** The first place from `from` on whose slot is not below (key, chunk). */
+// @ts-ignore: decorator
+@inline
 function lowerBound(node: usize, from: usize, head: u64, key: usize, keyBytes: u32, chunk: u32): usize {
-  let low = from;
+  const place = headBound(node, from, head);
+  if (place == <usize>load<u32>(node, pageCountAt) || load<u64>(slotAt(node, place)) != head) return place;
+  return restBound(node, place, head, key, keyBytes, chunk);
+}
+
+/** As `lowerBound`, where `hint` was the answer a few writes ago. */
+// @ts-ignore: decorator
+@inline
+function lowerBoundNear(node: usize, hint: usize, head: u64, key: usize, keyBytes: u32, chunk: u32): usize {
+  const count = <usize>load<u32>(node, pageCountAt);
+  const right =
+    hint <= count && (hint == count || load<u64>(slotAt(node, hint)) >= head) && (hint == 0 || load<u64>(slotAt(node, hint - 1)) < head);
+  const place = right ? hint : headBound(node, 0, head);
+  if (place == count || load<u64>(slotAt(node, place)) != head) return place;
+  return restBound(node, place, head, key, keyBytes, chunk);
+}
+
+/** Among slots with the key's head, from `low` on: in growing steps, since the first is mostly it. */
+function restBound(node: usize, low: usize, head: u64, key: usize, keyBytes: u32, chunk: u32): usize {
   let high = <usize>load<u32>(node, pageCountAt);
-  if (high > low + 8) {
-    const first = load<u64>(slotAt(node, low));
-    const last = load<u64>(slotAt(node, high - 1));
-    if (head > last) return high;
-    if (head < first) return low;
-    if (last > first) {
-      const guess = low + <usize>(<f64>(head - first) / <f64>(last - first) * <f64>(high - 1 - low));
-      let step: usize = 4;
-      if (below(node, slotAt(node, guess), head, key, keyBytes, chunk)) {
-        low = guess + 1;
-        for (; low + step < high; step <<= 1) {
-          if (!below(node, slotAt(node, low + step), head, key, keyBytes, chunk)) {
-            high = low + step;
-            break;
-          }
-          low += step + 1;
-        }
-      } else {
-        high = guess;
-        for (; low + step < high; step <<= 1) {
-          if (below(node, slotAt(node, high - step), head, key, keyBytes, chunk)) {
-            low = high - step + 1;
-            break;
-          }
-          high -= step;
-        }
-      }
+  for (let step: usize = 1; low < high; step <<= 1) {
+    const at = min(low + step, high) - 1;
+    if (!below(node, slotAt(node, at), head, key, keyBytes, chunk)) {
+      high = at;
+      break;
     }
+    low = at + 1;
   }
   while (low < high) {
     const middle = (low + high) >> 1;
@@ -187,59 +262,60 @@ function lowerBound(node: usize, from: usize, head: u64, key: usize, keyBytes: u
 
 /** Inserts or replaces entries `from` to n. Answers the entry it stopped at. */
 export function orderedPut(tree: usize, entries: usize, from: i32, n: i32): i32 {
-  let leaf: usize = 0;
-  for (let k = <usize>from; k < <usize>n; k++) {
-    const entry = entries + k * entryBytes;
-    const keyBytes = load<u32>(entry, 4);
-    const valueBytes = load<u32>(entry, 12);
-    if (keyBytes - 1 >= keyBytesMax || valueBytes > inlineBytesMax) {
-      store<u32>(tree, orderedTooLarge, treeReasonAt);
-      return <i32>k;
+  for (let k = <usize>from; k < <usize>n; ) {
+    const first = k;
+    const stop = min(k + treeAhead, <usize>n);
+    const located = locate(tree, entries, k, stop);
+    for (; k < stop; k++) {
+      const entry = entries + k * entryBytes;
+      const keyBytes = load<u32>(entry, 4);
+      const valueBytes = load<u32>(entry, 12);
+      if (keyBytes - 1 >= keyBytesMax || valueBytes > inlineBytesMax) {
+        store<u32>(tree, orderedTooLarge, treeReasonAt);
+        return <i32>k;
+      }
+      const ahead = tree + treeAheadAt + ((k - first) << 3);
+      const leaf = located ? <usize>load<u32>(ahead) : 0;
+      if (putAt(tree, leaf, <usize>load<u32>(ahead, 4), <usize>load<u32>(entry), keyBytes, 0, <usize>load<u32>(entry, 8), valueBytes) == 0) return <i32>k;
     }
-    leaf = putAt(tree, leaf, <usize>load<u32>(entry), keyBytes, 0, <usize>load<u32>(entry, 8), valueBytes);
-    if (leaf == 0) return <i32>k;
   }
   store<u32>(tree, orderedDone, treeReasonAt);
   return n;
 }
 
 export function orderedPutOne(tree: usize, key: usize, keyBytes: u32, chunk: u32, value: usize, valueBytes: u32): i32 {
-  if (putAt(tree, 0, key, keyBytes, chunk, value, valueBytes) == 0) return 0;
+  if (putAt(tree, 0, 0, key, keyBytes, chunk, value, valueBytes) == 0) return 0;
   store<u32>(tree, orderedDone, treeReasonAt);
   return 1;
 }
 
-/**
- * Puts one entry; `finger` is the leaf of the one before, or 0: keys that come in order are mostly in the same. Answers the
- * leaf, or 0 with the reason.
- */
-function putAt(tree: usize, finger: usize, key: usize, keyBytes: u32, chunk: u32, value: usize, valueBytes: u32): usize {
+/** Puts one entry into its leaf, at about `hint`; 0: the leaf is not known. Answers the leaf, or 0 with the reason. */
+function putAt(tree: usize, leaf: usize, hint: usize, key: usize, keyBytes: u32, chunk: u32, value: usize, valueBytes: u32): usize {
   const head = headOf(key, keyBytes);
   const pages = <usize>load<u32>(tree, treePageTableAt);
-  let leaf: usize = 0;
   let place: usize = 0;
+  let found = false;
+  let behind = false;
   const last = load<u32>(tree, treeLastAt);
-  if (last != 0) {
+  if (leaf == 0 && last != 0) {
     // Behind everything: keys that come in order need no search.
     const node = <usize>load<u32>(pages + (<usize>last << 2)) & pageMask;
     const count = <usize>load<u32>(node, pageCountAt);
     if (count != 0 && below(node, slotAt(node, count - 1), head, key, keyBytes, chunk)) {
       leaf = node;
       place = count;
+      behind = true;
     }
   }
-  let found = false;
-  if (leaf == 0) {
-    if (finger != 0) {
-      const count = <usize>load<u32>(finger, pageCountAt);
-      if (count != 0 && load<u64>(finger, nodeSlotsAt) < head && head < load<u64>(slotAt(finger, count - 1))) leaf = finger;
-    }
-    if (leaf == 0) leaf = descend(tree, head, key, keyBytes, chunk);
+  if (!behind) {
     if (leaf == 0) {
-      store<u32>(tree, orderedFull, treeReasonAt);
-      return 0;
-    }
-    place = lowerBound(leaf, 0, head, key, keyBytes, chunk);
+      leaf = descend(tree, head, key, keyBytes, chunk);
+      if (leaf == 0) {
+        store<u32>(tree, orderedFull, treeReasonAt);
+        return 0;
+      }
+      place = lowerBound(leaf, 0, head, key, keyBytes, chunk);
+    } else place = lowerBoundNear(leaf, hint, head, key, keyBytes, chunk);
     found = isAt(leaf, place, head, key, keyBytes, chunk);
   }
   if (!isWritable(tree, leaf)) return 0;
@@ -366,39 +442,68 @@ function compact(tree: usize, node: usize): void {
   store<u32>(node, 0, nodeDeadAt);
 }
 
+// ── get many ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/**
+ * Writes value address (0: the key is not there) and value bytes of entries. Answers the entry it stopped at: its value is
+ * long.
+ */
+export function orderedGet(tree: usize, entries: usize, n: i32): i32 {
+  for (let k: usize = 0; k < <usize>n; ) {
+    const first = k;
+    const stop = min(k + treeAhead, <usize>n);
+    const located = locate(tree, entries, k, stop);
+    for (; k < stop; k++) {
+      const entry = entries + k * entryBytes;
+      const key = <usize>load<u32>(entry);
+      const keyBytes = load<u32>(entry, 4);
+      const head = headOf(key, keyBytes);
+      store<u64>(entry, 0, 8);
+      if (!located) continue;
+      const ahead = tree + treeAheadAt + ((k - first) << 3);
+      const leaf = <usize>load<u32>(ahead);
+      const place = lowerBoundNear(leaf, <usize>load<u32>(ahead, 4), head, key, keyBytes, 0);
+      if (!isAt(leaf, place, head, key, keyBytes, 0)) continue;
+      const slot = slotAt(leaf, place);
+      if (load<u16>(slot, slotValueAt) & slotLong) return <i32>k;
+      store<u32>(entry, <u32>valueOf(leaf, slot), 8);
+      store<u32>(entry, <u32>load<u16>(slot, slotValueAt), 12);
+    }
+  }
+  return n;
+}
+
 // ── delete and take ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Deletes the keys of entries `from` to n. Answers the entry it stopped at. */
 export function orderedDelete(tree: usize, entries: usize, from: i32, n: i32): i32 {
-  let finger: usize = 0;
-  for (let k = <usize>from; k < <usize>n; k++) {
-    const entry = entries + k * entryBytes;
-    const key = <usize>load<u32>(entry);
-    const keyBytes = load<u32>(entry, 4);
-    const head = headOf(key, keyBytes);
-    let leaf: usize = 0;
-    if (finger != 0) {
-      const count = <usize>load<u32>(finger, pageCountAt);
-      if (count != 0 && load<u64>(finger, nodeSlotsAt) < head && head < load<u64>(slotAt(finger, count - 1))) leaf = finger;
-    }
-    if (leaf == 0) leaf = descend(tree, head, key, keyBytes, 0);
-    if (leaf == 0) break;
-    finger = leaf;
-    const place = lowerBound(leaf, 0, head, key, keyBytes, 0);
-    if (!isAt(leaf, place, head, key, keyBytes, 0)) continue;
-    if (load<u16>(slotAt(leaf, place), slotValueAt) & slotLong) {
-      store<u32>(tree, orderedLong, treeReasonAt);
-      return <i32>k;
-    }
-    if (!isWritable(tree, leaf)) return <i32>k;
-    const before = liveBytes(leaf);
-    orderedRemoveAt(leaf, <i32>place, <i32>place + 1);
-    store<u32>(tree, load<u32>(tree, treeSizeAt) - 1, treeSizeAt);
-    const after = liveBytes(leaf);
-    // Care is asked for a few times on the way down, not at every entry.
-    if (after == 0 || (after < smallBytes && after >> 10 != before >> 10)) {
-      store<u32>(tree, orderedSmall, treeReasonAt);
-      return <i32>k + 1;
+  for (let k = <usize>from; k < <usize>n; ) {
+    const first = k;
+    const stop = min(k + treeAhead, <usize>n);
+    if (!locate(tree, entries, k, stop)) break;
+    for (; k < stop; k++) {
+      const entry = entries + k * entryBytes;
+      const key = <usize>load<u32>(entry);
+      const keyBytes = load<u32>(entry, 4);
+      const head = headOf(key, keyBytes);
+      const ahead = tree + treeAheadAt + ((k - first) << 3);
+      const leaf = <usize>load<u32>(ahead);
+      const place = lowerBoundNear(leaf, <usize>load<u32>(ahead, 4), head, key, keyBytes, 0);
+      if (!isAt(leaf, place, head, key, keyBytes, 0)) continue;
+      if (load<u16>(slotAt(leaf, place), slotValueAt) & slotLong) {
+        store<u32>(tree, orderedLong, treeReasonAt);
+        return <i32>k;
+      }
+      if (!isWritable(tree, leaf)) return <i32>k;
+      const before = liveBytes(leaf);
+      orderedRemoveAt(leaf, <i32>place, <i32>place + 1);
+      store<u32>(tree, load<u32>(tree, treeSizeAt) - 1, treeSizeAt);
+      const after = liveBytes(leaf);
+      // Care is asked for a few times on the way down, not at every entry.
+      if (after == 0 || (after < smallBytes && after >> 10 != before >> 10)) {
+        store<u32>(tree, orderedSmall, treeReasonAt);
+        return <i32>k + 1;
+      }
     }
   }
   store<u32>(tree, orderedDone, treeReasonAt);
@@ -573,7 +678,6 @@ export function orderedExport(leaf: usize, to: usize): i32 {
 
 /** Puts what a block holds of the key groups. Answers the byte it stopped at. */
 export function orderedImport(tree: usize, block: usize, from: i32, end: i32, groupAt: i32, groupFrom: u32, groupTo: u32): i32 {
-  let leaf: usize = 0;
   let at = <usize>from;
   while (at < <usize>end) {
     const entry = block + at;
@@ -592,8 +696,7 @@ export function orderedImport(tree: usize, block: usize, from: i32, end: i32, gr
       wanted = group >= groupFrom && group < groupTo;
     }
     if (wanted) {
-      leaf = putAt(tree, leaf, key, keyBytes, <u32>load<u16>(entry, 4), key + <usize>keyBytes, value);
-      if (leaf == 0) return <i32>at;
+      if (putAt(tree, 0, 0, key, keyBytes, <u32>load<u16>(entry, 4), key + <usize>keyBytes, value) == 0) return <i32>at;
     }
     at = next;
   }
