@@ -36,7 +36,7 @@ function bench() {
   const wasm = new WebAssembly.Memory({ initial: bytes / 65_536, maximum: bytes / 65_536, shared: true });
   const from = 64 << 20;
   const memory = slotMemory(wasm, 1024, from);
-  const state = slotState({ memory, kernels: loadKernels(memory), pool: pagePool(memory, from, bytes) });
+  const state = slotState({ memory, kernels: loadKernels(memory), pool: pagePool(memory, from, bytes), hashSeed: 42n });
   const take = (size: number): number => memory.arena.allocate(size, 'bench');
   return { memory, state, take, view: new DataView(memory.buffer), operator: state.operator('bench') };
 }
