@@ -361,6 +361,7 @@ export class HashTable implements GroupTable {
   remove(entries: number, n: number): number {
     const { kernels, memory } = this.#home;
     if (n === 0 || !this.#begin()) return 0;
+    assert(this.#part.depth === 0, `entries leave table ${this.shape.decl.name}, which is a part of others' hashes`);
     this.#moved();
     const list = memory.u32.subarray(entries >>> 2, (entries >>> 2) + n).sort();
     const small: number[] = [];

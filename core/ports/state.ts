@@ -140,7 +140,8 @@ export interface OrderedTableDecl {
 
 /**
  * Keys → values in key order: a B+tree of 16 KB pages. Keys are of 1 to `orderedKeyBytesMax` bytes, values of 0 to
- * `orderedValueBytesMax`. All arguments are addresses in the slot's memory unless said otherwise; nothing is kept of them.
+ * `orderedValueBytesMax`. All arguments are addresses in the slot's memory unless said otherwise; nothing is kept of them,
+ * and none may be a value of the same table: its pages are moved about. Values that are read in chunks share one buffer.
  *
  * An array of entries is 16 bytes each: u32 key address, u32 key bytes, u32 value address, u32 value bytes.
  *
