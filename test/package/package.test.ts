@@ -38,7 +38,8 @@ test('it holds what runs, its types and its kernels, and nothing else', () => {
     'dist/kernels/kernels.wasm',
     'dist/kernels/parquet.wasm',
   ]);
-  const rooms = /^dist\/(core|kernels|state|connectors|workers|engine|cli|bundle)\/|^dist\/(index|functions)\.|^[^/]+$/;
+  const rooms =
+    /^dist\/(core|kernels|state|connectors|workers|engine|testing|cli|bundle)\/|^dist\/(index|functions|testing)\.|^[^/]+$/;
   expect(packed.filter((path) => !rooms.test(path))).toEqual([]);
   expect(packed.filter((path) => /\.(map|tgz|stamp|tsbuildinfo)$|(?<!\.d)\.ts$/.test(path))).toEqual([]);
 });
