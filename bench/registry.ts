@@ -12,6 +12,7 @@ import { kernelParquet } from './kernel-parquet.ts';
 import { kernelState } from './kernel-state.ts';
 import { latency } from './latency.ts';
 import { memory } from './memory.ts';
+import { stateAccess, timers, ttl } from './process.ts';
 import { scaling } from './scaling.ts';
 import { snapshot } from './snapshot.ts';
 import { start } from './start.ts';
@@ -29,6 +30,9 @@ export const benches: readonly Bench[] = [
   idle,
   snapshot,
   memory,
+  stateAccess,
+  timers,
+  ttl,
   kernelState,
   kernelOrdered,
   kernelExchange,

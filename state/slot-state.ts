@@ -167,7 +167,7 @@ function operatorState(
           home.memory.u8.set(block.subarray(recordHeaderBytes), home.chunk);
           to.importBlock(home.chunk, block.length - recordHeaderBytes, keyGroups);
         }
-        // The same rows were in every subtask.
+        // The same rows are in every part that has any.
         if (to.decl.keyGroupAt === null) return;
       }
     }
@@ -252,10 +252,8 @@ function operatorState(
       };
       for (const [name, table] of tables) freeze(name, null, table);
       for (const [name, slices] of sliced) for (const [slice, table] of slices.all()) freeze(name, slice, table);
-      for (const [name, table] of ordered) {
-        // What is the same in every subtask is kept once.
-        if (table.decl.keyGroupAt !== null || keyGroups.from === 0) freeze(name, null, table);
-      }
+      // What is the same in every subtask is kept by each: any of them may have ended, and keep nothing.
+      for (const [name, table] of ordered) freeze(name, null, table);
       const saved = Object.fromEntries([...keyed].map(([name, save]) => [name, [...save()]]));
       const part = sink.values(keyGroups, Object.fromEntries(values), saved);
       open = stateSnapshot(home.pool, part, frozen, () => {

@@ -78,12 +78,14 @@ export function distribute(plan: RelPlan, traits: readonly Traits[], options: Di
   const placed: PlacedRel[] = [];
   /** What stands for each output: several for a union. */
   const standing: RelRef[][] = [];
+  const keyed = keysBelow(plan);
 
   const put = (
     rel: Rel & { node: PhysicalNode },
     refs: readonly Feed[],
     changes: readonly Changes[],
     state: string | null,
+    keys: readonly number[] | null = null,
   ): number => {
     const updating = refs.some(({ ref }) => placed[ref.rel]!.changes[ref.port] === 'all');
     const from = refs.map(({ ref }) => outputPlacement(placed[ref.rel]!, ref.port));
@@ -91,7 +93,7 @@ export function distribute(plan: RelPlan, traits: readonly Traits[], options: Di
     const { placement, exchanges } =
       rel.node.kind === 'process'
         ? placeProcess(rel.node, from, ports, options.parallelism)
-        : placeOf(rel, from, updating, options);
+        : placeOf(rel, from, updating, keys, options);
     const producers = refs.map(({ ref, port }, i): Producer => ({ ref, exchange: exchanges[i]!, port }));
     const node: PhysicalNode = rel.node.kind === 'sink' ? { ...rel.node, updating } : rel.node;
     placed.push({
@@ -135,7 +137,7 @@ export function distribute(plan: RelPlan, traits: readonly Traits[], options: Di
         main = split.final;
       }
     }
-    standing.push([{ rel: put(main, input, changes, state), port: 0 }]);
+    standing.push([{ rel: put(main, input, changes, state, keyed[index]), port: 0 }]);
   });
   return placed;
 }
@@ -186,6 +188,7 @@ function placeOf(
   rel: Rel & { node: PhysicalNode },
   from: readonly Placement[],
   updating: boolean,
+  keys: readonly number[] | null,
   options: DistributeOptions,
 ): Decision {
   const { node } = rel;
@@ -209,6 +212,14 @@ function placeOf(
       exchanges: from.map(() => (lying ? null : { kind: 'hash', keys: wanted.keys })),
     };
   }
+  if (keys !== null && options.parallelism > 1 && from.every((p) => p.place === 'caller')) {
+    // On their way to a process function: they are sent by its key at once, so that rows of a key keep their order.
+    const distribution = outputDistribution(rel, { kind: 'hash', keys });
+    return {
+      placement: { place: 'slots', parallelism: options.parallelism, distribution },
+      exchanges: from.map(() => ({ kind: 'hash', keys })),
+    };
+  }
   // Asks for nothing: stays where its input is, but leaves the caller's thread alone.
   const parallelism = Math.max(...from.map((p) => (p.place === 'caller' ? options.parallelism : p.parallelism)));
   const together = from.every((p) => p.place === 'slots' && p.parallelism === parallelism);
@@ -220,6 +231,35 @@ function placeOf(
     placement: { place: 'slots', parallelism, distribution },
     exchanges: from.map((p) => (p.place === 'slots' && p.parallelism === parallelism ? null : { kind: 'rebalance' })),
   };
+}
+
+/**
+ * By operator that only passes rows on or projects them: the leaves of its input that are the key of the process function
+ * its rows go to, where that is all they are for.
+ */
+function keysBelow(plan: RelPlan): (readonly number[] | null)[] {
+  const wanted: (readonly number[] | null)[] = plan.rels.map(() => null);
+  const seen = plan.rels.map(() => false);
+  for (let index = plan.rels.length - 1; index >= 0; index--) {
+    const { node, inputs } = plan.rels[index]!;
+    const own = wanted[index]!;
+    const moved = own?.map((leaf): number | null => {
+      if (node.kind === 'watermark' || node.kind === 'union') return leaf;
+      if (node.kind !== 'project') return null;
+      const column = node.columns[leaf]!;
+      return column.kind === 'column' ? column.index : null;
+    });
+    const keys = moved?.every((leaf) => leaf !== null) ? (moved as number[]) : null;
+    wanted[index] = keys;
+    inputs.forEach((ref, port) => {
+      const asked = node.kind === 'process' ? (node.ports[port]!.key?.leaves ?? null) : keys;
+      const first = !seen[ref.rel];
+      seen[ref.rel] = true;
+      wanted[ref.rel] =
+        ref.port === 0 && (first || JSON.stringify(wanted[ref.rel]) === JSON.stringify(asked)) ? asked : null;
+    });
+  }
+  return wanted;
 }
 
 /** Keyed inputs are hashed, each by its own columns, unless they lie that way; broadcast ones go everywhere. */

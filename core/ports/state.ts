@@ -128,8 +128,8 @@ export interface OrderedTableDecl {
   readonly name: string;
   /**
    * Offset, in every key, of the 8 big-endian bytes of its hash, whose first bits are the key group: a restore takes the
-   * rows of its own key groups. null: the rows are the same in every subtask (broadcast state), and only subtask 0's are
-   * kept.
+   * rows of its own key groups. null: the rows are the same in every subtask (broadcast state), and those of any are
+   * taken.
    */
   readonly keyGroupAt: number | null;
   /** What keys are made of, in the encoding of core/record/key-bytes.ts. For tools, and checked on restore. */

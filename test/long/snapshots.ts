@@ -81,7 +81,7 @@ export async function one(seed: number, coverage: Record<string, number>): Promi
 }
 
 /** Rows that the first run gave before the barrier, then those of the second. */
-function join(
+export function join(
   first: ReceivedByOutput,
   plan: PhysicalPlan,
   snapshot: Snapshot,
@@ -105,7 +105,7 @@ function join(
   return joined;
 }
 
-function statePages(snapshot: Snapshot): number {
+export function statePages(snapshot: Snapshot): number {
   let chunks = 0;
   for (const part of snapshot.parts) {
     for (const task of part.tasks) {

@@ -67,6 +67,10 @@ describe('every program runs', () => {
     if (text.includes('export default job(')) {
       test(`${text.split("job('")[1]!.split("'")[0]}, a job file: run and explained`, async () => {
         const printed = await node(cli, 'run', fileOf(i), '-q');
+        if (text.includes("job('silences'")) {
+          expect(printed).toMatch(/│ m1 +│ 1970-01-01 00:03:20/);
+          return;
+        }
         expect(printed).toMatch(/│ STL +│ 2001-06-04/);
         expect(printed).toContain('10 rows');
         const written = join(folder, 'out', 'delays');

@@ -82,6 +82,8 @@ class ProcessFunction implements Operator {
   readonly #ports: readonly Port[];
   readonly #timers: Timers | null;
   readonly #onTimer: UserFunction | null;
+  /** The timer that fires, and what the function gets of it. */
+  readonly #firedTimer = firedTimer();
   readonly #timerContext: object;
   readonly #timerView: RowView;
   readonly #clocks: readonly TtlClock[];
@@ -598,7 +600,7 @@ class ProcessFunction implements Operator {
         if (timers.fires(queue, first + k)) {
           this.#setTimerTime(queue === timers.event, queue.timeMs(first + k), floorMs);
           this.#callTimer(timers.firedName, queue.timeMs(first + k));
-          yield* this.#finishCall(out);
+          if (this.#result !== undefined || !this.#settled()) yield* this.#finishCall(out);
         }
         this.#afterCall();
         if (timers.outOfOrder) {
@@ -668,10 +670,15 @@ class ProcessFunction implements Operator {
 
   #callTimer(name: string, timeMs: number): void {
     const { counters, poisonRows } = this.#context;
-    this.#handler = `onTimer('${name.slice(0, 60)}')`;
-    const timer = Object.freeze({ name, time: dateOf(timeMs) });
+    this.#handler = 'onTimer';
+    const fired = this.#firedTimer;
+    fired.name = name;
+    fired.timeMs = timeMs;
     try {
-      this.#result = this.#onTimer!(timer, poisonRows ? this.#guarded(this.#timerContext) : this.#timerContext);
+      this.#result = this.#onTimer!(
+        poisonRows ? { name, time: dateOf(timeMs) } : fired.api,
+        poisonRows ? this.#guarded(this.#timerContext) : this.#timerContext,
+      );
     } catch (error) {
       throw this.#failure(error);
     }
@@ -821,7 +828,8 @@ class ProcessFunction implements Operator {
   /** What went wrong in a call: whose, for which row or timer, and where that came from. */
   #failure(error: unknown): MillraceError {
     const batch = this.#batch;
-    const timer = this.#handler.startsWith('onTimer');
+    const timer = this.#handler === 'onTimer';
+    const handler = timer ? `onTimer('${this.#firedTimer.name.slice(0, 60)}')` : this.#handler;
     const where = {
       operator: this.#context.name,
       ...(batch && !timer ? positionOf(batch, this.#call.row) : {}),
@@ -829,11 +837,11 @@ class ProcessFunction implements Operator {
     const shown = timer ? `key ${this.#shownKey()}` : `row ${this.#shownRow()}`;
     if (isMillraceError(error)) {
       const { cause, retryable, code } = error;
-      const message = `${error.message}; ${this.#handler} was called for ${shown}`;
+      const message = `${error.message}; ${handler} was called for ${shown}`;
       return withWhere(new MillraceError(code, message, { where: error.where, cause, retryable }), where, code);
     }
     const said = error instanceof Error ? `${error.name}: ${error.message}` : describeValue(error);
-    return new MillraceError('function/threw', `${this.#handler} threw ${said}; it was called for ${shown}`, {
+    return new MillraceError('function/threw', `${handler} threw ${said}; it was called for ${shown}`, {
       where,
       cause: error,
     });
@@ -847,6 +855,23 @@ class ProcessFunction implements Operator {
     const port = this.#ports.find(({ name }) => this.#handler === `onRow.${name}`) ?? this.#ports[0]!;
     return describeValue(port.view.at(this.#call.row), rowTextMax);
   }
+}
+
+/** One object for all timers: a Date is made where somebody reads it. */
+function firedTimer(): { name: string; timeMs: number; readonly api: object } {
+  const fired: { name: string; timeMs: number; api: object } = {
+    name: '',
+    timeMs: 0,
+    api: Object.freeze({
+      get name(): string {
+        return fired.name;
+      },
+      get time(): Date {
+        return dateOf(fired.timeMs);
+      },
+    }),
+  };
+  return fired;
 }
 
 const Stopped = { no: 0, inCall: 1 } as const;

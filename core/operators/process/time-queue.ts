@@ -14,10 +14,10 @@ import { type Call, keyBytes, keyRoom } from './call.ts';
 import { type KeyColumns, keyColumns } from './key-columns.ts';
 
 /** Rows taken at once, and rows that wait to be put. */
-export const takenMax = 256;
+export const takenMax = 1024;
 const waitingMax = 1024;
-const waitingBytes = 64 * 1024;
-const takenBytes = 64 * 1024;
+const waitingBytes = 128 * 1024;
+const takenBytes = 128 * 1024;
 const entryBytes = 16;
 
 export interface Taken {
@@ -50,6 +50,7 @@ export class TimeQueue implements Taken {
   count = 0;
   keys: Batch;
   readonly #names = new Uint32Array(takenMax);
+  readonly #times = new Float64Array(takenMax);
   /** No row is earlier; +∞ when it is known that there is none. Rows may have gone: then it is too early. */
   earliestMs = Number.NEGATIVE_INFINITY;
 
@@ -85,20 +86,29 @@ export class TimeQueue implements Taken {
 
   /** Puts a row of the current key at `timeMs`. Errors: `record/too-large`, `memory/exhausted`. */
   put(timeMs: number, call: Call, name: Uint8Array | null): void {
-    this.earliestMs = Math.min(this.earliestMs, timeMs);
-    const { u8, u32 } = this.#memory;
-    const row = this.#rowOf(timeMs, call, name);
-    const bytes = row.at - row.from;
+    if (timeMs < this.earliestMs) this.earliestMs = timeMs;
+    const { u8 } = this.#memory;
+    const { from } = keyBytes(call, this.#memory);
+    const keyLength = call.keyEnd - from;
+    let to = this.#wait(8 + keyLength + (name === null ? 0 : name.length));
+    to = writeTime(u8, to, timeMs);
+    for (let i = 0; i < keyLength; i++) u8[to++] = u8[from + i] as number;
+    if (name !== null) for (let i = 0; i < name.length; i++) u8[to++] = name[i] as number;
+  }
+
+  /** Room for a row of `bytes` among those that wait. */
+  #wait(bytes: number): number {
+    const { u32 } = this.#memory;
     if (this.#waitingCount === waitingMax || this.#waitingUsed + bytes > waitingBytes) this.#putWaiting();
-    const to = this.#waitingBytes + this.#waitingUsed;
-    u8.copyWithin(to, row.from, row.at);
+    const at = this.#waitingBytes + this.#waitingUsed;
     const entry = (this.#waiting + entryBytes * this.#waitingCount) >>> 2;
-    u32[entry] = to;
+    u32[entry] = at;
     u32[entry + 1] = bytes;
     u32[entry + 2] = 0;
     u32[entry + 3] = 0;
     this.#waitingCount++;
     this.#waitingUsed += bytes;
+    return at;
   }
 
   /** Takes a row of the current key away, if it is there. */
@@ -170,16 +180,8 @@ export class TimeQueue implements Taken {
     for (let k = i; k < this.count; k++) {
       const from = (this.#taken + entryBytes * k) >>> 2;
       const bytes = u32[from + 1] as number;
-      if (this.#waitingCount === waitingMax || this.#waitingUsed + bytes > waitingBytes) this.#putWaiting();
-      const to = this.#waitingBytes + this.#waitingUsed;
-      u8.copyWithin(to, u32[from] as number, (u32[from] as number) + bytes);
-      const entry = (this.#waiting + entryBytes * this.#waitingCount) >>> 2;
-      u32[entry] = to;
-      u32[entry + 1] = bytes;
-      u32[entry + 2] = 0;
-      u32[entry + 3] = 0;
-      this.#waitingCount++;
-      this.#waitingUsed += bytes;
+      const at = this.#wait(bytes);
+      u8.copyWithin(at, u32[from] as number, (u32[from] as number) + bytes);
       this.earliestMs = Math.min(this.earliestMs, this.timeMs(k));
     }
     this.count = i;
@@ -198,7 +200,7 @@ export class TimeQueue implements Taken {
   #cursor: ReturnType<OrderedTable['cursor']> | null = null;
 
   timeMs(i: number): number {
-    return this.#timeAt(this.#memory.u32[(this.#taken + entryBytes * i) >>> 2] as number);
+    return this.#times[i] as number;
   }
 
   nameFrom(i: number): number {
@@ -228,6 +230,7 @@ export class TimeQueue implements Taken {
     for (let i = 0; i < this.count; i++) {
       const entry = (this.#taken + entryBytes * i) >>> 2;
       const key = u32[entry] as number;
+      this.#times[i] = this.#timeAt(key);
       const hash = this.hashes + 8 * i;
       for (let b = 0; b < 8; b++) u8[hash + b] = u8[key + 15 - b] as number;
       this.#names[i] = this.#columns.read(i, key + 16);
@@ -251,6 +254,21 @@ export class TimeQueue implements Taken {
     }
     return row;
   }
+}
+
+/** As `writeKeyNumber`; answers where it ends. */
+function writeTime(u8: Uint8Array, at: number, timeMs: number): number {
+  const high = Math.floor(timeMs / 4294967296);
+  const low = timeMs - high * 4294967296;
+  u8[at] = (high >>> 24) ^ 0x80;
+  u8[at + 1] = high >>> 16;
+  u8[at + 2] = high >>> 8;
+  u8[at + 3] = high;
+  u8[at + 4] = low >>> 24;
+  u8[at + 5] = low >>> 16;
+  u8[at + 6] = low >>> 8;
+  u8[at + 7] = low;
+  return at + 8;
 }
 
 const timePart: KeyPart = { name: 'time', type: { kind: 'TIMESTAMP', precision: 3 }, nullable: false };
