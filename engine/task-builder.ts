@@ -6,6 +6,7 @@ import { sinkConnector, sourceConnector } from '../connectors/registry.ts';
 import { assert } from '../core/base/assert.ts';
 import { MillraceError } from '../core/base/errors.ts';
 import { keyGroupRange } from '../core/base/key-groups.ts';
+import { aheadBatchesMax } from '../core/base/limits.ts';
 import { deadLetters } from '../core/operators/dead-letters.ts';
 import { type Operator, type UserFunction, watermarkMin } from '../core/operators/operator.ts';
 import { createOperator } from '../core/operators/registry.ts';
@@ -15,8 +16,10 @@ import type { Chain, ChainOperator, PhysicalNode, PhysicalPlan } from '../core/p
 import type { ArrowBoundary } from '../core/ports/arrow.ts';
 import type { Layout } from '../core/record/layout.ts';
 import type { SnapshotPart as StatePart } from '../state/snapshot.ts';
-import { Counter, TaskCounters, taskBlock } from '../workers/counters.ts';
+import { Alignment } from '../workers/alignment.ts';
+import { alignmentWords, Counter, TaskCounters, taskBlock } from '../workers/counters.ts';
 import { createGate } from '../workers/exchange/gate.ts';
+import { participantOf } from '../workers/exchange/inbox.ts';
 import { createRouter } from '../workers/exchange/router.ts';
 import { Task } from '../workers/task.ts';
 import type { Freezer } from './freezer.ts';
@@ -57,6 +60,7 @@ export async function buildTask(builder: TaskBuilder, chain: Chain, subtask: num
     source,
     gate: source ? null : createGate(slot.exchange, chain, subtask, watermarkMs ?? undefined),
     routers,
+    alignment: head.node.kind === 'source' ? alignmentOf(builder, chain, head.node, subtask) : null,
     counters,
     watermarkMs,
     monotonicMs: () => builder.setup.clock.monotonicMs(),
@@ -118,6 +122,26 @@ async function buildSource(
   );
   builder.sources.set(key, driver);
   return driver;
+}
+
+/** With the other subtasks of a source that may have no end: what they read apart in event time is state. */
+function alignmentOf(
+  { deployment, slot }: TaskBuilder,
+  chain: Chain,
+  node: NodeOf<'source'>,
+  subtask: number,
+): Alignment | null {
+  const { plan, counters, inboxes, batchRows } = deployment;
+  if (plan.bounded || !node.watermark || chain.parallelism === 1) return null;
+  const peers = Array.from({ length: chain.parallelism }, (_, other) => {
+    const at = participantOf(chain, other, inboxes.slots);
+    return {
+      words: alignmentWords(counters, plan.chains.length, at, chain.id),
+      ring: () => slot.exchange.ringers[at]?.room(),
+    };
+  });
+  const [own] = peers.splice(subtask, 1);
+  return new Alignment({ words: own!.words, peers, rowsAheadMax: aheadBatchesMax * batchRows });
 }
 
 /** Null where the operator is the source: its driver does the work. */

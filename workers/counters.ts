@@ -38,6 +38,13 @@ export function taskBlock(buffer: SharedArrayBuffer, chains: number, participant
   return new Float64Array(buffer, (participant * chains + chain) * bytesPerTask, countersPerTask);
 }
 
+/** Behind the counters of a task: what tasks of one source tell each other (workers/alignment.ts). */
+export function alignmentWords(buffer: SharedArrayBuffer, chains: number, participant: number, chain: number) {
+  const at = (participant * chains + chain + 1) * bytesPerTask - alignmentBytes;
+  return new BigInt64Array(buffer, at, alignmentBytes / 8);
+}
+const alignmentBytes = 16;
+
 export class TaskCounters {
   readonly #block: Float64Array;
   constructor(block: Float64Array) {

@@ -11,6 +11,7 @@ import { positionOf, type SourceDriver, type SourcePosition } from '../core/oper
 import type { Chain, Target } from '../core/plan/physical.ts';
 import { PollStatus } from '../core/ports/connector.ts';
 import type { Batch } from '../core/record/batch.ts';
+import type { Alignment } from './alignment.ts';
 import type { TaskCounters } from './counters.ts';
 import type { Gate } from './exchange/gate.ts';
 import { GateEvent } from './exchange/gate.ts';
@@ -33,6 +34,8 @@ export interface TaskParts {
   readonly gate: Gate | null;
   /** By edge id. */
   readonly routers: ReadonlyMap<number, Router>;
+  /** With the other subtasks of the source; null: it reads as fast as it can. */
+  readonly alignment: Alignment | null;
   readonly counters: TaskCounters;
   /** Whether the participant has been told of that checkpoint; a barrier may overtake the message, and waits for it. */
   readonly knowsBarrier: (checkpointId: number) => boolean;
@@ -333,10 +336,16 @@ export class Task {
       return TaskStatus.moved;
     }
     if (this.#holds) return this.#park();
+    const { alignment } = this.#parts;
     if (this.#stop !== 'no') {
+      alignment?.release();
       source.stop();
       this.#control = this.#finish(this.#stop === 'drain');
       return TaskStatus.moved;
+    }
+    if (alignment && !alignment.mayRead()) {
+      source.pause();
+      return this.#offerWatermark(source) ? TaskStatus.moved : this.#park();
     }
     const node = this.#nodes[0]!;
     const status = this.#guardPoll(source, node);
@@ -346,6 +355,7 @@ export class Task {
       const batch = source.batch;
       // A reader that is still loading answers with no rows, in whatever shape.
       if (batch.rowCount > 0) {
+        alignment?.read(batch.rowCount, source.splitTimeMs);
         this.counters.addRead(batch.size);
         node.output.emit(batch, 0);
       }
@@ -353,6 +363,8 @@ export class Task {
       this.#afterBatch();
       return TaskStatus.moved;
     }
+    // It waits for data, or has no more: others need not wait for it.
+    alignment?.release();
     if (status === PollStatus.ended) {
       this.#control = rejected ? chain(this.#rejected(rejected, node), this.#finish(true)) : this.#finish(true);
       return TaskStatus.moved;
@@ -586,6 +598,7 @@ export class Task {
   /** Begins when what is in flight here has been consumed: the input is given up, then the chain ends as usual. */
   *#endEarly(): Generator<void> {
     this.#parts.gate?.close();
+    this.#parts.alignment?.release();
     this.#parts.source?.stop();
     yield* this.#finish(true);
   }

@@ -7,6 +7,8 @@ export const batchRowsMax = 4096;
 export const columnsMax = 1024;
 /** Slots of a job at most. */
 export const slotsMax = 256;
+/** Batches that a subtask of an unbounded source reads beyond the event time of the slowest of them. */
+export const aheadBatchesMax = 64;
 /** Key groups of a job: the unit of rescale; the first bits of a key's hash. */
 export const keyGroupBits = 10;
 export const keyGroups = 1 << keyGroupBits;

@@ -175,6 +175,16 @@ export class SourceDriver {
     this.#lastRowsAtMs = this.#setup.monotonicMs();
   }
 
+  /** The greatest event time of the split that is being read. It has one whenever `poll` answered rows with a watermark. */
+  get splitTimeMs(): number {
+    return this.#splitMaxMs;
+  }
+
+  /** It is not polled now, though it may have rows: that is not idleness. */
+  pause(): void {
+    this.#lastRowsAtMs = this.#setup.monotonicMs();
+  }
+
   /** Event time of this subtask: no row at or before it will follow. Never goes back. */
   watermarkMs(): number {
     const { watermark } = this.#setup;
