@@ -162,6 +162,30 @@ export function house(options: HouseOptions) {
         left = left.slice(n);
       }
     },
+    /** Adds one for each of the keys of a batch, without a model: for measurements. */
+    add(numbers: readonly number[]): void {
+      const batch = batchOf(numbers);
+      for (let done = 0; done < numbers.length; ) {
+        const n = table.resolve(batch, [0], hashes + 8 * done, 0, numbers.length - done, entries);
+        for (let k = 0; k < n; k++) {
+          const at = ((memory.u32[(entries >>> 2) + k] as number) + table.accumulatorOffset) >>> 3;
+          memory.u64[at] = (memory.u64[at] as bigint) + 1n;
+        }
+        done += n;
+        if (done < numbers.length) {
+          const rest = numbers.slice(done);
+          batchOf(rest);
+          this.add(rest);
+          return;
+        }
+      }
+    },
+    /** Some of the keys that the table holds, in the order of its pages. */
+    keysFrom(cursor: { at: number }): number[] {
+      const n = table.scan(cursor, entries, rowsMax);
+      table.readKey(0, entries, n, column, 0);
+      return Array.from({ length: n }, (_, k) => Number(memory.i64[(column >>> 3) + k]));
+    },
     drop(slice: number): void {
       slices.drop(slice);
       model.delete(`s${slice}`);
