@@ -11,7 +11,6 @@ import * as at from '../core/ports/page-layout.ts';
 import { type GroupTable, type HashPart, ResolveStop } from '../core/ports/state.ts';
 import type { Batch, Column, Dictionary } from '../core/record/batch.ts';
 import type { SlotMemory } from '../core/record/memory.ts';
-import type { PageTracker } from './checkpoint/page-tracker.ts';
 import type { PagePool } from './page-pool.ts';
 import type { Recall, RecallBlock } from './recall.ts';
 import { type PageLayout, pageLayout, type Shape } from './shape.ts';
@@ -23,8 +22,6 @@ export interface TableHome {
   readonly memory: SlotMemory;
   readonly kernels: Kernels;
   readonly pool: PagePool;
-  /** In slots that track changes. */
-  readonly tracker: PageTracker | null;
   /** A place for the page that is being split. */
   readonly scratch: number;
   readonly recall: Recall;
@@ -225,6 +222,16 @@ export class HashTable implements GroupTable {
     const { stampAt, stamp } = this.shape;
     if (stampAt !== 0) this.#home.kernels.stampEntries(entries, 0, n, stampAt, stamp);
     return n;
+  }
+
+  /** Before an empty table is restored: pages for so many entries, so that none splits on the way. */
+  reserve(size: number): void {
+    if (this.#ids.length > 0 || size < this.shape.layout.countMax || !this.#begin()) return;
+    const most = Math.floor(Math.log2(this.#home.pool.free / 2));
+    const share = (depth: number): number => size / 2 ** depth;
+    let depth = 0;
+    while (depth < most && share(depth) + 3 * Math.sqrt(share(depth)) > this.shape.layout.countMax) depth++;
+    if (depth > 0) this.#spread(this.#ids[0] as number, this.#part.depth + depth);
   }
 
   /** Inserts a chunk (a page-sized block that `exportEntries` made); throws when memory is used up. */
@@ -485,29 +492,16 @@ export class HashTable implements GroupTable {
     this.#home.giveTableBlock(this.#block);
   }
 
-  /** Freezes what is not drained and the sink wants: ids and addresses of those pages, and the first place that counts in the first page. */
+  /** Freezes what the sink wants of what is not drained. */
   freeze(sink: TableSink): FrozenPages {
-    const { pool, tracker } = this.#home;
     this.#moved();
-    const ids: number[] = [];
-    const addresses: number[] = [];
-    for (let i = this.#drainedPage; i < this.#ids.length; i++) {
-      const id = this.#ids[i] as number;
-      const entry = pool.entry(id);
-      tracker?.note(id, entry, this.shape.stamp);
-      const wanted = sink.wants(id, entry);
-      if (!wanted && !(i === this.#drainedPage && this.#drainedPlace > 0)) continue;
-      const address = (entry & ~at.pageFlags) >>> 0;
-      ids.push(id);
-      addresses.push(address);
-      pool.setEntry(id, (address | at.pageFrozen) >>> 0);
-    }
+    const partly = this.#drainedPlace > 0;
+    const frozen = sink.freeze(this.#ids, this.#drainedPage, partly, this.shape.stamp);
     this.#textStore?.freeze();
     return {
-      ids,
-      addresses: Uint32Array.from(addresses),
+      ...frozen,
       firstPlace: this.#drainedPlace,
-      firstId: this.#drainedPlace > 0 ? (this.#ids[this.#drainedPage] ?? 0) : 0,
+      firstId: partly ? (this.#ids[this.#drainedPage] ?? 0) : 0,
       texts: this.#textStore,
     };
   }

@@ -368,22 +368,13 @@ export class BTree implements OrderedTable {
   // with the same format, which takes its own key groups. In key order and into an empty table it is fastest.
 
   freeze(sink: TableSink): FrozenPages {
-    const { pool, tracker } = this.#home;
-    const ids: number[] = [];
-    const addresses: number[] = [];
+    const leaves: number[] = [];
     if (this.#height > 0) {
       this.#eachNode((id, level) => {
-        if (level > 0) return;
-        const entry = pool.entry(id);
-        tracker?.note(id, entry, this.stamp);
-        if (!sink.wants(id, entry)) return;
-        const address = (entry & ~pageFlags) >>> 0;
-        ids.push(id);
-        addresses.push(address);
-        pool.setEntry(id, (address | pageFrozen) >>> 0);
+        if (level === 0) leaves.push(id);
       });
     }
-    return { ids, addresses: Uint32Array.from(addresses), firstPlace: 0, firstId: 0, texts: null };
+    return { ...sink.freeze(leaves, 0, false, this.stamp), firstPlace: 0, firstId: 0, texts: null };
   }
 
   /** A frozen leaf as a block (core/ports/ordered-layout.ts) at `to`, a place; answers its bytes, less than a page's. */

@@ -63,6 +63,8 @@ export interface StoredState extends OperatorState {
 }
 
 interface Home extends TableHome {
+  /** In slots that track changes. */
+  readonly tracker: PageTracker | null;
   readonly hashSeed: bigint;
   /** A place for the chunk that is being written or restored. */
   readonly chunk: number;
@@ -140,6 +142,7 @@ function operatorState(
 
   /** Brings back what parts hold under `name`; `tableOf` answers where a slice's entries go. */
   const restore = (name: string, shape: Shape, tableOf: (slice: number | null) => HashTable): void => {
+    reserve(name, shape, tableOf);
     for (const part of restored) {
       for (const table of part.tables) {
         if (table.name !== name) continue;
@@ -157,6 +160,18 @@ function operatorState(
         }
       }
     }
+  };
+  /** Pages are filled between half and wholly, to 0.69 (ln 2) on average. */
+  const reserve = (name: string, shape: Shape, tableOf: (slice: number | null) => HashTable): void => {
+    const pages = new Map<number | null, number>();
+    for (const part of restored) {
+      const shared = Math.min(part.keyGroups.to, keyGroups.to) - Math.max(part.keyGroups.from, keyGroups.from);
+      const share = Math.max(0, shared) / (part.keyGroups.to - part.keyGroups.from);
+      for (const table of part.tables) {
+        if (table.name === name) pages.set(table.slice, (pages.get(table.slice) ?? 0) + share * (table.pages ?? 0));
+      }
+    }
+    for (const [slice, n] of pages) if (n > 8) tableOf(slice).reserve(0.69 * n * shape.layout.countMax);
   };
   const restoreOrdered = (name: string, to: BTree): void => {
     for (const part of restored) {
@@ -247,7 +262,8 @@ function operatorState(
       const sink = sinkOf(file);
       const frozen: FrozenTable[] = [];
       const freeze = (name: string, slice: number | null, table: HashTable | BTree): void => {
-        const of = sink.table(name, slice, table instanceof BTree ? { tree: table } : { shape: table.shape });
+        const source = table instanceof BTree ? { tree: table } : { shape: table.shape };
+        const of = sink.table(name, slice, source);
         frozen.push({ sink: of, ...table.freeze(of) });
       };
       for (const [name, table] of tables) freeze(name, null, table);

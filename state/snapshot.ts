@@ -12,6 +12,7 @@ import * as at from '../core/ports/page-layout.ts';
 import type { GroupTableDecl, KeyedValue } from '../core/ports/state.ts';
 import type { SlotMemory } from '../core/record/memory.ts';
 import { countOf, kindAndCount, RecordKind, recordHeaderBytes } from './checkpoint/format.ts';
+import type { PageTracker } from './checkpoint/page-tracker.ts';
 import type { BTree } from './ordered-table.ts';
 import type { PagePool } from './page-pool.ts';
 import type { Shape } from './shape.ts';
@@ -43,6 +44,8 @@ export interface RestoredTable {
   readonly format: string;
   /** Records of whole pages; each is valid until the next. Errors while they are read: `state/corrupt`. */
   readonly chunks: Iterable<Uint8Array>;
+  /** About how many pages they fill; absent: few. */
+  readonly pages?: number;
   /** Records of entries that replace those of the same key, in order; after `chunks`. */
   readonly changes?: Iterable<Uint8Array>;
 }
@@ -59,10 +62,13 @@ export interface StateSnapshot {
   release(): void;
 }
 
-/** The pages of one table at the moment it froze: those that are to be read, and where they were. */
-export interface FrozenPages {
-  readonly ids: readonly number[];
+/** Pages of one table that are to be read, and where they were when it froze. */
+export interface FrozenIds {
+  readonly ids: Uint32Array;
   readonly addresses: Uint32Array;
+}
+
+export interface FrozenPages extends FrozenIds {
   /** Places before it, in the page `firstId` (0: none), have left the table. */
   readonly firstPlace: number;
   readonly firstId: number;
@@ -80,9 +86,12 @@ export type TableSource =
 
 /** Where the pages of one table go. */
 export interface TableSink {
-  /** When the table freezes: whether a page, its table entry being `entry`, must be read. Called for all its pages, in order. */
-  wants(id: number, entry: number): boolean;
-  /** A page, when it is read. `place`: entries before it have left. */
+  /**
+   * The table freezes: marks those of its pages `ids`, from `from` on, that must be read as frozen, and answers them.
+   * `partly`: some entries of the first have left without its being written. `stamp`: of its touched entries so far.
+   */
+  freeze(ids: readonly number[], from: number, partly: boolean, stamp: number): FrozenIds;
+  /** A page that was frozen, when it is read, in the same order. `place`: entries before it have left. */
   page(id: number, address: number, place: number): void;
   /** The chunk that is filled belongs to somebody else until the next `page`. */
   flush(): void;
@@ -98,6 +107,8 @@ export interface SnapshotHome {
   readonly memory: SlotMemory;
   readonly kernels: Kernels;
   readonly pool: PagePool;
+  /** In slots that track changes. */
+  readonly tracker: PageTracker | null;
   /** A place in which a page is packed. */
   readonly chunk: number;
 }
@@ -162,6 +173,7 @@ export function stateSnapshot(
 /** Gathers chunks in shared memory, as many pages in one as there is room for. */
 export function memorySink(home: SnapshotHome): SnapshotSink {
   const { memory, kernels, chunk } = home;
+  const freeze: TableSink['freeze'] = (ids, from, _partly, stamp) => freezeAll(home, ids, from, stamp);
   const tables: TablePart[] = [];
   const room = chunkRoom();
   return {
@@ -170,7 +182,7 @@ export function memorySink(home: SnapshotHome): SnapshotSink {
       if (tree !== undefined) {
         tables.push({ name, slice, format: tree.format, chunks });
         return {
-          wants: () => true,
+          freeze,
           page(_id, address) {
             const bytes = tree.exportPage(address, chunk);
             chunks.push(record(room, RecordKind.ordered, 0, memory.u8.subarray(chunk, chunk + bytes)));
@@ -186,7 +198,7 @@ export function memorySink(home: SnapshotHome): SnapshotSink {
         open = false;
       };
       return {
-        wants: () => true,
+        freeze,
         page(_id, address, place) {
           const capacity = memory.u32[(address + at.pageCapacityAt) >>> 2] as number;
           for (let from = place; ; ) {
@@ -204,6 +216,27 @@ export function memorySink(home: SnapshotHome): SnapshotSink {
     },
     values: (keyGroups, values, keyed) => ({ keyGroups, values: structuredClone(values), keyed, tables }),
   };
+}
+
+function freezeAll(
+  { memory, pool, tracker }: SnapshotHome,
+  of: readonly number[],
+  from: number,
+  stamp: number,
+): FrozenIds {
+  const { u32 } = memory;
+  const table = pool.table >>> 2;
+  const ids = Uint32Array.from(of.slice(from));
+  const addresses = new Uint32Array(ids.length);
+  for (let i = 0; i < ids.length; i++) {
+    const id = ids[i] as number;
+    const entry = u32[table + id] as number;
+    tracker?.note(id, entry, stamp);
+    const address = (entry & ~at.pageFlags) >>> 0;
+    addresses[i] = address;
+    u32[table + id] = (address | at.pageFrozen) >>> 0;
+  }
+  return { ids, addresses };
 }
 
 /** What a table's entries look like: storage of the keys, sizes, texts, and whether they are stamped. */

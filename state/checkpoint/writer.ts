@@ -37,7 +37,7 @@ import {
   recordHeaderBytes,
   type TableLayout,
 } from './format.ts';
-import type { PageTracker, TrackedFile, WrittenPage } from './page-tracker.ts';
+import { type FrozenMap, freezeChanged, type PageTracker, type TrackedFile, WrittenPages } from './page-tracker.ts';
 import { valuesToText } from './values.ts';
 
 /** Files that a participant's maps refer to at most: past it the one with the least that counts is retired. */
@@ -46,6 +46,18 @@ const filesMax = 96;
 const liveShareMin = 0.25;
 /** A page whose changes come to between half its size and all of it, depending on the page, is written whole: not all at once. */
 const changesShare = (id: number): number => 0.5 + ((Math.imul(id, 0x9e3779b1) >>> 24) / 255) * 0.5;
+
+const none = new Uint32Array(0);
+const noMap: FrozenMap = {
+  ids: none,
+  files: none,
+  positions: none,
+  wanted: none,
+  addresses: none,
+  generations: none,
+  count: 0,
+  changedFrom: Number.POSITIVE_INFINITY,
+};
 
 export interface WriterSetup {
   readonly disk: Disk;
@@ -79,7 +91,7 @@ interface Candidate {
   readonly id: number;
   readonly last: Last;
   readonly file: FileRef | null;
-  readonly written: readonly WrittenPage[];
+  readonly written: WrittenPages | null;
   /** By table. */
   readonly changes: ReadonlyMap<string, readonly Changes[]>;
 }
@@ -92,15 +104,10 @@ interface TableState {
   readonly source: TableSource;
   readonly format: string;
   readonly number: number;
-  /** The map: ids, the tracker's file numbers (0: this one), positions. */
-  readonly ids: number[];
-  readonly files: number[];
-  readonly positions: number[];
-  readonly place: Map<number, number>;
+  /** The tracker's file numbers in it become 0 for pages that this file holds. */
+  map: FrozenMap;
   /** Changes in this file. */
   readonly runs: [number, number][];
-  /** The first checkpoint of which changes of one of its pages count; ∞: none. */
-  changedFrom: number;
 }
 
 export function checkpointWriter(setup: WriterSetup): CheckpointWriter {
@@ -119,7 +126,7 @@ export function checkpointWriter(setup: WriterSetup): CheckpointWriter {
     if (now === null || now.id > committed) return;
     last = now.last;
     if (tracker === null) return;
-    if (now.file !== null) {
+    if (now.file !== null && now.written !== null) {
       const number = tracker.addFile(now.file, now.id);
       tracker.adopt(now.written, number, now.id);
       // Runs in the file that had no number yet.
@@ -146,7 +153,7 @@ export function checkpointWriter(setup: WriterSetup): CheckpointWriter {
   function checkpointTarget(id: number, full: boolean): CheckpointTarget {
     const operators: (FooterOperator & { readonly text: string })[] = [];
     const tables: TableState[] = [];
-    const written: WrittenPage[] = [];
+    const written = new WrittenPages();
     let file: BlockFile | null = null;
     let failure: unknown = null;
     let ended = false;
@@ -166,20 +173,20 @@ export function checkpointWriter(setup: WriterSetup): CheckpointWriter {
 
     const tableSink = (home: SnapshotHome, of: TableState, pages: PageTracker): TableSink => {
       const { shape, tree } = of.source;
-      const { memory, kernels, chunk } = home;
+      const { memory, kernels, pool, chunk } = home;
       const { number: table } = of;
-      const { changedFrom, changedBytes, baseBytes, storedAt, baseFile, basePosition, generation } = pages;
-      /** Generations as they were when the table froze. */
-      const generations: number[] = [];
+      const { changedBytes, baseBytes, storedAt, generation } = pages;
+      /** Among the wanted: the page that is read now. */
+      let current = -1;
 
       const leaf = (id: number, address: number, from: BTree, index: number): void => {
         const to = blocks();
         if (to === null) return;
         const bytes = from.exportPage(address, chunk);
         const position = to.append(RecordKind.ordered, table, id, 0, memory.u8.subarray(chunk, chunk + bytes));
-        of.files[index] = 0;
-        of.positions[index] = position;
-        written.push({ id, generation: generations[index] as number, position, bytes: recordHeaderBytes + bytes });
+        of.map.files[index] = 0;
+        of.map.positions[index] = position;
+        written.add(id, of.map.generations[current] as number, position, recordHeaderBytes + bytes);
       };
       const whole = (id: number, address: number, from: number, { block, stride }: Shape, index: number): void => {
         const to = blocks();
@@ -197,12 +204,12 @@ export function checkpointWriter(setup: WriterSetup): CheckpointWriter {
           bytes += recordHeaderBytes + head.length + tail.length;
           if (ends) break;
         }
-        of.files[index] = 0;
-        of.positions[index] = position;
-        written.push({ id, generation: generations[index] as number, position, bytes });
+        of.map.files[index] = 0;
+        of.map.positions[index] = position;
+        written.add(id, of.map.generations[current] as number, position, bytes);
       };
       /** Writes what was touched since; false: the whole page is no more than that. */
-      const changes = (id: number, address: number, { block, stride, stampAt }: Shape, index: number): boolean => {
+      const changes = (id: number, address: number, { block, stride, stampAt }: Shape): boolean => {
         emptyChunk(memory, chunk);
         const capacity = memory.u32[(address + at.pageCapacityAt) >>> 2] as number;
         const place = kernels.exportEntries(block, address, 0, chunk, stampAt, storedAt[id] as number);
@@ -218,32 +225,30 @@ export function checkpointWriter(setup: WriterSetup): CheckpointWriter {
         // A record that begins a new block still follows the last one: blocks have no gaps.
         if (run !== undefined && run[1] === from) run[1] = end;
         else of.runs.push([from, end]);
-        written.push({ id, generation: generations[index] as number, position: null, bytes });
+        written.add(id, of.map.generations[current] as number, null, bytes);
         return true;
       };
 
       return {
-        wants(id, entry) {
-          of.place.set(id, of.ids.length);
-          of.ids.push(id);
-          of.files.push(baseFile[id] as number);
-          of.positions.push(basePosition[id] as number);
-          if (changedFrom[id] !== 0) of.changedFrom = Math.min(of.changedFrom, changedFrom[id] as number);
-          generations.push(generation[id] as number);
-          return full || !pages.isStored(id) || (entry & at.pageDirty) !== 0;
+        freeze(ids, from, partly, stamp) {
+          const map = freezeChanged(pages, memory.u32, pool.table >>> 2, ids, from, partly, full, stamp);
+          of.map = map;
+          return { ids: Uint32Array.from(map.wanted, (i) => map.ids[i] as number), addresses: map.addresses };
         },
         page(id, address, place) {
+          current++;
           if (failure !== null || ended) return;
-          const index = of.place.get(id) as number;
+          const index = of.map.wanted[current] as number;
+          assert(of.map.ids[index] === id, 'pages are read in another order than they froze in');
           if (shape === undefined) {
             leaf(id, address, tree, index);
             return;
           }
           // The id may be another page's by now: what the tracker knows is of that one.
-          const same = generations[index] === generation[id];
+          const same = of.map.generations[current] === generation[id];
           const rewritten = memory.u32[(address + at.pageRewrittenAt) >>> 2] as number;
           const partly = same && !full && place === 0 && pages.hasBase(id) && rewritten <= (storedAt[id] as number);
-          if (!(partly && changes(id, address, shape, index))) whole(id, address, place, shape, index);
+          if (!(partly && changes(id, address, shape))) whole(id, address, place, shape, index);
         },
         flush() {},
       };
@@ -274,12 +279,8 @@ export function checkpointWriter(setup: WriterSetup): CheckpointWriter {
               source,
               format: source.shape ? formatOf(source.shape) : source.tree.format,
               number: tables.length,
-              ids: [],
-              files: [],
-              positions: [],
-              place: new Map(),
+              map: noMap,
               runs: [],
-              changedFrom: Number.POSITIVE_INFINITY,
             };
             tables.push(table);
             return tableSink(home, table, pages);
@@ -311,14 +312,14 @@ export function checkpointWriter(setup: WriterSetup): CheckpointWriter {
     async function finish(): Promise<FinishedPart> {
       const signature = JSON.stringify([
         operators.map(({ id: of, keyGroups, text }) => [of, keyGroups, text]),
-        tables.map(({ key, format, ids }) => [key, format, ids.length]),
+        tables.map(({ key, format, map }) => [key, format, map.count]),
       ]);
       // A page that is new is written, so as many pages as before are the same pages.
-      const changed = full || written.length > 0 || signature !== last.signature;
+      const changed = full || written.count > 0 || signature !== last.signature;
       if (operators.length === 0 || !changed) {
         const part: FinishedPart =
           operators.length === 0 ? { file: null, files: [], bytes: 0 } : { ...last.part, bytes: 0 };
-        candidate = { id, last: { part, signature }, file: null, written: [], changes: changesOf };
+        candidate = { id, last: { part, signature }, file: null, written: null, changes: changesOf };
         ended = true;
         open = null;
         return part;
@@ -346,17 +347,17 @@ export function checkpointWriter(setup: WriterSetup): CheckpointWriter {
       const nowChanges = new Map<string, readonly Changes[]>();
       const footerTables = tables.map((table): FooterTable => {
         const before = full ? [] : (changesOf.get(table.key) ?? []);
-        const changes = before.filter(({ file: of }) => trackedFile(of).checkpoint >= table.changedFrom);
+        const changes = before.filter(({ file: of }) => trackedFile(of).checkpoint >= table.map.changedFrom);
         if (table.runs.length > 0) changes.push({ file: 0, runs: table.runs });
         if (changes.length > 0) nowChanges.set(table.key, changes);
-        const map = to.appendLong(RecordKind.map, table.number, mapBytes(table, numberOf));
+        const map = to.appendLong(RecordKind.map, table.number, mapBytes(table.map, numberOf));
         return {
           operator: table.operator,
           name: table.name,
           slice: table.slice,
           format: table.format,
           layout: layoutOf(table.source),
-          pages: table.ids.length,
+          pages: table.map.count,
           map,
           changes: changes.flatMap(({ file: of, runs }) => runs.map(([from, end]): Run => [numberOf(of), from, end])),
         };
@@ -390,8 +391,7 @@ function layoutOf({ shape, tree }: TableSource): TableLayout {
 }
 
 /** Ids, file numbers and positions, column by column. */
-function mapBytes({ ids, files, positions }: TableState, numberOf: (tracked: number) => number): Uint8Array {
-  const n = ids.length;
+function mapBytes({ ids, files, positions, count: n }: FrozenMap, numberOf: (tracked: number) => number): Uint8Array {
   const words = new Uint32Array(2 + 3 * n);
   words[0] = n;
   words.set(ids, 2);
@@ -405,26 +405,22 @@ function mapBytes({ ids, files, positions }: TableState, numberOf: (tracked: num
  * when files have become too many, pages with the oldest changes.
  */
 function retire(tracker: PageTracker, changesOf: ReadonlyMap<string, readonly Changes[]>): void {
-  const { files, baseFile, baseBytes } = tracker;
-  for (const file of files) if (file !== null) file.liveBytes = 0;
-  for (let id = 1; id < baseFile.length; id++) {
-    const file = baseFile[id] as number;
-    if (file !== 0) (files[file] as TrackedFile).liveBytes += baseBytes[id] as number;
-  }
+  const { files } = tracker;
+  const live = tracker.liveBytes();
   const withChanges = new Set<number>();
   for (const list of changesOf.values()) {
     for (const { file, runs } of list) {
       withChanges.add(file);
-      for (const [from, to] of runs) (files[file] as TrackedFile).liveBytes += 8 * (to - from);
+      for (const [from, to] of runs) (live[file] as number) += 8 * (to - from);
     }
   }
   const kept: TrackedFile[] = [];
   for (let i = 1; i < files.length; i++) {
     const file = files[i] as TrackedFile | null;
     if (file === null) continue;
-    if (file.liveBytes === 0 && !withChanges.has(i)) files[i] = null;
+    if (live[i] === 0 && !withChanges.has(i)) files[i] = null;
     else {
-      if (file.liveBytes < liveShareMin * file.ref.bytes) file.retired = true;
+      if ((live[i] as number) < liveShareMin * file.ref.bytes) file.retired = true;
       kept.push(file);
     }
   }

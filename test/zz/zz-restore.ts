@@ -1,12 +1,13 @@
-import { rmSync, mkdtempSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { realDisk } from '../../engine/disk.ts';
 import { openState } from '../../engine/state-directory.ts';
-import { house, partsOf } from './house.ts';
-import { contentOf } from './support.ts';
+import { house, partsOf } from '../checkpoint/house.ts';
+import { contentOf } from '../checkpoint/support.ts';
+
 const dir = mkdtempSync('/tmp/h3m-');
 const keys = Number(process.argv[2] ?? 4_000_000);
 const state = openState(dir + '/s');
-const mb = Math.ceil(keys * 32 / 0.45 / 2**20) + 64;
+const mb = Math.ceil((keys * 32) / 0.45 / 2 ** 20) + 64;
 const h = house({ keys: 'i64', texts: false, mb, directory: { disk: realDisk, state, participant: 0 } });
 for (let i = 0; i < keys; i += 1024) h.add(Array.from({ length: Math.min(1024, keys - i) }, (_, k) => i + k));
 const { file, snapshot } = h.begin(1, 0);
@@ -14,7 +15,8 @@ while (!snapshot.read(64));
 const part = await file.finish();
 state.commit({ ...contentOf(1, part.files), parts: [{ participant: 0, file: part.file }] });
 const parts = partsOf(realDisk, state, state.latest().manifest!);
-let t = performance.now(); let n = 0;
+let t = performance.now();
+let n = 0;
 for (const p of parts) for (const tb of p.tables) for (const c of tb.chunks) n += c.length;
 console.log('read only', (performance.now() - t).toFixed(0), n);
 t = performance.now();
