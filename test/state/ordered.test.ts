@@ -62,7 +62,7 @@ test('an ordered table restores at any parallelism: rows go by the hash in their
       parts.push(structuredClone(snapshot.part));
     }
     const kept = parts.flatMap((part) => part.tables.filter(({ name }) => name === 'rules'));
-    expect(kept.length, 'broadcast rows are kept once').toBe(1);
+    expect(kept.length, 'broadcast rows are kept by each subtask: any other may have ended').toBe(p);
     const found = new Map<string, string>();
     for (let subtask = 0; subtask < q; subtask++) {
       const f = orderedFixture();
