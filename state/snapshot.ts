@@ -10,6 +10,7 @@ import type { KeyGroupRange } from '../core/base/key-groups.ts';
 import type { Kernels } from '../core/ports/kernels.ts';
 import * as at from '../core/ports/page-layout.ts';
 import type { GroupTableDecl, KeyedValue } from '../core/ports/state.ts';
+import { copyInto } from '../core/record/copy.ts';
 import type { SlotMemory } from '../core/record/memory.ts';
 import { countOf, kindAndCount, RecordKind, recordHeaderBytes } from './checkpoint/format.ts';
 import type { PageTracker } from './checkpoint/page-tracker.ts';
@@ -296,8 +297,9 @@ function record(
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   view.setUint32(8, kindAndCount(kind, count), true);
   view.setUint32(12, head.length + tail.length, true);
-  bytes.set(head, recordHeaderBytes);
-  bytes.set(tail, recordHeaderBytes + head.length);
+  const copy = copyInto(bytes);
+  copy(head, recordHeaderBytes);
+  copy(tail, recordHeaderBytes + head.length);
   return bytes;
 }
 

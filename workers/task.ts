@@ -5,6 +5,7 @@
  */
 import { assert, unreachable } from '../core/base/assert.ts';
 import { withWhere } from '../core/base/errors.ts';
+import { stepMs } from '../core/base/limits.ts';
 import type { DeadLetters } from '../core/operators/dead-letters.ts';
 import { type Operator, type Output, Progress, watermarkMax, watermarkMin } from '../core/operators/operator.ts';
 import { positionOf, type SourceDriver, type SourcePosition } from '../core/operators/source.ts';
@@ -99,6 +100,8 @@ export class Task {
   #complete = false;
   #sentWatermarkMs = watermarkMin;
   #sentIdle = false;
+  /** When the source was last asked for its event time. */
+  #offeredAtMs = 0;
   /** Operators that may wait for the clock. */
   readonly #timed: ChainNode[] = [];
 
@@ -347,6 +350,9 @@ export class Task {
       source.pause();
       return this.#offerWatermark(source) ? TaskStatus.moved : this.#park();
     }
+    // Where every batch fills an output, no step is ever long enough: event time goes on nevertheless.
+    if (this.#parts.monotonicMs() - this.#offeredAtMs >= stepMs && this.#offerWatermark(source))
+      return TaskStatus.moved;
     const node = this.#nodes[0]!;
     const status = this.#guardPoll(source, node);
     this.counters.addSkipped(source.takeSkipped());
@@ -388,6 +394,7 @@ export class Task {
   /** Sends the source's watermark after the rows it covers; true when there is one to send. */
   #offerWatermark(source: SourceDriver): boolean {
     if (this.#holds) return false;
+    this.#offeredAtMs = this.#parts.monotonicMs();
     const timeMs = source.watermarkMs();
     const idle = source.idle();
     if (timeMs <= this.#sentWatermarkMs && idle === this.#sentIdle) return false;
