@@ -5,7 +5,7 @@
  */
 import { prng } from '../core/base/prng.ts';
 import { entryBytes } from '../core/ports/ordered-layout.ts';
-import type { OrderedTable, OrderedTableDecl } from '../core/ports/state.ts';
+import type { OrderedTableDecl } from '../core/ports/state.ts';
 import { slotMemory } from '../core/record/memory.ts';
 import { loadKernels } from '../kernels/load.ts';
 import { pagePool } from '../state/page-pool.ts';
@@ -57,21 +57,37 @@ function entriesOf(house: House, keyBytes: number, valueBytes: number) {
   return { entries, bytes, stride };
 }
 
-/** Best of several turns, whatever else the machine does. */
-function best(turns: number, work: () => number): number {
-  let least = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < turns; i++) least = Math.min(least, work());
-  return least;
+/**
+ * The best of several turns, batch by batch, in ms: what others do on the machine in the meantime counts little. `prepare`
+ * is not timed.
+ */
+function best(
+  turns: number,
+  batches: number,
+  begin: () => void,
+  prepare: (b: number) => void,
+  work: (b: number) => void,
+) {
+  const least = new Float64Array(batches).fill(Number.POSITIVE_INFINITY);
+  for (let turn = 0; turn < turns; turn++) {
+    begin();
+    for (let b = 0; b < batches; b++) {
+      prepare(b);
+      const from = performance.now();
+      work(b);
+      least[b] = Math.min(least[b] as number, performance.now() - from);
+    }
+  }
+  return least.reduce((sum, ms) => sum + ms, 0);
 }
 
 function measureEntries({ rows, smoke }: CaseOptions): Result[] {
   const results: Result[] = [];
   const house = bench();
-  const { view, take } = house;
+  const { view } = house;
   const random = prng(7);
   const keyBytes = 24;
   const batch = entriesOf(house, keyBytes, 8);
-  const key = take(64);
   const batches = Math.floor(rows / batchRows);
   const n = batches * batchRows;
   const first = new Uint32Array(n);
@@ -88,76 +104,79 @@ function measureEntries({ rows, smoke }: CaseOptions): Result[] {
     view.setUint32(at + 16, 0);
     view.setUint32(at + 20, 0);
   };
-  const each = (table: OrderedTable, ordered: boolean, call: 'putMany' | 'deleteMany'): number => {
-    let ms = 0;
-    for (let b = 0; b < batches; b++) {
-      for (let i = 0; i < batchRows; i++) write(batch.bytes + i * batch.stride, b * batchRows + i, ordered);
-      const begin = performance.now();
-      if (table[call](batch.entries, batchRows) !== batchRows) throw new Error('out of pages');
-      ms += performance.now() - begin;
-    }
-    return (ms * 1e6) / n;
+  const add = (name: string, ms: number, checked: boolean): void => {
+    const value = Number(((ms * 1e6) / n).toPrecision(3));
+    results.push({ engine: 'millrace', name, value, unit: 'ns/entry', checked });
   };
-  const add = (engine: EngineName, name: string, value: number, checked: boolean, note = ''): void => {
-    results.push({ engine, name, value: Number(value.toPrecision(3)), unit: 'ns/entry', checked, note });
-  };
+  const none = (): void => {};
+  const turns = smoke ? 1 : 5;
   for (const ordered of [false, true]) {
     const table = house.operator.ordered(decl(`t${ordered}`, 0));
     const what = ordered ? 'in order' : 'at random';
-    const turns = smoke ? 1 : 3;
-    const put = best(turns, () => {
-      table.clear();
-      return each(table, ordered, 'putMany');
-    });
-    const fill = (n * (keyBytes + 8 + 8)) / (table.pages * 16_384);
-    add('millrace', `put ${what}`, put, table.size === n, `pages ${Math.round(fill * 100)} % full`);
+    const fill = (b: number): void => {
+      for (let i = 0; i < batchRows; i++) write(batch.bytes + i * batch.stride, b * batchRows + i, ordered);
+    };
+    const all = (call: 'putMany' | 'deleteMany') => (): void => {
+      if (table[call](batch.entries, batchRows) !== batchRows) throw new Error('out of pages');
+    };
     add(
-      'millrace',
-      `replace ${what}`,
-      best(turns, () => each(table, ordered, 'putMany')),
+      `put ${what}`,
+      best(turns, batches, () => table.clear(), fill, all('putMany')),
       table.size === n,
     );
+    add(`replace ${what}`, best(turns, batches, none, fill, all('putMany')), table.size === n);
     let found = 0;
-    const get = best(turns, () => {
-      const begin = performance.now();
+    const start = (): void => {
       found = 0;
-      for (let i = 0; i < n; i++) {
-        write(key, i, ordered);
-        if (table.get(key, keyBytes)) found++;
-      }
-      return ((performance.now() - begin) * 1e6) / n;
-    });
-    add('millrace', `get ${what}`, get, found === n);
-    let foundMany = 0;
-    const getMany = best(turns, () => {
-      let ms = 0;
-      foundMany = 0;
-      for (let b = 0; b < batches; b++) {
-        for (let i = 0; i < batchRows; i++) write(batch.bytes + i * batch.stride, b * batchRows + i, ordered);
-        const begin = performance.now();
-        table.getMany(batch.entries, batchRows);
-        ms += performance.now() - begin;
-        for (let i = 0; i < batchRows; i++) {
-          const at = (batch.entries + i * entryBytes) >>> 2;
-          if ((house.memory.u32[at + 2] as number) !== 0) foundMany++;
-          house.memory.u32[at + 2] = batch.bytes + i * batch.stride + keyBytes;
-        }
-      }
-      return (ms * 1e6) / n;
-    });
-    add('millrace', `get many ${what}`, getMany, foundMany === n);
+    };
+    add(
+      `get ${what}`,
+      best(turns, batches, start, fill, () => {
+        for (let i = 0; i < batchRows; i++) if (table.get(batch.bytes + i * batch.stride, keyBytes)) found++;
+      }),
+      found === n,
+    );
+    const { u32 } = house.memory;
+    add(
+      `get many ${what}`,
+      best(turns, batches, none, fill, () => table.getMany(batch.entries, batchRows)),
+      u32[(batch.entries >>> 2) + 2] !== 0,
+    );
+    for (let i = 0; i < batchRows; i++) {
+      u32[((batch.entries + i * entryBytes) >>> 2) + 2] = batch.bytes + i * batch.stride + keyBytes;
+      u32[((batch.entries + i * entryBytes) >>> 2) + 3] = 8;
+    }
     const cursor = table.cursor();
-    let walked = 0;
-    const walk = best(turns, () => {
-      const begin = performance.now();
-      walked = 0;
-      cursor.prefix(0, 0);
-      while (cursor.next()) walked++;
-      return ((performance.now() - begin) * 1e6) / n;
-    });
-    add('millrace', `walk ${what}`, walk, walked === n);
-    const gone = each(table, ordered, 'deleteMany');
-    add('millrace', `delete ${what}`, gone, table.size === 0 && table.pages === 0);
+    add(
+      `walk ${what}`,
+      best(
+        turns,
+        batches,
+        () => {
+          cursor.prefix(0, 0);
+          found = 0;
+        },
+        none,
+        () => {
+          for (let i = 0; i < batchRows && cursor.next(); i++) found++;
+        },
+      ),
+      found === n,
+    );
+    const taken = house.take(entryBytes * batchRows);
+    const takenBytes = house.take(64 * batchRows);
+    const takeBatch = (): void => {
+      if (table.takeUpTo(0, 0, batchRows, taken, takenBytes, 64 * batchRows) !== batchRows) throw new Error('too few');
+    };
+    const refill = (): void => {
+      for (let b = 0; b < batches; b++) {
+        fill(b);
+        table.putMany(batch.entries, batchRows);
+      }
+    };
+    add(`take ${what}`, best(turns, batches, refill, none, takeBatch), table.size === 0 && table.pages === 0);
+    refill();
+    add(`delete ${what}`, best(1, batches, none, fill, all('deleteMany')), table.size === 0 && table.pages === 0);
   }
   return results;
 }
