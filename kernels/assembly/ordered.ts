@@ -122,29 +122,39 @@ function locate(tree: usize, entries: usize, from: usize, to: usize): bool {
  * has few slots around where the head would be, and no branch to guess wrong.
  */
 function headBound(node: usize, from: usize, head: u64): usize {
-  let base = slotAt(node, from);
-  let n = <usize>load<u32>(node, pageCountAt) - from;
+  const base = slotAt(node, from);
+  const n = <usize>load<u32>(node, pageCountAt) - from;
   if (n > 32) {
     const first = load<u64>(base);
     const last = load<u64>(base + (n - 1) * slotBytes);
     if (head > last) return from + n;
-    if (head > first) {
-      const guess = <usize>(<f64>(<i64>((head - first) >> 1)) / <f64>(<i64>(((last - first) >> 1) | 1)) * <f64>(<i32>n));
-      const low = min(guess > 16 ? guess - 16 : 0, n - 32);
-      const window = base + low * slotBytes;
-      if (load<u64>(window) < head && load<u64>(window + 31 * slotBytes) >= head) {
-        base = window;
-        n = 32;
-      }
-    }
+    if (head <= first) return from;
+    const guess = <usize>(<f64>(<i64>((head - first) >> 1)) / <f64>(<i64>(((last - first) >> 1) | 1)) * <f64>(<i32>n));
+    const low = min(guess > 16 ? guess - 16 : 0, n - 32);
+    const found = low + among(base + low * slotBytes, 32, head);
+    // Between two of them it is right; at either end a look beyond tells.
+    const isRight =
+      found == low
+        ? low == 0 || load<u64>(base + (low - 1) * slotBytes) < head
+        : found != low + 32 || found == n || load<u64>(base + found * slotBytes) >= head;
+    if (isRight) return from + found;
   }
+  return from + among(base, n, head);
+}
+
+/** How many of `n` slots have a head below; no branch depends on them. */
+// @ts-ignore: decorator
+@inline
+function among(base: usize, n: usize, head: u64): usize {
+  if (n == 0) return 0;
+  let at = base;
   while (n > 1) {
     const half = n >> 1;
-    base += <usize>(load<u64>(base + (half - 1) * slotBytes) < head) * half * slotBytes;
+    at += <usize>(load<u64>(at + (half - 1) * slotBytes) < head) * half * slotBytes;
     n -= half;
   }
-  if (n == 1 && load<u64>(base) < head) base += slotBytes;
-  return (base - node - nodeSlotsAt) / slotBytes;
+  at += <usize>(load<u64>(at) < head) * slotBytes;
+  return (at - base) / slotBytes;
 }
 
 /** A key's first eight bytes as a number that compares as they do. */
