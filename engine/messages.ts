@@ -7,9 +7,11 @@ import type { SerialisedError } from '../core/base/errors.ts';
 import type { UnreadMinimum } from '../core/operators/source.ts';
 import type { Plan } from '../core/plan/nodes.ts';
 import type { PhysicalPlan } from '../core/plan/physical.ts';
-import type { Split } from '../core/ports/connector.ts';
-import type { CheckpointPurpose } from '../core/schedule/checkpoints.ts';
+import type { Json, Split } from '../core/ports/connector.ts';
+import type { FileRef, FinishedPart, ParticipantPart } from '../core/ports/checkpoint.ts';
+import type { CheckpointPolicy, CheckpointPurpose } from '../core/schedule/checkpoints.ts';
 import type { JobOutcome, SourceKey, Unread } from '../core/schedule/job.ts';
+import type { RestartStrategy } from '../core/schedule/restart.ts';
 import type { InboxPlan } from '../workers/exchange/inbox.ts';
 import type { MemoryMap } from './memory-map.ts';
 
@@ -30,6 +32,59 @@ export interface JobOptions {
   readonly batchRows: number;
   readonly hashSeed: string;
   readonly callTimeoutMs: number;
+  /** State that outlives the process; null: none is kept. */
+  readonly durable: DurableOptions | null;
+}
+
+export interface DurableOptions {
+  readonly stateDir: string;
+  readonly policy: CheckpointPolicy;
+  /** Checkpoints that stay, at least 2. */
+  readonly retain: number;
+  readonly restart: RestartStrategy;
+  /** A savepoint to begin from, as long as the directory has no checkpoint of its own. */
+  readonly from: string | null;
+  readonly allowNonRestoredState: boolean;
+  readonly takeOver: boolean;
+}
+
+/** What an attempt goes on from. */
+export interface Restored {
+  readonly parts: readonly SnapshotPart[];
+  readonly unread: Unread;
+  /** What sources that go on finding splits remembered, by source. */
+  readonly enumerators: ReadonlyMap<SourceKey, Json>;
+  /** Where state lies that is not in `parts`. */
+  readonly files: {
+    readonly directory: string;
+    readonly parts: readonly ParticipantPart[];
+    readonly refs: readonly FileRef[];
+  } | null;
+}
+
+/** What participants need to write checkpoints and transactions. */
+export interface Transaction {
+  readonly epoch: number;
+  readonly jobKey: string;
+  /** Where checkpoint files are written; published ones lie in `files`. */
+  readonly staging: string;
+  readonly files: string;
+  /** The newest checkpoint whose manifest is durable; 0: none. */
+  readonly committed: number;
+}
+
+/** What became of a job's checkpoints. */
+export interface CheckpointNumbers {
+  readonly lastId: number | null;
+  readonly lastDurationMs: number;
+  /** Written for it. */
+  readonly lastBytes: number;
+  readonly completed: number;
+  readonly failed: number;
+  readonly restoredFrom: number | null;
+  /** Newer checkpoints that were damaged and passed over. */
+  readonly restoredFromFallback: number;
+  readonly restarts: number;
 }
 
 /** Everything a participant needs to build its tasks. */
@@ -51,13 +106,18 @@ export interface Deployment {
   readonly module: JobModule | null;
   /** Values that are no JSON, by id: clones of those that may be read in a slot. */
   readonly resources: ReadonlyMap<string, unknown>;
-  /** Parts of a snapshot to start from, one per participant of the attempt that made it. */
-  readonly restore: readonly SnapshotPart[] | null;
+  readonly restored: Restored | null;
+  /** Set where the job has a state directory. */
+  readonly transaction: Transaction | null;
 }
 
 /** One participant's part of a snapshot, by chain. */
 export interface SnapshotPart {
   readonly tasks: readonly TaskSnapshot[];
+  /** What was written for a checkpoint; null: the state is in memory, in `tasks`. */
+  readonly file: FinishedPart | null;
+  /** Transactions of sinks that wait to be committed, by operator id. */
+  readonly handles: readonly { readonly operator: string; readonly handles: readonly Json[] }[];
 }
 export interface TaskSnapshot {
   /** Ids of the chain's operators. Restoring goes by them: another parallelism may cut the plan into other chains. */
@@ -134,8 +194,19 @@ export type ToCoordinator =
       readonly resources: ReadonlyMap<string, unknown>;
     }
   | { readonly kind: 'cancel'; readonly jobId: string }
-  | { readonly kind: 'stop'; readonly jobId: string; readonly drain: boolean }
-  | { readonly kind: 'snapshot'; readonly jobId: string }
+  /** Answered when `request` is not 0. */
+  | {
+      readonly kind: 'stop';
+      readonly jobId: string;
+      readonly drain: boolean;
+      readonly request: number;
+      readonly savepoint: string | null;
+    }
+  | {
+      readonly kind: 'ask';
+      readonly jobId: string;
+      readonly purpose: Extract<CheckpointPurpose, { kind: 'asked' | 'savepoint' | 'memory' }>;
+    }
   /** The caller is a participant too where the plan has tasks for it. */
   | { readonly kind: 'participant'; readonly jobId: string; readonly message: FromParticipant };
 
@@ -160,15 +231,21 @@ export type FromCoordinator =
       /** Between the coordinator and participants, both ways. */
       readonly messages: number;
     }
+  /** To `ask` and `stop`. */
   | {
-      readonly kind: 'snapshot';
+      readonly kind: 'answer';
       readonly jobId: string;
-      readonly snapshot: {
-        readonly id: number;
-        readonly parts: readonly SnapshotPart[];
-        readonly unread: Unread;
-      } | null;
+      readonly request: number;
+      /** Of the checkpoint; null: there is none, for `error`. */
+      readonly id: number | null;
+      /** Of a savepoint. */
+      readonly path: string | null;
+      readonly snapshot: { readonly parts: readonly SnapshotPart[]; readonly unread: Unread } | null;
+      readonly error: SerialisedError | null;
     }
+  | { readonly kind: 'checkpoints'; readonly jobId: string; readonly numbers: CheckpointNumbers }
+  /** Something that a person should know. */
+  | { readonly kind: 'notice'; readonly jobId: string; readonly text: string }
   | {
       readonly kind: 'explained';
       readonly requestId: number;

@@ -40,6 +40,8 @@ export interface SourceInfo {
   readonly estimatedRows: number | null;
   /** Where it is read: in the slots, or on the thread that called `run` (collections, iterables, channels). */
   readonly place: 'slot' | 'caller';
+  /** False: what was read once is gone (an iterable, a channel); a restart cannot go on. Absent: it can. */
+  readonly replayable?: boolean;
   /** Notes for `explain`: what is decoded by whom, what is not and why. */
   readonly notes: readonly string[];
 }

@@ -74,7 +74,14 @@ export type CheckpointCommand =
       readonly parts: ReadonlyMap<number, Part>;
     }
   /** It is durable, and sinks have committed. */
-  | { readonly kind: 'completed'; readonly id: number; readonly purpose: CheckpointPurpose; readonly tookMs: number }
+  | {
+      readonly kind: 'completed';
+      readonly id: number;
+      /** What is on disk: itself, or the earlier one from which nothing had changed. */
+      readonly durableId: number;
+      readonly purpose: CheckpointPurpose;
+      readonly tookMs: number;
+    }
   | {
       readonly kind: 'failedOne';
       readonly id: number;
@@ -186,13 +193,13 @@ function publishWhenWhole(state: CheckpointState): Step {
 }
 
 /** It is durable. */
-export function published(state: CheckpointState, id: number, who: Who, nowMs: number): Step {
+export function published(state: CheckpointState, id: number, durableId: number, who: Who, nowMs: number): Step {
   const { running } = state;
   if (!running?.publishing || running.id !== id) return [state, []];
   const { purpose } = running;
-  const completed = { kind: 'completed', id, purpose, tookMs: nowMs - running.startedMs } as const;
+  const completed = { kind: 'completed', id, durableId, purpose, tookMs: nowMs - running.startedMs } as const;
   const request = 'request' in purpose ? purpose.request : null;
-  const told: CheckpointCommand[] = [completed, ...answered(request, id, null)];
+  const told: CheckpointCommand[] = [completed, ...answered(request, durableId, null)];
   const rested = rest({ ...state, failures: 0 }, nowMs);
   if (purpose.kind === 'final') {
     return [{ ...rested, finalDueMs: null, final: { request: null, savepoint: null } }, told];

@@ -73,6 +73,8 @@ export interface JobState {
   /** Readers of each source, and those that have asked for a split. */
   readonly readers: ReadonlyMap<SourceKey, number>;
   readonly asked: ReadonlyMap<SourceKey, ReadonlySet<number>>;
+  /** Readers that wait for splits that are yet to be found. */
+  readonly waiting: readonly { readonly participant: number; readonly source: SourceKey }[];
   /** Who asked for one more while some readers had none yet. */
   readonly deferred: readonly { readonly participant: number; readonly source: SourceKey }[];
 }
@@ -81,6 +83,8 @@ export type JobEvent =
   /** `wants`: sources it reads and has no split of yet. */
   | { readonly kind: 'deployed'; readonly participant: number; readonly wants?: readonly SourceKey[] }
   | { readonly kind: 'splitWanted'; readonly participant: number; readonly source: SourceKey }
+  /** A source that goes on finding splits has found some. */
+  | { readonly kind: 'splitsFound'; readonly source: SourceKey; readonly splits: readonly Split[] }
   /** All its tasks have ended. `part`: its last word, when it has closed them; null: it still answers barriers. */
   | { readonly kind: 'finished'; readonly participant: number; readonly part?: Part }
   | { readonly kind: 'failed'; readonly participant: number; readonly error: SerialisedError }
@@ -98,7 +102,12 @@ export type JobEvent =
   /** Its part cannot be made. */
   | { readonly kind: 'partFailed'; readonly participant: number; readonly id: number; readonly error: SerialisedError }
   /** What `publish` commanded is done: durable, and sinks have committed. */
-  | { readonly kind: 'published'; readonly id: number }
+  | {
+      readonly kind: 'published';
+      readonly id: number;
+      /** Nothing had changed: this earlier one, which is durable, stands for it. */
+      readonly durableId?: number;
+    }
   /** Nothing of it is visible. */
   | { readonly kind: 'publishFailed'; readonly id: number; readonly error: SerialisedError }
   /** It is `dueMs`. */
@@ -184,6 +193,7 @@ export function startJob(setup: JobSetup): JobState {
     wants: [],
     readers: setup.readers ?? new Map(),
     asked: new Map(),
+    waiting: [],
     deferred: [],
   };
 }
@@ -197,6 +207,8 @@ export function stepJob(state: JobState, event: JobEvent, nowMs = 0): Step {
       return deployed(state, event.participant, event.wants ?? [], nowMs);
     case 'splitWanted':
       return splitWanted(state, event.participant, event.source);
+    case 'splitsFound':
+      return splitsFound(state, event.source, event.splits);
     case 'finished':
       return finished(state, event.participant, event.part ?? null, nowMs);
     case 'failed':
@@ -216,8 +228,10 @@ export function stepJob(state: JobState, event: JobEvent, nowMs = 0): Step {
     case 'partFailed':
     case 'publishFailed':
       return carryOut(state, checkpointFailed(state.checkpoints, event.id, event.error, whoOf(state), nowMs));
-    case 'published':
-      return carryOut(state, published(state.checkpoints, event.id, whoOf(state), nowMs));
+    case 'published': {
+      const { id, durableId = id } = event;
+      return carryOut(state, published(state.checkpoints, id, durableId, whoOf(state), nowMs));
+    }
     case 'timePassed':
       return state.phase === 'running'
         ? carryOut(state, startDue(state.checkpoints, whoOf(state), nowMs))
@@ -295,13 +309,31 @@ function assign(state: JobState, participant: number, source: SourceKey): Step {
     ends: split === undefined && !state.idling.has(source),
     unreadMinimum,
   } as const;
-  if (split === undefined) return [state, [command]];
+  if (split === undefined) {
+    const waiting = command.ends ? state.waiting : [...state.waiting, { participant, source }];
+    return [{ ...state, waiting }, [command]];
+  }
   // Who has not asked yet hears with its own first split; what did not change need not be said again.
   const changed = unreadMinimum !== minimumOf([split, ...rest]);
   const others = (changed ? [...(state.asked.get(source) ?? [])] : [])
     .filter((p) => p !== participant)
     .map((p) => ({ kind: 'unread', participant: p, source, unreadMinimum }) as const);
   return [{ ...state, unread: new Map(state.unread).set(source, rest) }, [command, ...others]];
+}
+
+/** First to readers that wait; the rest is unread, and holds event time back for everybody. */
+function splitsFound(state: JobState, source: SourceKey, splits: readonly Split[]): Step {
+  if (state.phase === 'ending' || state.phase === 'ended' || !state.idling.has(source)) return [state, []];
+  const before = state.unread.get(source) ?? [];
+  const found = { ...state, unread: new Map(state.unread).set(source, [...before, ...splits]) };
+  const mine = state.waiting.filter((reader) => reader.source === source);
+  const others = state.waiting.filter((reader) => reader.source !== source);
+  const [given, commands] = wantAll({ ...found, waiting: others }, mine);
+  const unreadMinimum = minimumOf(given.unread.get(source) ?? []);
+  const told = [...(state.asked.get(source) ?? [])]
+    .filter((p) => !commands.some((command) => command.kind === 'assign' && command.participant === p))
+    .map((p) => ({ kind: 'unread', participant: p, source, unreadMinimum }) as const);
+  return [given, [...commands, ...told]];
 }
 
 function minimumOf(splits: readonly Split[]): string | 'unknown' | null {
@@ -426,10 +458,10 @@ function plain(state: JobState, command: CheckpointCommand): JobCommand[] {
     case 'forget':
       return listening.map((participant) => ({ kind: 'forget', participant, id: command.id }));
     case 'completed': {
-      const { id, purpose, tookMs } = command;
+      const { id, durableId, purpose, tookMs } = command;
       return [
-        { kind: 'completedOne', id, purpose, tookMs },
-        ...listening.map((participant) => ({ kind: 'completed', participant, id }) as const),
+        { kind: 'completedOne', id: durableId, purpose, tookMs },
+        ...listening.map((participant) => ({ kind: 'completed', participant, id: durableId }) as const),
       ];
     }
     case 'publish':

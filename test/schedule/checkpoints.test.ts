@@ -28,7 +28,7 @@ const begun = (over: Partial<CheckpointPolicy> = {}): CheckpointState =>
 function succeed(state: CheckpointState, atMs: number, tookMs: number): CheckpointState {
   const [running] = startDue(state, one, atMs);
   const { id } = running.running!;
-  return published(partTaken(running, 0, id, null)[0], id, one, atMs + tookMs)[0];
+  return published(partTaken(running, 0, id, null)[0], id, id, one, atMs + tookMs)[0];
 }
 
 describe('the interval', () => {
@@ -55,7 +55,7 @@ describe('demand', () => {
     expect(kinds(commands)).toEqual(['inject']);
     [state, commands] = askFor(state, purpose(2), one, 1);
     expect(commands).toEqual([]);
-    [state, commands] = published(partTaken(state, 0, 1, null)[0], 1, one, 2);
+    [state, commands] = published(partTaken(state, 0, 1, null)[0], 1, 1, one, 2);
     expect(commands).toMatchObject([
       { kind: 'completed', id: 1 },
       { kind: 'answer', request: 1, id: 1, error: null },
@@ -120,9 +120,9 @@ describe('the final one', () => {
     const [asked] = askFor(begun(), { kind: 'asked', request: 1 }, one, 0);
     const [ending, none] = finish(asked, one, 5);
     expect(none).toEqual([]);
-    const [final, commands] = published(partTaken(ending, 0, 1, null)[0], 1, one, 6);
+    const [final, commands] = published(partTaken(ending, 0, 1, null)[0], 1, 1, one, 6);
     expect(commands.at(-1)).toMatchObject({ kind: 'inject', purpose: { kind: 'final' } });
-    const [over, told] = published(partTaken(final, 0, 2, null)[0], 2, one, 7);
+    const [over, told] = published(partTaken(final, 0, 2, null)[0], 2, 2, one, 7);
     expect(kinds(told)).toEqual(['completed']);
     expect(dueAtMs(over)).toBeNull();
   });
