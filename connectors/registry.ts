@@ -71,6 +71,11 @@ export async function prepareResource(spec: ConnectorSpec, value: unknown): Prom
       return { spec, shared: (await import('./arrow/share.ts')).prepareArrowTable(value) };
     case 'blackhole':
       return { spec, shared: value };
+    case 'iterable': {
+      // A function that makes the iterable can make it again.
+      const again = typeof value === 'function';
+      return { spec: again ? { ...spec, options: { ...spec.options, again } } : spec, shared: undefined };
+    }
     default:
       return { spec, shared: undefined };
   }

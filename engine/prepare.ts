@@ -3,11 +3,20 @@
  * listed. Reads metadata, starts nothing. The coordinator, `explain` and the one-thread engine all begin here.
  */
 import { sinkConnector, sourceConnector } from '../connectors/registry.ts';
-import { withWhere } from '../core/base/errors.ts';
+import { MillraceError, withWhere } from '../core/base/errors.ts';
 import type { Plan } from '../core/plan/nodes.ts';
 import type { PhysicalPlan } from '../core/plan/physical.ts';
 import { type Planned, planPhysical } from '../core/plan/plan.ts';
-import type { SinkConnector, SourceInfo, Split } from '../core/ports/connector.ts';
+import type {
+  ConnectorSpec,
+  DiscoveryContext,
+  ReadRequest,
+  SinkConnector,
+  SourceConnector,
+  SourceInfo,
+  Split,
+  SplitDiscovery,
+} from '../core/ports/connector.ts';
 import type { SourceKey } from '../core/schedule/job.ts';
 import type { JobOptions } from './messages.ts';
 
@@ -19,21 +28,45 @@ export interface Prepared {
   /** Subtasks that read each source. */
   readonly readers: ReadonlyMap<SourceKey, number>;
   readonly estimatedRows: number | null;
+  /** Seed of the key hash: of the checkpoint that the job goes on from, or the options'. */
+  readonly hashSeed: string;
+  /** Sources that may go on finding splits while the job runs. */
+  readonly discovering: readonly DiscoveringSource[];
+  /** Names of sources whose rows are gone once they were read. */
+  readonly unreplayable: readonly string[];
+}
+
+export interface DiscoveringSource {
+  readonly key: SourceKey;
+  readonly parallelism: number;
+  /** Begins to look for splits; null: this place has all its splits. */
+  start(context: DiscoveryContext): SplitDiscovery | null;
 }
 
 /** Values that are no JSON, by id. Errors: none; an unknown id is undefined. */
 export type Resources = ReadonlyMap<string, unknown>;
 
 export async function plan(logical: Plan, options: JobOptions, resources: Resources): Promise<Planned> {
+  return (await planned(logical, options, resources)).planned;
+}
+
+async function planned(
+  logical: Plan,
+  options: JobOptions,
+  resources: Resources,
+): Promise<{ readonly planned: Planned; readonly unreplayable: readonly string[] }> {
   const sources = new Map<string, SourceInfo>();
   const sinks = new Map<string, SinkConnector>();
+  const unreplayable: string[] = [];
   await Promise.all(
     logical.nodes.map(async (node) => {
       const where = { operator: node.name ?? node.kind, ...(node.callSite ? { callSite: node.callSite } : {}) };
       try {
         if (node.kind === 'source') {
           const connector = await sourceConnector(node.connector.kind);
-          sources.set(node.id, await connector.describe(node.connector, (id) => resources.get(id)));
+          const info = await connector.describe(node.connector, (id) => resources.get(id));
+          sources.set(node.id, info);
+          if (info.replayable === false) unreplayable.push(node.name ?? node.connector.label);
         } else if (node.kind === 'sink') {
           sinks.set(node.connector.kind, await sinkConnector(node.connector.kind));
         }
@@ -42,41 +75,80 @@ export async function plan(logical: Plan, options: JobOptions, resources: Resour
       }
     }),
   );
-  return planPhysical(logical, {
-    parallelism: options.parallelism,
-    mode: options.mode,
-    sources,
-    sinks: (spec, fields, updating) => sinks.get(spec.kind)!.describe(spec, fields, updating),
-  });
+  const checkpointed = options.durable !== null;
+  return {
+    unreplayable,
+    planned: planPhysical(logical, {
+      parallelism: options.parallelism,
+      mode: options.mode,
+      sources,
+      sinks: (spec, fields, updating) => sinks.get(spec.kind)!.describe(spec, fields, updating, checkpointed),
+    }),
+  };
 }
 
-export async function prepare(logical: Plan, options: JobOptions, resources: Resources): Promise<Prepared> {
-  const planned = await plan(logical, options, resources);
+/** `restored`: sources that a checkpoint knows are not looked into again: it has their splits. */
+export async function prepare(
+  logical: Plan,
+  options: JobOptions,
+  resources: Resources,
+  restored: { readonly sources: ReadonlySet<string> } | null = null,
+): Promise<Prepared> {
+  const { planned: made, unreplayable } = await planned(logical, options, resources);
+  if (restored && unreplayable.length > 0) throw cannotGoOn(unreplayable);
   const splits = new Map<SourceKey, readonly Split[]>();
   const idling = new Set<SourceKey>();
   const readers = new Map<SourceKey, number>();
+  const discovering: DiscoveringSource[] = [];
   let estimatedRows: number | null = 0;
-  for (const { key, node, parallelism } of sourcesOf(planned.physical)) {
+  for (const { key, node, parallelism } of sourcesOf(made.physical)) {
     const connector = await sourceConnector(node.connector.kind);
-    const found = await connector.enumerate(node.connector, node.request, parallelism, (id) => resources.get(id));
-    splits.set(key, found);
+    const { connector: spec, request } = node;
+    const resource = (id: string): unknown => resources.get(id);
     readers.set(key, parallelism);
-    if (options.mode === 'stream' && (await connector.describe(node.connector, (id) => resources.get(id))).bounded)
+    const { bounded } = await connector.describe(spec, resource);
+    if (looksOn(connector, spec, request, resource)) {
+      discovering.push({ key, parallelism, start: (context) => connector.discover?.(spec, request, context) ?? null });
+      splits.set(key, []);
       idling.add(key);
+      estimatedRows = null;
+      continue;
+    }
+    if (options.mode === 'stream' && bounded) idling.add(key);
+    const found = restored?.sources.has(key) ? [] : await connector.enumerate(spec, request, parallelism, resource);
+    splits.set(key, found);
     for (const split of found) {
       if (estimatedRows !== null)
         estimatedRows = split.estimatedRows === null ? null : estimatedRows + split.estimatedRows;
     }
   }
-  return { planned, splits, idling, readers, estimatedRows };
+  return { planned: made, splits, idling, readers, estimatedRows, hashSeed: options.hashSeed, discovering, unreplayable };
+}
+
+/** Whether the place goes on bringing splits: an enumerator is made, and asked nothing. */
+function looksOn(
+  connector: SourceConnector,
+  spec: ConnectorSpec,
+  request: ReadRequest,
+  resource: (id: string) => unknown,
+): boolean {
+  const idle = { parallelism: 1, state: null, emit() {}, fail() {}, schedule: () => () => {}, nowMs: () => 0, resource };
+  const discovery = connector.discover?.(spec, request, idle) ?? null;
+  discovery?.close();
+  return discovery !== null;
 }
 
 /** Source operators of a plan: always operator 0 of their chain. */
 function sourcesOf(physical: PhysicalPlan) {
   return physical.chains.flatMap((chain) => {
-    const node = chain.operators[0]!.node;
-    return node.kind === 'source' ? [{ key: sourceKey(chain.id), node, parallelism: chain.parallelism }] : [];
+    const { node, id } = chain.operators[0]!;
+    return node.kind === 'source' ? [{ key: id, node, parallelism: chain.parallelism }] : [];
   });
 }
 
-export const sourceKey = (chain: number): SourceKey => `${chain}/0`;
+function cannotGoOn(names: readonly string[]): MillraceError {
+  return new MillraceError(
+    'source/not-replayable',
+    `the job cannot go on from its checkpoint: ${names.map((name) => `'${name}'`).join(', ')} cannot be read again from where it was (an iterable, a channel); begin with a new state directory, or feed it from files`,
+  );
+}

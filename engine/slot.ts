@@ -5,6 +5,7 @@
 import type { Clock } from '../core/base/clock.ts';
 import type { UserFunction } from '../core/operators/operator.ts';
 import type { BlockPool } from '../core/ports/blocks.ts';
+import type { Disk } from '../core/ports/disk.ts';
 import type { Kernels } from '../core/ports/kernels.ts';
 import { type SlotMemory, slotMemory } from '../core/record/memory.ts';
 import { loadKernels } from '../kernels/load.ts';
@@ -20,6 +21,8 @@ export interface ParticipantSetup {
   /** Test mode: rows and contexts that are kept beyond their call throw. */
   readonly poisonRows?: boolean;
   readonly clock: Clock;
+  /** For checkpoints and transactions. */
+  readonly disk: Disk;
   /** Functions are at hand where the job was built (the caller's thread, the one-thread engine); null: import the module. */
   readonly functions: ReadonlyMap<string, UserFunction> | null;
   /** Values that are no JSON, as this thread sees them. */

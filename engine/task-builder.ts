@@ -24,7 +24,6 @@ import { createRouter } from '../workers/exchange/router.ts';
 import { Task } from '../workers/task.ts';
 import type { Freezer } from './freezer.ts';
 import type { Deployment, TaskSnapshot } from './messages.ts';
-import { sourceKey } from './prepare.ts';
 import type { ParticipantSetup, Slot } from './slot.ts';
 
 export interface TaskBuilder {
@@ -106,7 +105,7 @@ async function buildSource(
     nextDictionaryId: slot.nextDictionaryId,
     ...rejected,
   });
-  const key = sourceKey(chain.id);
+  const key = id;
   const driver = new SourceDriver(
     {
       reader,
@@ -173,8 +172,19 @@ async function buildOperator(
       attemptId: `${deployment.jobId}-${deployment.attempt}`,
       resource: (resource) => setup.resource(resource),
       wake: () => slot.exchange.doorbell.wake(),
+      ...(deployment.transaction
+        ? {
+            transaction: {
+              epoch: deployment.transaction.epoch,
+              jobKey: deployment.transaction.jobKey,
+              disk: setup.disk,
+              nowMs: () => setup.clock.nowMs(),
+            },
+          }
+        : {}),
     });
     freezer.written.set(id, 0);
+    freezer.writers.set(id, writer);
     return sinkOperator(writer, {
       addWritten(rows) {
         counters.addWritten(rows);
@@ -236,9 +246,9 @@ function inputLayouts(plan: PhysicalPlan, chain: Chain, index: number): Layout[]
 // ── starting from a snapshot ─────────────────────────────────────────────────────────────────────────────────────
 
 /** Tasks of the snapshot that had any operator of this chain: another parallelism may cut the plan into other chains. */
-function restoredTasks({ restore }: Deployment, chain: Chain): readonly TaskSnapshot[] {
+function restoredTasks({ restored }: Deployment, chain: Chain): readonly TaskSnapshot[] {
   const ids = chain.operators.map((operator) => operator.id);
-  return (restore ?? []).flatMap((part) => part.tasks.filter((task) => task.operators.some((id) => ids.includes(id))));
+  return (restored?.parts ?? []).flatMap((part) => part.tasks.filter((task) => task.operators.some((id) => ids.includes(id))));
 }
 
 /** Operators of a chain that had ended in every subtask that ran them. */
@@ -255,11 +265,11 @@ function endedOperators(chain: Chain, restored: readonly TaskSnapshot[]): Readon
  * What operator `id` held, in all parts. At parallelism 1 there are no first phases: what one held goes to the operator
  * that does the whole work.
  */
-function restoredState({ restore, plan }: Deployment, id: string): StatePart[] {
+function restoredState({ restored, plan }: Deployment, id: string): StatePart[] {
   const partial = `${id}.partial`;
   const twoPhases = plan.chains.some((chain) => chain.operators.some((operator) => operator.id === partial));
   return (twoPhases ? [id] : [id, partial]).flatMap((from) =>
-    (restore ?? []).flatMap((part) =>
+    (restored?.parts ?? []).flatMap((part) =>
       part.tasks.flatMap((task) => (task.state.get(from) as StatePart | undefined) ?? []),
     ),
   );

@@ -17,6 +17,7 @@ export const channelSource: SourceConnector = {
       bounded: false,
       estimatedRows: null,
       place: 'caller',
+      replayable: false,
       notes: ['pushed on the thread that called run', 'not replayable: rows taken before a failure do not come again'],
     };
   },

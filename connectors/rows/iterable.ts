@@ -19,7 +19,13 @@ export const iterableSource: SourceConnector = {
       bounded: spec.options.bounded !== false,
       estimatedRows: null,
       place: 'caller',
-      notes: ['read on the thread that called run', 'not replayable: rows taken before a failure do not come again'],
+      replayable: spec.options.again === true,
+      notes: [
+        'read on the thread that called run',
+        spec.options.again === true
+          ? 'made again and read up to its position after a failure'
+          : 'not replayable: rows taken before a failure do not come again',
+      ],
     };
   },
 
