@@ -1,57 +1,25 @@
 /**
- * Runs jobs: prepares them, lays out memories, deploys participants, and does what the pure machine of core/schedule
- * decides. It holds no rows and never waits for one. Its thread is its own; threads for slots come from a pool.
+ * Runs jobs with threads: each job's life is a `JobRun`, whose crew are threads from a pool, with memories of their own.
+ * It holds no rows and never waits for one. Its thread is its own.
  */
 import { MillraceError, serialiseError } from '../core/base/errors.ts';
+import { prng } from '../core/base/prng.ts';
 import type { PhysicalPlan } from '../core/plan/physical.ts';
-import {
-  type JobCommand,
-  type JobEvent,
-  type JobOutcome,
-  type JobState,
-  startJob,
-  stepJob,
-} from '../core/schedule/job.ts';
-import { counterBytes } from '../workers/counters.ts';
-import { planInboxes } from '../workers/exchange/inbox.ts';
+import type { JobOutcome } from '../core/schedule/job.ts';
 import { type SlotPool, type SlotThread, threadHeapMb } from '../workers/pool.ts';
+import { systemClock } from './clock.ts';
+import { ControlSocket } from './control.ts';
+import { realDisk } from './disk.ts';
 import { collectGarbage } from './garbage.ts';
+import { type Crew, JobRun, type JobWorld, type Layout } from './job-run.ts';
 import { MemoryPool } from './memories.ts';
-import { inboxBytes, inboxFrom, type MemoryMap, memoryMap } from './memory-map.ts';
-import type {
-  Deployment,
-  FromCoordinator,
-  FromParticipant,
-  SlotReport,
-  SnapshotPart,
-  ToCoordinator,
-  ToParticipant,
-} from './messages.ts';
+import type { FromCoordinator, FromParticipant, SlotReport, ToCoordinator, ToParticipant } from './messages.ts';
 import { slotBytes } from './options.ts';
-import { plan, prepare } from './prepare.ts';
+import { plan } from './prepare.ts';
+import { openState } from './state-directory.ts';
 import { type Stuck, Watchdog } from './watchdog.ts';
 
 type Submit = Extract<ToCoordinator, { kind: 'submit' }>;
-
-/** One attempt of one job, as the coordinator holds it. */
-interface Attempt {
-  readonly submit: Submit;
-  state: JobState | null;
-  /** A cancel or stop that came before there was anything to stop. */
-  cancelledEarly: boolean;
-  /** Threads start while the plan is made; whatever fails then, they are given back. */
-  readonly starting: Promise<SlotThread[]>;
-  threads: SlotThread[];
-  memories: (WebAssembly.Memory | null)[];
-  maps: readonly MemoryMap[];
-  participants: number;
-  reports: SlotReport[];
-  /** Participants whose thread is not to be trusted or is gone. */
-  readonly dead: Set<number>;
-  watch: NodeJS.Timeout | null;
-  watchdog: Watchdog | null;
-  messages: number;
-}
 
 /** How long a participant may take to acknowledge a cancel before its thread is ended. */
 const releaseMs = 1000;
@@ -63,7 +31,7 @@ export class Coordinator {
     collectGarbage();
   });
   readonly #send: (message: FromCoordinator) => void;
-  readonly #jobs = new Map<string, Attempt>();
+  readonly #jobs = new Map<string, Job>();
 
   constructor(pool: SlotPool, send: (message: FromCoordinator) => void) {
     this.#pool = pool;
@@ -75,28 +43,28 @@ export class Coordinator {
       case 'warm':
         this.#pool.warm(message.slots);
         return;
-      case 'submit':
-        void this.#submit(message);
+      case 'submit': {
+        const ended = (): void => void this.#jobs.delete(message.jobId);
+        const job = new Job(message, { pool: this.#pool, memories: this.#memories, send: this.#send, ended });
+        this.#jobs.set(message.jobId, job);
+        void job.run.start();
         return;
+      }
       case 'explain':
         void this.#explain(message);
         return;
-      case 'participant': {
-        const job = this.#jobs.get(message.jobId);
-        if (job) this.#heard(job, job.submit.options.parallelism, message.message);
+      case 'participant':
+        this.#jobs.get(message.jobId)?.heardCaller(message.message);
         return;
-      }
       case 'cancel':
-      case 'stop':
-      case 'snapshot': {
-        const job = this.#jobs.get(message.jobId);
-        if (!job) return;
-        if (!job.state) job.cancelledEarly = true;
-        else if (message.kind === 'stop') this.#event(job, { kind: 'stopAsked', drain: message.drain });
-        else if (message.kind === 'cancel') this.#event(job, { kind: 'cancelAsked' });
-        else this.#event(job, { kind: 'checkpointAsked', purpose: { kind: 'memory', request: 1 } });
+        this.#jobs.get(message.jobId)?.run.cancel();
         return;
-      }
+      case 'stop':
+        this.#jobs.get(message.jobId)?.run.stop(message.drain, message.request, message.savepoint);
+        return;
+      case 'ask':
+        this.#jobs.get(message.jobId)?.run.ask(message.purpose);
+        return;
     }
   }
 
@@ -109,131 +77,164 @@ export class Coordinator {
       this.#send({ kind: 'explained', requestId, text: null, error: serialiseError(error) });
     }
   }
+}
 
-  async #submit(submit: Submit): Promise<void> {
-    const { jobId, options } = submit;
-    const job: Attempt = {
-      submit,
-      state: null,
-      cancelledEarly: false,
-      starting: this.#pool.acquire(options.parallelism, () => this.#send({ kind: 'waiting', jobId })),
-      threads: [],
-      memories: [],
-      maps: [],
-      participants: 0,
-      reports: [],
-      dead: new Set(),
-      watch: null,
-      watchdog: null,
-      messages: 0,
-    };
-    this.#jobs.set(jobId, job);
-    job.starting.catch(() => {});
-    try {
-      await this.#deploy(job);
-    } catch (error) {
-      job.threads = await job.starting.catch(() => []);
-      this.#ended(job, { kind: 'failed', error: serialiseError(error) });
-    }
+/** What surrounds jobs on this machine. */
+export const machine: JobWorld = {
+  clock: systemClock,
+  random: prng(Math.floor((Date.now() % 2 ** 32) + performance.now() * 1e6 + process.pid * 2 ** 20) % Number.MAX_SAFE_INTEGER),
+  disk: realDisk,
+  openState: (path, options) => openState(path, options),
+  at(monotonicMs, work) {
+    // A system timer counts 24 days at most: what is due later is looked at again then.
+    const inMs = Math.max(0, monotonicMs - systemClock.monotonicMs());
+    const timer = setTimeout(work, Math.min(Math.ceil(inMs), 2 ** 31 - 1));
+    return () => clearTimeout(timer);
+  },
+};
+
+interface Surroundings {
+  readonly pool: SlotPool;
+  readonly memories: MemoryPool;
+  readonly send: (message: FromCoordinator) => void;
+  readonly ended: () => void;
+}
+
+/** One job with its threads. */
+class Job implements Crew {
+  readonly run: JobRun;
+  readonly bytes: Crew['bytes'];
+  readonly #submit: Submit;
+  readonly #around: Surroundings;
+  #threads: SlotThread[] = [];
+  #memories: (WebAssembly.Memory | null)[] = [];
+  #layout: Layout | null = null;
+  /** Participants whose thread is not to be trusted or is gone. */
+  readonly #dead = new Set<number>();
+  readonly #released = new Set<number>();
+  readonly #reports = new Map<number, number>();
+  #watch: NodeJS.Timeout | null = null;
+  #watchdog: Watchdog | null = null;
+  #messages = 0;
+  #control: ControlSocket | null = null;
+
+  constructor(submit: Submit, around: Surroundings) {
+    const { jobId, plan: logical, options, module, resources, restore } = submit;
+    const { send } = around;
+    this.#submit = submit;
+    this.#around = around;
+    this.bytes = { slot: slotBytes(options), caller: callerBytes };
+    const request = { jobId, plan: logical, options, module, resources, restore };
+    this.run = new JobRun(request, machine, this, {
+      running: (layout) => this.#running(layout),
+      answered: (number, answer) => {
+        if (!this.#control?.answered(number, answer)) send({ kind: 'answer', jobId, request: number, ...answer });
+      },
+      numbers: (numbers) => send({ kind: 'checkpoints', jobId, numbers }),
+      notice: (text) => send({ kind: 'notice', jobId, text }),
+      ended: (outcome) => this.#ended(outcome),
+    });
   }
 
-  async #deploy(job: Attempt): Promise<void> {
-    const { submit } = job;
-    const { options, jobId } = submit;
-    const prepared = await prepare(submit.plan, options, submit.resources);
-    const { physical } = prepared.planned;
-    const { parallelism } = options;
-    const hasCaller = physical.chains.some((chain) => chain.place === 'caller');
-    const bytes = slotBytes(options);
-    const inboxes = planInboxes(physical, parallelism, {
-      from: inboxFrom,
-      slotBytes: inboxBytes(bytes, parallelism),
-      callerBytes: inboxBytes(callerBytes, parallelism),
-    });
-    const maps = inboxes.inboxes.map((_, p) => memoryMap(p < parallelism ? bytes : callerBytes, parallelism));
-    job.maps = maps;
-    job.memories = maps.map((map, p) => (p < parallelism || hasCaller ? this.#memories.take(map) : null));
-    job.participants = parallelism + (hasCaller ? 1 : 0);
-    const counters = new SharedArrayBuffer(counterBytes(parallelism + 1, physical.chains.length));
-    job.threads = await job.starting;
-    if (job.cancelledEarly) {
-      this.#ended(job, { kind: 'cancelled' });
+  heardCaller(message: FromParticipant): void {
+    this.#heard(this.#submit.options.parallelism, message);
+  }
+
+  // ── as the crew of an attempt ──────────────────────────────────────────────────────────────────────────────────────
+
+  async muster(): Promise<void> {
+    const { jobId, options } = this.#submit;
+    const { pool, send } = this.#around;
+    this.#threads = await pool.acquire(options.parallelism, () => send({ kind: 'waiting', jobId }));
+  }
+
+  deploy(layout: Layout): void {
+    const { parallelism } = this.#submit.options;
+    const { attempt, maps, participants, hasCaller } = layout;
+    this.#layout = layout;
+    this.#dead.clear();
+    this.#released.clear();
+    this.#memories = maps.map((map, p) => (p < parallelism || hasCaller ? this.#around.memories.take(map) : null));
+    for (const [slot, thread] of this.#threads.entries()) {
+      thread.onMessage = (message) => {
+        if (this.#layout?.attempt === attempt) this.#heard(slot, message as FromParticipant);
+      };
+      thread.onDeath = (error) => {
+        if (this.#layout?.attempt === attempt) this.#died(slot, error);
+      };
+    }
+    if (this.#submit.module) this.#watchFunctions(layout.prepared.planned.physical, layout.counters);
+    for (let participant = 0; participant < participants; participant++)
+      this.say(participant, { kind: 'deploy', deployment: layout.deployment(participant, this.#memories) });
+  }
+
+  say(participant: number, message: ToParticipant): void {
+    this.#messages++;
+    const thread = this.#threads[participant];
+    if (thread) thread.post(message);
+    else this.#around.send({ kind: 'participant', jobId: this.#submit.jobId, message });
+  }
+
+  /** Asks, and after a grace period ends the thread: an endless user function answers nobody. */
+  cancel(participant: number): void {
+    if (this.#dead.has(participant)) {
+      this.run.event({ kind: 'released', participant });
       return;
     }
-    const splits = submit.restore
-      ? new Map([...prepared.splits].map(([key, all]) => [key, submit.restore!.unread.get(key) ?? all] as const))
-      : prepared.splits;
-    job.state = startJob({
-      participants: job.participants,
-      splits,
-      idling: prepared.idling,
-      readers: prepared.readers,
-    });
-    const inboxUsed = inboxes.inboxes.reduce((sum, inbox) => sum + inbox.bytes, 0);
-    this.#send({
-      kind: 'running',
-      jobId,
-      plan: physical,
-      counters,
-      estimatedRows: prepared.estimatedRows,
-      inboxBytes: inboxUsed,
-    });
-    for (const [slot, thread] of job.threads.entries()) {
-      thread.onMessage = (message) => this.#heard(job, slot, message as FromParticipant);
-      thread.onDeath = (error) => this.#died(job, slot, error);
+    this.say(participant, { kind: 'cancel' });
+    const thread = this.#threads[participant];
+    const layout = this.#layout;
+    if (!thread) return;
+    setTimeout(() => {
+      if (this.#layout !== layout || this.#released.has(participant)) return;
+      this.#dead.add(participant);
+      thread.onDeath = () => {};
+      void this.#around.pool.release(thread, true);
+      this.run.event({ kind: 'released', participant });
+    }, releaseMs).unref();
+  }
+
+  disband(outcome: JobOutcome): void {
+    if (this.#watch) clearInterval(this.#watch);
+    this.#watch = null;
+    this.#watchdog = null;
+    const { pool, memories } = this.#around;
+    const retire = this.#submit.module !== null || outcome.kind === 'failed';
+    for (const [slot, thread] of this.#threads.entries()) {
+      if (!this.#dead.has(slot)) void pool.release(thread, retire);
     }
-    if (submit.module) this.#watch(job, physical, counters);
-    for (let participant = 0; participant < job.participants; participant++) {
-      this.#say(job, participant, {
-        kind: 'deploy',
-        deployment: this.#deployment(job, participant, physical, inboxes, maps, counters),
-      });
+    for (const [p, memory] of this.#memories.entries()) {
+      if (memory) memories.give(memory, this.#layout!.maps[p]!, this.#dead.size === 0);
+    }
+    this.#threads = [];
+    this.#memories = [];
+    this.#layout = null;
+  }
+
+  // ── what happens ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #running({ prepared, counters, inboxBytes }: Layout): void {
+    const { jobId, options } = this.#submit;
+    const { planned, estimatedRows } = prepared;
+    this.#around.send({ kind: 'running', jobId, plan: planned.physical, counters, estimatedRows, inboxBytes });
+    if (options.durable) {
+      this.#control ??= ControlSocket.open(options.durable.stateDir, this.run, (text) =>
+        this.#around.send({ kind: 'notice', jobId, text }),
+      );
     }
   }
 
-  #deployment(
-    job: Attempt,
-    participant: number,
-    physical: PhysicalPlan,
-    inboxes: Deployment['inboxes'],
-    maps: Deployment['maps'],
-    counters: SharedArrayBuffer,
-  ): Deployment {
-    const { submit } = job;
-    return {
-      jobId: submit.jobId,
-      attempt: 1,
-      participant,
-      parallelism: submit.options.parallelism,
-      plan: physical,
-      inboxes,
-      maps,
-      memories: job.memories,
-      counters,
-      batchRows: submit.options.batchRows,
-      hashSeed: submit.options.hashSeed,
-      module: submit.module,
-      resources: submit.resources,
-      restore: submit.restore?.parts ?? null,
-    };
+  #heard(participant: number, message: FromParticipant): void {
+    this.#messages++;
+    if (message.kind === 'finished')
+      this.#reports.set(participant, (this.#reports.get(participant) ?? 0) + message.cpuMs);
+    if (message.kind === 'released') this.#released.add(participant);
+    this.run.event({ ...message, participant });
   }
 
-  #say(job: Attempt, participant: number, message: ToParticipant): void {
-    job.messages++;
-    const thread = job.threads[participant];
-    if (thread) thread.post(message);
-    else this.#send({ kind: 'participant', jobId: job.submit.jobId, message });
-  }
-
-  #heard(job: Attempt, participant: number, message: FromParticipant): void {
-    job.messages++;
-    if (message.kind === 'finished') job.reports.push({ slot: participant, cpuMs: message.cpuMs });
-    this.#event(job, { ...message, participant });
-  }
-
-  #died(job: Attempt, slot: number, cause: unknown): void {
-    job.dead.add(slot);
-    const inside = job.watchdog?.inside(slot) ?? null;
+  #died(slot: number, cause: unknown): void {
+    this.#dead.add(slot);
+    const inside = this.#watchdog?.inside(slot) ?? null;
     const error = new MillraceError('slot/died', `the thread of slot ${slot} died${reasonOf(cause, inside)}`, {
       where: {
         slot,
@@ -242,16 +243,16 @@ export class Coordinator {
       },
       cause,
     });
-    this.#event(job, { kind: 'failed', participant: slot, error: serialiseError(error) });
-    this.#event(job, { kind: 'released', participant: slot });
+    this.run.event({ kind: 'failed', participant: slot, error: serialiseError(error) });
+    this.run.event({ kind: 'released', participant: slot });
   }
 
-  /** Ends a job one of whose user functions does not come back. Only jobs with user functions are watched. */
-  #watch(job: Attempt, physical: PhysicalPlan, counters: SharedArrayBuffer): void {
-    const { callTimeoutMs, parallelism } = job.submit.options;
+  /** Ends an attempt one of whose user functions does not come back. Only jobs with user functions are watched. */
+  #watchFunctions(physical: PhysicalPlan, counters: SharedArrayBuffer): void {
+    const { callTimeoutMs, parallelism } = this.#submit.options;
     const watchdog = new Watchdog(physical, counters, parallelism, callTimeoutMs);
-    job.watchdog = watchdog;
-    job.watch = setInterval(() => {
+    this.#watchdog = watchdog;
+    this.#watch = setInterval(() => {
       const stuck = watchdog.look(performance.now());
       if (!stuck) return;
       const error = new MillraceError(
@@ -265,74 +266,16 @@ export class Coordinator {
           },
         },
       );
-      this.#event(job, { kind: 'failed', participant: stuck.slot, error: serialiseError(error) });
+      this.run.event({ kind: 'failed', participant: stuck.slot, error: serialiseError(error) });
     }, callTimeoutMs / 4).unref();
   }
 
-  #event(job: Attempt, event: JobEvent): void {
-    if (!job.state) return;
-    const [next, commands] = stepJob(job.state, event);
-    job.state = next;
-    for (const command of commands) this.#do(job, command);
-  }
-
-  #do(job: Attempt, command: JobCommand): void {
-    const { jobId } = job.submit;
-    switch (command.kind) {
-      case 'cancel':
-        this.#cancel(job, command.participant);
-        return;
-      case 'publish': {
-        const parts = [...command.parts.values()] as SnapshotPart[];
-        this.#send({ kind: 'snapshot', jobId, snapshot: { id: command.id, parts, unread: command.unread } });
-        this.#event(job, { kind: 'published', id: command.id });
-        return;
-      }
-      case 'answer':
-        if (command.error) this.#send({ kind: 'snapshot', jobId, snapshot: null });
-        return;
-      case 'failedOne':
-      case 'completedOne':
-        return;
-      case 'ended':
-        this.#ended(job, command.outcome);
-        return;
-      default: {
-        const { participant, ...message } = command;
-        this.#say(job, participant, message);
-      }
-    }
-  }
-
-  /** Asks, and after a grace period ends the thread: an endless user function answers nobody. */
-  #cancel(job: Attempt, participant: number): void {
-    if (job.dead.has(participant)) {
-      this.#event(job, { kind: 'released', participant });
-      return;
-    }
-    this.#say(job, participant, { kind: 'cancel' });
-    const thread = job.threads[participant];
-    if (!thread) return;
-    setTimeout(() => {
-      if (!this.#jobs.has(job.submit.jobId) || job.state?.released.has(participant)) return;
-      job.dead.add(participant);
-      thread.onDeath = () => {};
-      void this.#pool.release(thread, true);
-      this.#event(job, { kind: 'released', participant });
-    }, releaseMs).unref();
-  }
-
-  #ended(job: Attempt, outcome: JobOutcome): void {
-    const { jobId, module } = job.submit;
-    this.#jobs.delete(jobId);
-    if (job.watch) clearInterval(job.watch);
-    for (const [slot, thread] of job.threads.entries()) {
-      if (!job.dead.has(slot)) void this.#pool.release(thread, module !== null || outcome.kind === 'failed');
-    }
-    for (const [p, memory] of job.memories.entries()) {
-      if (memory) this.#memories.give(memory, job.maps[p]!, job.dead.size === 0);
-    }
-    this.#send({ kind: 'ended', jobId, outcome, slots: job.reports, messages: job.messages });
+  #ended(outcome: JobOutcome): void {
+    const slots: SlotReport[] = [...this.#reports].map(([slot, cpuMs]) => ({ slot, cpuMs }));
+    this.#control?.close();
+    this.#around.ended();
+    const { jobId } = this.#submit;
+    this.#around.send({ kind: 'ended', jobId, outcome, slots, messages: this.#messages });
   }
 }
 

@@ -59,7 +59,6 @@ export class Durability {
   #passedOver = 0;
   #lastId: number;
   #lastText: string | null = null;
-  #prepared: Prepared | null = null;
   #lost = false;
   #closed = false;
 
@@ -144,7 +143,6 @@ export class Durability {
 
   /** The plan is made: state must fit it, sinks are taken over. Errors: `snapshot/mismatch`, `sink/…`, `state/…`. */
   async use(prepared: Prepared): Promise<void> {
-    this.#prepared = prepared;
     const { physical } = prepared.planned;
     const { disk } = this.#world;
     const record = this.#manifest ? recordOf(this.#manifest.plan) : null;

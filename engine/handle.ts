@@ -1,7 +1,8 @@
 /** The public handle over a running job. */
+import { resolve } from 'node:path';
 import type { Ends } from '../core/api/job.ts';
 import type { JobHandle } from '../core/api/run.ts';
-import { MillraceError } from '../core/base/errors.ts';
+import { MillraceError, reviveError } from '../core/base/errors.ts';
 import { prometheusText } from './numbers.ts';
 import type { RunningJob } from './running-job.ts';
 
@@ -47,11 +48,21 @@ export function jobHandle<O extends Ends>(running: RunningJob, signal: AbortSign
         estimatedRows: numbers.estimatedRows,
         inboxBytes: numbers.inboxBytes,
         tasks: numbers.tasks,
-        prometheus: () => prometheusText(running.name, numbers),
+        checkpoints: running.checkpoints,
+        prometheus: () => prometheusText(running.name, numbers, running.checkpoints),
       };
     },
-    async stop(options: { drain?: boolean } = {}) {
-      running.stop(options.drain ?? false);
+    async checkpoint() {
+      return (await running.checkpoint()).id;
+    },
+    async savepoint(directory: string) {
+      return (await running.checkpoint(resolve(directory))).path ?? directory;
+    },
+    async stop(options: { drain?: boolean; savepoint?: string } = {}) {
+      const { drain = false, savepoint } = options;
+      const { error } = await running.stop(drain, savepoint === undefined ? null : resolve(savepoint));
+      // Without a checkpoint it would not go on from here: the job still runs.
+      if (error && !running.ended) throw reviveError(error);
       await running.result();
     },
     async cancel() {

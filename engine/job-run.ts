@@ -34,7 +34,7 @@ import type {
   SnapshotPart,
   ToParticipant,
 } from './messages.ts';
-import { type Prepared, prepare, startDiscovery } from './prepare.ts';
+import { type Prepared, prepare } from './prepare.ts';
 
 /** What a job is, apart from where its rows and functions live. */
 export interface JobRequest {
@@ -494,7 +494,7 @@ export class JobRun {
     const here = (): boolean => attempt === this.#attempt && this.#state !== null;
     for (const source of this.#prepared!.discovering) {
       try {
-        const discovery = startDiscovery(source, {
+        const discovery = source.start({
           parallelism: source.parallelism,
           state: (restored?.enumerators.get(source.key) as never) ?? null,
           emit: (splits: readonly Split[]) => {

@@ -1,5 +1,5 @@
 /** What a running job's counters say, summed over its tasks. Read from shared memory; asks nobody. */
-import type { TaskMetrics } from '../core/api/run.ts';
+import type { CheckpointMetrics, TaskMetrics } from '../core/api/run.ts';
 import { watermarkMax, watermarkMin } from '../core/operators/operator.ts';
 import type { Chain, PhysicalPlan } from '../core/plan/physical.ts';
 import { Counter, taskBlock } from '../workers/counters.ts';
@@ -70,7 +70,7 @@ function ofChain(from: Source, chain: Chain, parallelism: number): TaskMetrics[]
 }
 
 /** The counters in Prometheus' text format. */
-export function prometheusText(job: string, numbers: JobNumbers): string {
+export function prometheusText(job: string, numbers: JobNumbers, checkpoints: CheckpointMetrics | null = null): string {
   const lines: string[] = [];
   const label = (text: string): string => text.replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n');
   const metric = (name: string, help: string, type: string, value: (task: TaskMetrics) => number): void => {
@@ -102,5 +102,19 @@ export function prometheusText(job: string, numbers: JobNumbers): string {
   );
   metric('starved_seconds_total', 'Time spent waiting for input.', 'counter', (task) => task.starvedMs / 1000);
   metric('state_bytes', 'Bytes of keyed state of the slot.', 'gauge', (task) => task.stateBytes);
+  if (checkpoints) {
+    const single = (name: string, help: string, type: string, value: number): void => {
+      lines.push(`# HELP millrace_${name} ${help}`, `# TYPE millrace_${name} ${type}`);
+      lines.push(`millrace_${name}{job="${label(job)}"} ${value}`);
+    };
+    const { lastId, lastDurationMs, lastBytes, completed, failed, restoredFromFallback, restarts } = checkpoints;
+    single('checkpoint_last_id', 'The newest checkpoint; 0: none yet.', 'gauge', lastId ?? 0);
+    single('checkpoint_last_duration_seconds', 'How long it took.', 'gauge', lastDurationMs / 1000);
+    single('checkpoint_last_bytes', 'Bytes written for it.', 'gauge', lastBytes);
+    single('checkpoints_completed_total', 'Checkpoints that are durable.', 'counter', completed);
+    single('checkpoints_failed_total', 'Checkpoints that were given up.', 'counter', failed);
+    single('restored_from_fallback', 'Newer checkpoints that were damaged and passed over.', 'gauge', restoredFromFallback);
+    single('restarts_total', 'Restarts after a failure.', 'counter', restarts);
+  }
   return `${lines.join('\n')}\n`;
 }

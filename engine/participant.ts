@@ -6,6 +6,8 @@
 import { isMillraceError, MillraceError, serialiseError } from '../core/base/errors.ts';
 import type { SourceDriver } from '../core/operators/source.ts';
 import { threadCpuMs } from '../workers/cpu.ts';
+import { checkpointReader } from '../state/checkpoint/reader.ts';
+import { checkpointWriter } from '../state/checkpoint/writer.ts';
 import { participantOf } from '../workers/exchange/inbox.ts';
 import { runLoop } from '../workers/loop.ts';
 import type { Task } from '../workers/task.ts';
@@ -25,7 +27,9 @@ export class Participant {
   readonly #cpuAtStartMs = threadCpuMs();
   #tasks: Task[] = [];
   #stopped = false;
+  #finished = false;
   #deploying: Promise<void> = Promise.resolve();
+  #restored: ReturnType<typeof checkpointReader> | null = null;
   #loop: Promise<void> = Promise.resolve();
 
   /** Null when the memory could not be laid out: `failed` was posted; who made it answers the cancel that follows. */
@@ -47,8 +51,16 @@ export class Participant {
     this.#setup = setup;
     this.#post = post;
     this.#slot = openSlot(deployment);
+    const { transaction, participant } = deployment;
     this.#freezer = new Freezer({
+      writer: transaction
+        ? checkpointWriter({ disk: setup.disk, staging: transaction.staging, epoch: transaction.epoch, participant })
+        : null,
+      committed: transaction?.committed ?? 0,
       taken: (id, part) => post({ kind: 'partTaken', id, part }),
+      failed: (id, error) => post({ kind: 'partFailed', id, error: serialiseError(error) }),
+      broken: (error) => this.#fail(error),
+      wake: () => this.#slot.exchange.doorbell.wake(),
     });
   }
 
@@ -66,7 +78,10 @@ export class Participant {
     try {
       const { plan, inboxes, participant, module } = this.#deployment;
       const functions = this.#setup.functions ?? (await loadFunctions(module));
+      this.#restored = this.#openRestored();
+      const restored = this.#restored;
       const builder = {
+        restored: (id: string) => restored?.operator(id) ?? [],
         deployment: this.#deployment,
         setup: this.#setup,
         slot: this.#slot,
@@ -82,12 +97,21 @@ export class Participant {
           this.#tasks.push(await buildTask(builder, chain, subtask));
         }
       }
+      this.#restored?.close();
       this.#slot.noteScratch();
       const wants = [...this.#sources].flatMap(([key, source]) => (source.begin() ? [key] : []));
       this.#post({ kind: 'deployed', wants });
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  /** What operators held, in the files of a checkpoint. */
+  #openRestored(): ReturnType<typeof checkpointReader> | null {
+    const files = this.#deployment.restored?.files;
+    if (!files) return null;
+    const parts = files.parts.flatMap(({ file }) => (file === null ? [] : [file]));
+    return checkpointReader(this.#setup.disk, files.directory, files.refs, parts);
   }
 
   receive(message: Exclude<ToParticipant, { kind: 'deploy' }>): void {
@@ -110,6 +134,7 @@ export class Participant {
         for (const task of this.#tasks) task.forgetBarrier(message.id);
         break;
       case 'completed':
+        this.#freezer.completed(message.id);
         break;
       case 'stop':
         for (const task of this.#tasks) task.stop(message.drain);
@@ -126,13 +151,20 @@ export class Participant {
     return this.#freezer.read(this.#tasks);
   }
 
-  /** All tasks have ended: files are closed, the coordinator is told. */
-  finish(): void {
-    const part = this.#freezer.lastPart(this.#tasks);
-    this.#close();
+  /**
+   * All tasks have ended: files are closed, the coordinator is told. Where the job is checkpointed they stay, for the final
+   * checkpoint commits what they wrote; answers whether they do.
+   */
+  finish(): boolean {
+    const stays = this.#deployment.transaction !== null;
+    if (this.#finished) return stays;
+    this.#finished = true;
+    const part = stays ? null : this.#freezer.lastPart(this.#tasks);
+    if (!stays) this.#close();
     const now = threadCpuMs();
     const cpuMs = now === null || this.#cpuAtStartMs === null ? 0 : now - this.#cpuAtStartMs;
     this.#post({ kind: 'finished', cpuMs, part });
+    return stays;
   }
 
   async #run(): Promise<void> {
@@ -143,8 +175,8 @@ export class Participant {
         clock: this.#setup.clock,
         stopped: () => this.#stopped,
         background: () => this.readFrozen(),
+        lingers: () => this.finish(),
       });
-      if (!this.#stopped) this.finish();
     } catch (error) {
       this.#fail(error);
     }
@@ -175,6 +207,8 @@ export class Participant {
   #close(): void {
     const tasks = this.#tasks;
     this.#tasks = [];
+    this.#restored?.close();
+    this.#freezer.close();
     for (const task of tasks) {
       try {
         task.close();

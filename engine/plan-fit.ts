@@ -73,7 +73,7 @@ function keptBy({ node }: ChainOperator, input: Layout): string | null {
       return `groups by (${keys.join(', ')})${node.window ? ` in ${JSON.stringify(node.window)}` : ''}: ${calls.join(', ')}`;
     }
     case 'process':
-      return `state {${[...node.state, ...node.broadcastState].map(stateText).join('; ')}} by (${(node.ports[0]?.keys ?? []).map(column).join(', ')})`;
+      return `state {${[...node.state, ...node.broadcastState].map(stateText).join('; ')}} by (${(node.ports.find((port) => port.key)?.key?.fields ?? []).map((field) => `${field.name} ${typeText(field.type)}`).join(', ')})`;
   }
 }
 

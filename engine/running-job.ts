@@ -9,12 +9,14 @@ import { type BoundedQueue, boundedQueue } from '../core/base/queue.ts';
 import type { UserFunction } from '../core/operators/operator.ts';
 import type { Plan } from '../core/plan/nodes.ts';
 import type { PhysicalPlan } from '../core/plan/physical.ts';
-import type { Split } from '../core/ports/connector.ts';
-import type { SourceKey } from '../core/schedule/job.ts';
+import type { CheckpointPurpose } from '../core/schedule/checkpoints.ts';
+import type { Unread } from '../core/schedule/job.ts';
 import { threadCpuMs } from '../workers/cpu.ts';
 import { type Connection, coordinator, nextJobId } from './caller.ts';
 import { systemClock } from './clock.ts';
+import { realDisk } from './disk.ts';
 import type {
+  CheckpointNumbers,
   Deployment,
   FromCoordinator,
   FromParticipant,
@@ -44,7 +46,7 @@ export interface Submission {
 /** State of a whole job at one barrier, in memory. */
 export interface Snapshot {
   readonly parts: readonly SnapshotPart[];
-  readonly unread: ReadonlyMap<SourceKey, readonly Split[]>;
+  readonly unread: Unread;
 }
 
 type Running = Extract<FromCoordinator, { kind: 'running' }>;
@@ -68,7 +70,13 @@ export class RunningJob {
   /** Ends that somebody has begun to read. */
   readonly #read = new Set<string>();
   #awaited = false;
-  readonly #snapshots: ((snapshot: Snapshot | null) => void)[] = [];
+  /** Who waits for an answer, by request. */
+  readonly #requests = new Map<number, (answer: Answer) => void>();
+  #requestNumber = 0;
+  #checkpoints: CheckpointNumbers | null = null;
+  /** Something that a person should know: a checkpoint that was passed over, a restart. */
+  onNotice: (text: string) => void = () => {};
+  #resumable = false;
   readonly #lost = (error: unknown): void => this.#fail(error);
   onWait: () => void = () => {};
 
@@ -149,17 +157,49 @@ export class RunningJob {
     this.#say({ kind: 'cancel', jobId: this.jobId });
   }
 
-  stop(drain: boolean): void {
-    if (!this.#submitted) this.#cancelled = true;
-    this.#say({ kind: 'stop', jobId: this.jobId, drain });
+  /** What became of its checkpoints; null: it keeps nothing on disk, or has not begun. */
+  get checkpoints(): CheckpointNumbers | null {
+    return this.#checkpoints;
   }
 
-  /** All state at one barrier, while the job goes on; null when the job was too near its end. */
-  snapshot(): Promise<Snapshot | null> {
-    if (this.#ended) return Promise.resolve(null);
+  /** It was stopped behind a last checkpoint, from which it can go on. */
+  get resumable(): boolean {
+    return this.#resumable;
+  }
+
+  /** Resolves when the job answers: with its last checkpoint, once that is durable. */
+  stop(drain: boolean, savepoint: string | null = null): Promise<Answer> {
+    if (!this.#submitted) this.#cancelled = true;
+    return this.#ask((request) => this.#say({ kind: 'stop', jobId: this.jobId, drain, request, savepoint }));
+  }
+
+  /** All state at one barrier, in memory, while the job goes on; null when the job was too near its end. */
+  async snapshot(): Promise<Snapshot | null> {
+    return (await this.#askFor({ kind: 'memory', request: 0 })).snapshot;
+  }
+
+  /** A checkpoint, or a savepoint, now. Errors: `checkpoint/…`, `state/…`. */
+  async checkpoint(savepoint: string | null = null): Promise<{ readonly id: number; readonly path: string | null }> {
+    const purpose =
+      savepoint === null
+        ? ({ kind: 'asked', request: 0 } as const)
+        : ({ kind: 'savepoint', request: 0, directory: savepoint } as const);
+    const { id, path, error } = await this.#askFor(purpose);
+    if (error) throw reviveError(error);
+    if (id === null) throw new MillraceError('checkpoint/aborted', 'the job ended before the checkpoint was complete');
+    return { id, path };
+  }
+
+  #askFor(purpose: Extract<CheckpointPurpose, { kind: 'asked' | 'savepoint' | 'memory' }>): Promise<Answer> {
+    return this.#ask((request) => this.#say({ kind: 'ask', jobId: this.jobId, purpose: { ...purpose, request } }));
+  }
+
+  #ask(send: (request: number) => void): Promise<Answer> {
+    if (this.#ended) return Promise.resolve(noAnswer);
+    const request = ++this.#requestNumber;
     return new Promise((resolve) => {
-      this.#snapshots.push(resolve);
-      this.#say({ kind: 'snapshot', jobId: this.jobId });
+      this.#requests.set(request, resolve);
+      send(request);
     });
   }
 
@@ -178,8 +218,15 @@ export class RunningJob {
       case 'participant':
         void this.#participate(message.message);
         return;
-      case 'snapshot':
-        this.#snapshots.shift()?.(message.snapshot);
+      case 'answer':
+        this.#requests.get(message.request)?.(message);
+        this.#requests.delete(message.request);
+        return;
+      case 'checkpoints':
+        this.#checkpoints = message.numbers;
+        return;
+      case 'notice':
+        this.onNotice(message.text);
         return;
       case 'ended':
         this.#finish(message);
@@ -210,7 +257,7 @@ export class RunningJob {
       const { own, shared } = this.#settled!;
       const participant = Participant.create(
         deployment,
-        { clock: systemClock, functions, resource: (id) => shared.get(id) ?? own.get(id) },
+        { clock: systemClock, disk: realDisk, functions, resource: (id) => shared.get(id) ?? own.get(id) },
         (answer) => this.#answer(answer),
       );
       await participant?.deploy();
@@ -248,6 +295,7 @@ export class RunningJob {
       this.#fail(reviveError(outcome.error));
       return;
     }
+    this.#resumable = outcome.kind === 'finished' && outcome.resumable === true;
     this.#end(null);
     if (outcome.kind === 'cancelled') {
       this.#settle.reject(cancelled());
@@ -275,13 +323,17 @@ export class RunningJob {
     this.#ended = true;
     this.#connection.forget(this.jobId, this.#lost);
     this.#participant = null;
-    for (const resolve of this.#snapshots.splice(0)) resolve(null);
+    for (const resolve of this.#requests.values()) resolve(noAnswer);
+    this.#requests.clear();
     for (const queue of this.#submission.ends.values()) {
       if (error === null) queue.end();
       else queue.fail(error);
     }
   }
 }
+
+type Answer = Pick<Extract<FromCoordinator, { kind: 'answer' }>, 'id' | 'path' | 'snapshot' | 'error'>;
+const noAnswer: Answer = { id: null, path: null, snapshot: null, error: null };
 
 const cancelled = (): MillraceError => new MillraceError('job/cancelled', 'the job was cancelled');
 

@@ -58,7 +58,13 @@ export function openSlot(deployment: Deployment): Slot {
   return {
     memory,
     kernels,
-    state: slotState({ memory, kernels, pool, hashSeed: BigInt(deployment.hashSeed) }),
+    state: slotState({
+      memory,
+      kernels,
+      pool,
+      hashSeed: BigInt(deployment.hashSeed),
+      tracked: deployment.transaction !== null,
+    }),
     blocks: blocksOver(pool),
     nextDictionaryId,
     exchange: exchangeContext({

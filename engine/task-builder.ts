@@ -15,7 +15,7 @@ import { SourceDriver, type SourcePosition } from '../core/operators/source.ts';
 import type { Chain, ChainOperator, PhysicalNode, PhysicalPlan } from '../core/plan/physical.ts';
 import type { ArrowBoundary } from '../core/ports/arrow.ts';
 import type { Layout } from '../core/record/layout.ts';
-import type { SnapshotPart as StatePart } from '../state/snapshot.ts';
+import type { RestoredPart as StatePart } from '../state/snapshot.ts';
 import { Alignment } from '../workers/alignment.ts';
 import { alignmentWords, Counter, TaskCounters, taskBlock } from '../workers/counters.ts';
 import { createGate } from '../workers/exchange/gate.ts';
@@ -31,6 +31,8 @@ export interface TaskBuilder {
   readonly setup: ParticipantSetup;
   readonly slot: Slot;
   readonly freezer: Freezer;
+  /** What every subtask of an operator held, in the files of a checkpoint. */
+  readonly restored: (operator: string) => readonly StatePart[];
   readonly functions: ReadonlyMap<string, UserFunction>;
   /** Asks the coordinator for a split of that source. */
   readonly wantSplit: (source: string) => void;
@@ -193,7 +195,7 @@ async function buildOperator(
       setBytesWritten: (bytes) => counters.setBytesWritten(bytes),
     });
   }
-  const state = slot.state.operator(id, keyGroupRange(subtask, parallelism), restoredState(deployment, id));
+  const state = slot.state.operator(id, keyGroupRange(subtask, parallelism), restoredState(builder, id));
   freezer.stored.set(id, state);
   return createOperator(node, {
     memory,
@@ -265,14 +267,15 @@ function endedOperators(chain: Chain, restored: readonly TaskSnapshot[]): Readon
  * What operator `id` held, in all parts. At parallelism 1 there are no first phases: what one held goes to the operator
  * that does the whole work.
  */
-function restoredState({ restored, plan }: Deployment, id: string): StatePart[] {
+function restoredState({ deployment: { restored, plan }, restored: fromFiles }: TaskBuilder, id: string): StatePart[] {
   const partial = `${id}.partial`;
   const twoPhases = plan.chains.some((chain) => chain.operators.some((operator) => operator.id === partial));
-  return (twoPhases ? [id] : [id, partial]).flatMap((from) =>
-    (restored?.parts ?? []).flatMap((part) =>
+  return (twoPhases ? [id] : [id, partial]).flatMap((from) => [
+    ...fromFiles(from),
+    ...(restored?.parts ?? []).flatMap((part) =>
       part.tasks.flatMap((task) => (task.state.get(from) as StatePart | undefined) ?? []),
     ),
-  );
+  ]);
 }
 
 /** Open splits of a snapshot are dealt round the subtasks of the new attempt. */

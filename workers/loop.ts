@@ -16,6 +16,8 @@ export interface LoopSetup {
   readonly stopped: () => boolean;
   /** Work between rounds (reading a snapshot); true while there is more. */
   readonly background: () => boolean;
+  /** All tasks have ended. True: what is left to do comes by messages, until `stopped`. Absent: the loop ends. */
+  readonly lingers?: () => boolean;
 }
 
 /** Resolves when every task has ended or `stopped` says so. Throws what a task throws. */
@@ -42,8 +44,8 @@ export async function runLoop(setup: LoopSetup): Promise<void> {
       if (task.wakeAtMs !== null) wakeAtMs = Math.min(wakeAtMs, task.wakeAtMs);
     }
     if (background()) moved = true;
-    else if (live === 0) return;
-    first = (first + 1) % tasks.length;
+    else if (live === 0 && !setup.lingers?.()) return;
+    first = (first + 1) % Math.max(1, tasks.length);
     if (moved) {
       await turn();
       continue;

@@ -29,7 +29,57 @@ export interface RunOptions {
   readonly batchRows?: number;
   /** Seed of the hash by which keys find their slot, a decimal string. */
   readonly hashSeed?: string;
+  /**
+   * A directory for state that outlives the process: the job is checkpointed there, and goes on from its newest checkpoint
+   * when it is started again, at whatever parallelism. One job, one process at a time.
+   */
+  readonly stateDir?: string;
+  /** How it is checkpointed. Needs `stateDir`. */
+  readonly checkpoint?: CheckpointOptions;
+  /** What is done when it fails. Needs `stateDir`. Default: exponential delay from a second to a minute, ten times in a row. */
+  readonly restart?: RestartOptions;
+  /** A savepoint to begin from, as long as `stateDir` has no checkpoint of its own. */
+  readonly from?: string;
+  /** State whose operator is not in the job any more is dropped, and it is said so; else such a job is refused. */
+  readonly allowNonRestoredState?: boolean;
+  /** Takes `stateDir` from a process that still lives; that one can change nothing there any more. */
+  readonly takeOver?: boolean;
 }
+
+export interface CheckpointOptions {
+  /** From one checkpoint to the next; 10 seconds unless said. `'never'`: only on demand and at the end. */
+  readonly every?: Duration | 'never';
+  /** At least so long between the end of one and the start of the next; none unless said. */
+  readonly minPause?: Duration;
+  /** A checkpoint that takes longer is given up; 10 minutes unless said. */
+  readonly timeout?: Duration;
+  /** Checkpoints that may fail in a row; one more fails the attempt. 3 unless said. */
+  readonly tolerateFailures?: number;
+  /** Checkpoints that are kept, at least 2; 2 unless said. */
+  readonly retain?: number;
+}
+
+export type RestartOptions =
+  | 'none'
+  | { readonly strategy: 'none' }
+  | { readonly strategy: 'fixedDelay'; readonly attempts?: number; readonly delay?: Duration }
+  | {
+      readonly strategy: 'failureRate';
+      readonly failures?: number;
+      readonly interval?: Duration;
+      readonly delay?: Duration;
+    }
+  | {
+      readonly strategy: 'exponentialDelay';
+      readonly initial?: Duration;
+      readonly max?: Duration;
+      readonly factor?: number;
+      readonly jitter?: number;
+      /** After so long without a failure the delay begins anew. */
+      readonly resetAfter?: Duration;
+      /** Restarts without such a reset. */
+      readonly attempts?: number;
+    };
 
 export interface JobResult {
   readonly rowsIn: number;
@@ -69,6 +119,21 @@ export interface TaskMetrics {
   readonly watermarkMs: number;
 }
 
+export interface CheckpointMetrics {
+  /** The newest; null: none yet. */
+  readonly lastId: number | null;
+  readonly lastDurationMs: number;
+  /** Written for it: what had changed. */
+  readonly lastBytes: number;
+  readonly completed: number;
+  readonly failed: number;
+  /** The checkpoint that this process, or the last restart, went on from. */
+  readonly restoredFrom: number | null;
+  /** Newer ones that were damaged and passed over. */
+  readonly restoredFromFallback: number;
+  readonly restarts: number;
+}
+
 export interface JobMetrics {
   readonly rowsIn: number;
   readonly rowsOut: number;
@@ -80,6 +145,8 @@ export interface JobMetrics {
   /** Shared memory that rings take, over all slots. */
   readonly inboxBytes: number;
   readonly tasks: readonly TaskMetrics[];
+  /** Of a job with a state directory; null: it has none. */
+  readonly checkpoints: CheckpointMetrics | null;
   /** All of it in Prometheus' text format. */
   prometheus(): string;
 }
@@ -94,8 +161,15 @@ export interface JobHandle<O> extends AsyncIterable<RowsOf<O>>, AsyncDisposable 
    */
   result(): Promise<JobResult>;
   metrics(): JobMetrics;
-  /** Ends the sources; `drain` also closes the windows that are open. */
-  stop(options?: { readonly drain?: boolean }): Promise<void>;
+  /** A checkpoint now; resolves with its number when it is durable. Errors: `checkpoint/…`. */
+  checkpoint(): Promise<number>;
+  /** A savepoint in a new directory below `directory`; resolves with its path. Errors: `checkpoint/…`, `state/…`. */
+  savepoint(directory: string): Promise<string>;
+  /**
+   * Ends the job in order. With a state directory a last checkpoint is taken, from which it can go on; else, and with `drain`,
+   * its sources end. `drain` also closes the windows that are open. `savepoint`: a directory for a savepoint of where it ended.
+   */
+  stop(options?: { readonly drain?: boolean; readonly savepoint?: string }): Promise<void>;
   /** Ends the job where it is; sinks leave nothing unfinished behind. */
   cancel(): Promise<void>;
 }

@@ -458,7 +458,7 @@ function plain(state: JobState, command: CheckpointCommand): JobCommand[] {
     case 'forget':
       return listening.map((participant) => ({ kind: 'forget', participant, id: command.id }));
     case 'completed': {
-      const { id, durableId, purpose, tookMs } = command;
+      const { durableId, purpose, tookMs } = command;
       return [
         { kind: 'completedOne', id: durableId, purpose, tookMs },
         ...listening.map((participant) => ({ kind: 'completed', participant, id: durableId }) as const),
