@@ -42,6 +42,11 @@ program
   .option('--stream', 'as an unbounded stream: sources do not end by themselves, windows close on watermarks')
   .addOption(paramOption())
   .option('-q, --quiet', 'no progress, no summary')
+  .option('--state-dir <dir>', 'keep state there, and go on from its newest checkpoint')
+  .option('--checkpoint <every>', "how often, as in '10s', '500ms', 'never' (needs --state-dir)")
+  .option('--from <savepoint>', 'begin from a savepoint, as long as the state directory has no checkpoint')
+  .option('--allow-non-restored-state', 'drop state whose operator is not in the job any more')
+  .option('--take-over', 'take the state directory from a process that still lives')
   .action(async (file: string, options) => (await import('./run.ts')).runCommand(file, options));
 
 program
@@ -52,6 +57,30 @@ program
   .option('--stream', 'as an unbounded stream')
   .addOption(paramOption())
   .action(async (file: string, options) => (await import('./explain.ts')).explainCommand(file, options));
+
+const stateDirOption = (): Option =>
+  new Option('--state-dir <dir>', 'state directory of the running job').makeOptionMandatory();
+
+program
+  .command('savepoint')
+  .description('have the running job write a savepoint: self-contained, relocatable, readable as Arrow files')
+  .argument('<dir>', 'where to; a directory that is made')
+  .addOption(stateDirOption())
+  .action(async (directory: string, options) => (await import('./control.ts')).savepointCommand(directory, options));
+
+program
+  .command('stop')
+  .description('end the running job in order, with a last checkpoint from which it can go on')
+  .addOption(stateDirOption())
+  .option('--savepoint <dir>', 'and a savepoint of where it ended')
+  .option('--drain', 'its sources end, its windows close: there is nothing to go on with')
+  .action(async (options) => (await import('./control.ts')).stopCommand(options));
+
+program
+  .command('cancel')
+  .description('end the running job where it is; its last checkpoint stays')
+  .addOption(stateDirOption())
+  .action(async (options) => (await import('./control.ts')).cancelCommand(options));
 
 watchOutput();
 try {

@@ -1,6 +1,6 @@
 /** Numbers of a job as people read them. */
 
-import type { JobResult } from '../core/api/run.ts';
+import type { CheckpointMetrics, JobResult } from '../core/api/run.ts';
 import type { JobNumbers } from '../engine/numbers.ts';
 
 const grouped = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
@@ -15,13 +15,14 @@ export function progressLine(numbers: JobNumbers, elapsedMs: number): string {
   return parts.join('   ');
 }
 
-export function summary(result: JobResult, numbers: JobNumbers): string {
+export function summary(result: JobResult, numbers: JobNumbers, checkpoints: CheckpointMetrics | null = null): string {
   const lines = [
     `${grouped.format(result.rowsIn)} rows in, ${grouped.format(result.rowsOut)} rows out in ${seconds(result.elapsedMs)}: ${rate(result.rowsIn, result.elapsedMs)} rows/s`,
   ];
   if (result.lateRows > 0) lines.push(`${grouped.format(result.lateRows)} rows came too late for their window`);
   if (result.skippedRows > 0)
     lines.push(`${grouped.format(result.skippedRows)} records could not be read or worked on`);
+  if (checkpoints) lines.push(checkpointLine(checkpoints));
   const slots = new Set(numbers.tasks.map((task) => task.slot));
   for (const slot of slots) {
     const tasks = numbers.tasks.filter((task) => task.slot === slot);
@@ -36,6 +37,17 @@ export function summary(result: JobResult, numbers: JobNumbers): string {
   }
   if (!slots.has('caller')) lines.push(`  caller: ${seconds(result.callerCpuMs)} CPU`);
   return `${lines.join('\n')}\n`;
+}
+
+function checkpointLine(checkpoints: CheckpointMetrics): string {
+  const { completed, failed, lastId, lastDurationMs, lastBytes, restoredFrom, restoredFromFallback, restarts } = checkpoints;
+  const last = lastId === null ? '' : `, the last one, ${lastId}, in ${seconds(lastDurationMs)} with ${bytes(lastBytes)}`;
+  const parts = [`${grouped.format(completed)} checkpoint${completed === 1 ? '' : 's'}${last}`];
+  if (failed > 0) parts.push(`${grouped.format(failed)} given up`);
+  if (restoredFrom !== null) parts.push(`went on from ${restoredFrom}`);
+  if (restoredFromFallback > 0) parts.push(`${restoredFromFallback} damaged and passed over`);
+  if (restarts > 0) parts.push(`restarted ${restarts === 1 ? 'once' : `${restarts} times`}`);
+  return parts.join('; ');
 }
 
 export function rate(rows: number, ms: number): string {

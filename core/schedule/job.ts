@@ -357,10 +357,14 @@ function finished(state: JobState, participant: number, part: Part | null, nowMs
     return [finishing, [...commands, ...more]];
   }
   const outcome = { kind: 'finished' } as const;
-  const [checkpoints, told] = abandon(given.checkpoints, overError());
+  // Who stopped it wanted it ended, and nothing kept.
+  const { request } = given.checkpoints.final;
+  const stopped: JobCommand[] = request === null ? [] : [{ kind: 'answer', request, id: null, error: null }];
+  const final = { request: null, savepoint: null };
+  const [checkpoints, told] = abandon({ ...given.checkpoints, final }, overError());
   return [
     { ...given, phase: 'ended', outcome, checkpoints },
-    [...commands, ...told.flatMap((command) => plain(given, command)), { kind: 'ended', outcome }],
+    [...commands, ...stopped, ...told.flatMap((command) => plain(given, command)), { kind: 'ended', outcome }],
   ];
 }
 
