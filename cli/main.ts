@@ -58,7 +58,7 @@ program
   .addOption(paramOption())
   .action(async (file: string, options) => (await import('./explain.ts')).explainCommand(file, options));
 
-const stateDirOption = (): Option =>
+const stateDirOption = () =>
   new Option('--state-dir <dir>', 'state directory of the running job').makeOptionMandatory();
 
 program
