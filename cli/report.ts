@@ -40,8 +40,10 @@ export function summary(result: JobResult, numbers: JobNumbers, checkpoints: Che
 }
 
 function checkpointLine(checkpoints: CheckpointMetrics): string {
-  const { completed, failed, lastId, lastDurationMs, lastBytes, restoredFrom, restoredFromFallback, restarts } = checkpoints;
-  const last = lastId === null ? '' : `, the last one, ${lastId}, in ${seconds(lastDurationMs)} with ${bytes(lastBytes)}`;
+  const { completed, failed, lastId, lastDurationMs, lastBytes, restoredFrom, restoredFromFallback, restarts } =
+    checkpoints;
+  const last =
+    lastId === null ? '' : `, the last one, ${lastId}, in ${seconds(lastDurationMs)} with ${bytes(lastBytes)}`;
   const parts = [`${grouped.format(completed)} checkpoint${completed === 1 ? '' : 's'}${last}`];
   if (failed > 0) parts.push(`${grouped.format(failed)} given up`);
   if (restoredFrom !== null) parts.push(`went on from ${restoredFrom}`);

@@ -82,7 +82,9 @@ export class Coordinator {
 /** What surrounds jobs on this machine. */
 export const machine: JobWorld = {
   clock: systemClock,
-  random: prng(Math.floor((Date.now() % 2 ** 32) + performance.now() * 1e6 + process.pid * 2 ** 20) % Number.MAX_SAFE_INTEGER),
+  random: prng(
+    Math.floor((Date.now() % 2 ** 32) + performance.now() * 1e6 + process.pid * 2 ** 20) % Number.MAX_SAFE_INTEGER,
+  ),
   disk: realDisk,
   openState: (path, options) => openState(path, options),
   at(monotonicMs, work) {

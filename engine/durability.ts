@@ -268,7 +268,9 @@ export class Durability {
       hashSeed: prepared.hashSeed,
       finished: purpose.kind === 'final',
       tasks: [...parts].sort(byParticipant).flatMap(([, part]) => part.tasks.map(taskEntry)),
-      parts: [...parts].sort(byParticipant).map(([participant, part]) => ({ participant, file: part.file?.file ?? null })),
+      parts: [...parts]
+        .sort(byParticipant)
+        .map(([participant, part]) => ({ participant, file: part.file?.file ?? null })),
       sources: [...prepared.readers.keys()].map((operator) => ({
         operator,
         unread: [...(unread.get(operator) ?? [])],
@@ -280,7 +282,8 @@ export class Durability {
   }
 
   async #savepoint(purpose: CheckpointPurpose): Promise<string | null> {
-    const directory = purpose.kind === 'savepoint' ? purpose.directory : 'savepoint' in purpose ? purpose.savepoint : null;
+    const directory =
+      purpose.kind === 'savepoint' ? purpose.directory : 'savepoint' in purpose ? purpose.savepoint : null;
     if (directory === null) return null;
     throw new MillraceError('plan/unsupported', `savepoints cannot be written yet (to ${directory})`);
   }

@@ -335,29 +335,27 @@ export class JobRun {
       return;
     }
     this.#nextCheckpoint = id + 1;
-    void this.#durability!
-      .publish({
-        id,
-        purpose,
-        parts: parts as ReadonlyMap<number, SnapshotPart>,
-        unread,
-        enumerators: this.#enumerators,
-        prepared: this.#prepared!,
-      })
-      .then(
-        ({ bytes, savepoint, durableId }) => {
-          if (savepoint !== null && 'request' in purpose && purpose.request !== null)
-            this.#savepoints.set(purpose.request, savepoint);
-          this.#tell({ lastBytes: bytes });
-          this.event({ kind: 'published', id, ...(durableId === id ? {} : { durableId }) });
-        },
-        (error: unknown) => {
-          const failure = serialiseError(error);
-          // Committed or not, only the next attempt can tell: what stands in the manifest is committed when it begins.
-          if (this.#durability?.isLost) this.event({ kind: 'failed', participant: -1, error: failure });
-          else this.event({ kind: 'publishFailed', id, error: failure });
-        },
-      );
+    void this.#durability!.publish({
+      id,
+      purpose,
+      parts: parts as ReadonlyMap<number, SnapshotPart>,
+      unread,
+      enumerators: this.#enumerators,
+      prepared: this.#prepared!,
+    }).then(
+      ({ bytes, savepoint, durableId }) => {
+        if (savepoint !== null && 'request' in purpose && purpose.request !== null)
+          this.#savepoints.set(purpose.request, savepoint);
+        this.#tell({ lastBytes: bytes });
+        this.event({ kind: 'published', id, ...(durableId === id ? {} : { durableId }) });
+      },
+      (error: unknown) => {
+        const failure = serialiseError(error);
+        // Committed or not, only the next attempt can tell: what stands in the manifest is committed when it begins.
+        if (this.#durability?.isLost) this.event({ kind: 'failed', participant: -1, error: failure });
+        else this.event({ kind: 'publishFailed', id, error: failure });
+      },
+    );
   }
 
   #answer(request: number, id: number | null, error: SerialisedError | null): void {
@@ -540,6 +538,10 @@ function notRestarted(error: SerialisedError, because: string): SerialisedError 
 }
 
 const notNow = (): MillraceError =>
-  new MillraceError('checkpoint/aborted', 'the job is not running at the moment: it starts, is being restarted, or has ended', {
-    retryable: true,
-  });
+  new MillraceError(
+    'checkpoint/aborted',
+    'the job is not running at the moment: it starts, is being restarted, or has ended',
+    {
+      retryable: true,
+    },
+  );

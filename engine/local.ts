@@ -113,7 +113,9 @@ export async function runLocal(submission: Submission, local: LocalOptions): Pro
 const turnOfTheWorld = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** What can be asked of it. */
-export type LocalRequest = { readonly kind: 'memory' | 'asked' } | { readonly kind: 'savepoint'; readonly directory: string };
+export type LocalRequest =
+  | { readonly kind: 'memory' | 'asked' }
+  | { readonly kind: 'savepoint'; readonly directory: string };
 
 export class LocalJob {
   readonly clock: VirtualClock;

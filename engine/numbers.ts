@@ -113,7 +113,12 @@ export function prometheusText(job: string, numbers: JobNumbers, checkpoints: Ch
     single('checkpoint_last_bytes', 'Bytes written for it.', 'gauge', lastBytes);
     single('checkpoints_completed_total', 'Checkpoints that are durable.', 'counter', completed);
     single('checkpoints_failed_total', 'Checkpoints that were given up.', 'counter', failed);
-    single('restored_from_fallback', 'Newer checkpoints that were damaged and passed over.', 'gauge', restoredFromFallback);
+    single(
+      'restored_from_fallback',
+      'Newer checkpoints that were damaged and passed over.',
+      'gauge',
+      restoredFromFallback,
+    );
     single('restarts_total', 'Restarts after a failure.', 'counter', restarts);
   }
   return `${lines.join('\n')}\n`;

@@ -78,7 +78,8 @@ function checkDurable(options: LayoutOptions): DurableOptions | null {
     }
     return null;
   }
-  if (typeof stateDir !== 'string' || stateDir === '') throw invalid(`stateDir must be the path of a directory, not '${stateDir}'`);
+  if (typeof stateDir !== 'string' || stateDir === '')
+    throw invalid(`stateDir must be the path of a directory, not '${stateDir}'`);
   const { every, minPause, timeout, tolerateFailures = 3, retain = 2 } = options.checkpoint ?? {};
   const timeoutMs = ms('checkpoint.timeout', timeout ?? '10 minutes', 1);
   return {
@@ -120,9 +121,11 @@ function checkRestart(given: RestartOptions | undefined): RestartStrategy {
       const { factor = 2, jitter = 0.1, attempts = 10 } = options;
       const initialMs = ms('restart.initial', options.initial ?? '1 second', 0);
       const maxMs = ms('restart.max', options.max ?? '1 minute', 0);
-      if (!(factor >= 1 && factor <= 100)) throw invalid(`restart.factor must be a number from 1 to 100, not ${factor}`);
+      if (!(factor >= 1 && factor <= 100))
+        throw invalid(`restart.factor must be a number from 1 to 100, not ${factor}`);
       if (!(jitter >= 0 && jitter <= 1)) throw invalid(`restart.jitter must be a number from 0 to 1, not ${jitter}`);
-      if (maxMs < initialMs) throw invalid(`restart.max ('${options.max ?? '1 minute'}') must not be less than restart.initial`);
+      if (maxMs < initialMs)
+        throw invalid(`restart.max ('${options.max ?? '1 minute'}') must not be less than restart.initial`);
       return {
         kind: 'exponentialDelay',
         initialMs,

@@ -5,9 +5,9 @@
  */
 import { isMillraceError, MillraceError, serialiseError } from '../core/base/errors.ts';
 import type { SourceDriver } from '../core/operators/source.ts';
-import { threadCpuMs } from '../workers/cpu.ts';
 import { checkpointReader } from '../state/checkpoint/reader.ts';
 import { checkpointWriter } from '../state/checkpoint/writer.ts';
+import { threadCpuMs } from '../workers/cpu.ts';
 import { participantOf } from '../workers/exchange/inbox.ts';
 import { runLoop } from '../workers/loop.ts';
 import type { Task } from '../workers/task.ts';

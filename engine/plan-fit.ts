@@ -134,7 +134,8 @@ export function checkFit(
     ...orphans.map((operator) => `  - ${told(operator)}: it is not in the job any more`),
     ...added.map((operator) => `  + ${told(operator)}: it is new`),
     ...changed.map(
-      (operator) => `  ~ ${operator.id}: was ${operator.keeps}\n    ${' '.repeat(operator.id.length)}   is ${byId.get(operator.id)!.keeps}`,
+      (operator) =>
+        `  ~ ${operator.id}: was ${operator.keeps}\n    ${' '.repeat(operator.id.length)}   is ${byId.get(operator.id)!.keeps}`,
     ),
   ];
   const remedy = [
@@ -142,12 +143,14 @@ export function checkFit(
       ? [
           added.length > 0
             ? "give an operator that was only moved its old id with .named('…')"
-            : "bring the operator back",
+            : 'bring the operator back',
           'or drop its state with --allow-non-restored-state (allowNonRestoredState)',
         ]
       : []),
     ...(changed.length > 0
-      ? ['state cannot change its schema: give the changed operator another name, or start anew in another state directory']
+      ? [
+          'state cannot change its schema: give the changed operator another name, or start anew in another state directory',
+        ]
       : []),
   ];
   throw new MillraceError(

@@ -122,7 +122,16 @@ export async function prepare(
         estimatedRows = split.estimatedRows === null ? null : estimatedRows + split.estimatedRows;
     }
   }
-  return { planned: made, splits, idling, readers, estimatedRows, hashSeed: options.hashSeed, discovering, unreplayable };
+  return {
+    planned: made,
+    splits,
+    idling,
+    readers,
+    estimatedRows,
+    hashSeed: options.hashSeed,
+    discovering,
+    unreplayable,
+  };
 }
 
 /** Whether the place goes on bringing splits: an enumerator is made, and asked nothing. */
@@ -132,7 +141,15 @@ function looksOn(
   request: ReadRequest,
   resource: (id: string) => unknown,
 ): boolean {
-  const idle = { parallelism: 1, state: null, emit() {}, fail() {}, schedule: () => () => {}, nowMs: () => 0, resource };
+  const idle = {
+    parallelism: 1,
+    state: null,
+    emit() {},
+    fail() {},
+    schedule: () => () => {},
+    nowMs: () => 0,
+    resource,
+  };
   const discovery = connector.discover?.(spec, request, idle) ?? null;
   discovery?.close();
   return discovery !== null;

@@ -250,7 +250,9 @@ function inputLayouts(plan: PhysicalPlan, chain: Chain, index: number): Layout[]
 /** Tasks of the snapshot that had any operator of this chain: another parallelism may cut the plan into other chains. */
 function restoredTasks({ restored }: Deployment, chain: Chain): readonly TaskSnapshot[] {
   const ids = chain.operators.map((operator) => operator.id);
-  return (restored?.parts ?? []).flatMap((part) => part.tasks.filter((task) => task.operators.some((id) => ids.includes(id))));
+  return (restored?.parts ?? []).flatMap((part) =>
+    part.tasks.filter((task) => task.operators.some((id) => ids.includes(id))),
+  );
 }
 
 /** Operators of a chain that had ended in every subtask that ran them. */

@@ -1,8 +1,8 @@
 /** A slot's thread: what Piscina runs. Its loop outlives jobs; deployments arrive over the port it is given. */
 import type { MessagePort } from 'node:worker_threads';
 import { systemClock } from './clock.ts';
-import { collectGarbage } from './garbage.ts';
 import { realDisk } from './disk.ts';
+import { collectGarbage } from './garbage.ts';
 import type { FromParticipant, ToThread } from './messages.ts';
 import { Participant } from './participant.ts';
 
@@ -18,7 +18,11 @@ export default function slotThread(port: MessagePort): Promise<void> {
     else if (message.kind === 'deploy') {
       const { resources } = message.deployment;
       const resource = (id: string): unknown => resources.get(id);
-      participant = Participant.create(message.deployment, { clock: systemClock, disk: realDisk, functions: null, resource }, post);
+      participant = Participant.create(
+        message.deployment,
+        { clock: systemClock, disk: realDisk, functions: null, resource },
+        post,
+      );
       void participant?.deploy();
     } else if (participant) participant.receive(message);
     else if (message.kind === 'cancel') post({ kind: 'released' });
