@@ -425,20 +425,28 @@ export class JobRun {
     this.#crew.disband(outcome);
     for (let id = this.#nextCheckpoint; id < running; id++) this.#durability?.discard(id);
     this.#nextCheckpoint = running;
-    if (outcome.kind !== 'failed' || !this.#durability || stopping) return this.#over(outcome);
-    const because = this.#whyNot(outcome.error);
-    if (because === null) return this.#over(outcome);
+    if (outcome.kind === 'failed' && this.#durability && !stopping) this.#tryAgain(outcome.error);
+    else this.#over(outcome);
+  }
+
+  #tryAgain(error: SerialisedError): void {
+    const because = this.#whyNot(error);
+    if (because === null) {
+      this.#over({ kind: 'failed', error });
+      return;
+    }
     const nowMs = this.#world.clock.monotonicMs();
     const [restarts, decision] = attemptFailed(this.#restarts, nowMs, this.#world.random);
     this.#restarts = restarts;
     if (because !== '' || decision.kind === 'giveUp') {
       const reason = because !== '' ? because : decision.kind === 'giveUp' ? decision.because : '';
-      return this.#over({ kind: 'failed', error: notRestarted(outcome.error, reason) });
+      this.#over({ kind: 'failed', error: notRestarted(error, reason) });
+      return;
     }
     this.#phase = 'waiting';
     this.#tell({ restarts: this.#numbers.restarts + 1 });
     this.#observer.notice(
-      `attempt ${this.#attempt} failed: ${outcome.error.message}; the job is restarted in ${decision.inMs} ms`,
+      `attempt ${this.#attempt} failed: ${error.message}; the job is restarted in ${decision.inMs} ms`,
     );
     this.#callOffRestart = this.#world.at(nowMs + decision.inMs, () => void this.#restart());
   }

@@ -3,12 +3,11 @@
  * What the files hold in the end is compared with what the rows say.
  */
 import { describe, expect, test } from 'vitest';
-import { MillraceError } from '../../core/base/errors.ts';
 import { prng } from '../../core/base/prng.ts';
 import { LocalJob, virtualClock } from '../../engine/local.ts';
 import type { LayoutOptions } from '../../engine/options.ts';
 import { submit } from '../../engine/run.ts';
-import { count, from, generator, jsonl, sum, tumble } from '../../index.ts';
+import { count, from, generator, iterable, jsonl, schema, sum, t, tumble } from '../../index.ts';
 import { type SimulatedDisk, simulatedDisk } from '../../testing/simulated-disk.ts';
 
 const rows = 3000;
@@ -40,7 +39,7 @@ interface World {
 function start(world: World, options: LayoutOptions, seed: number): Promise<LocalJob> {
   const submission = submit(
     windows(),
-    { memory: '320mb', batchRows: 32, stateDir: '/state', mode: 'stream', ...options } as never,
+    { memory: '320mb', batchRows: 8, stateDir: '/state', mode: 'stream', ...options } as never,
     null,
   );
   const job = new LocalJob(submission, { seed, ...world });
@@ -90,12 +89,6 @@ const all = { n: rows, total: (rows * (rows - 1)) / 2 };
 
 const world = (seed: number): World => ({ disk: simulatedDisk(seed), clock: virtualClock(Date.UTC(2026, 0, 1)) });
 
-/** Runs to the end of the rows and drains. */
-async function finish(job: LocalJob): Promise<void> {
-  await drive(job, () => job.numbers().rowsIn >= rows);
-  await drive(job, () => job.run.state === null || job.numbers().rowsIn >= rows);
-}
-
 describe('a job with a state directory', () => {
   test('bounded: its rows appear with the final checkpoint, and running it again does nothing', async () => {
     const w = world(1);
@@ -139,10 +132,207 @@ describe('a job with a state directory', () => {
         expect(next.outcome, `seed ${seed}: ${next.notices}`).toEqual({ kind: 'finished' });
         expect(totals(visible(w.disk)), `seed ${seed}`).toEqual(all);
       }
-      expect(recovered).toBeGreaterThan(2);
+      expect(recovered).toBeGreaterThan(1);
     });
   }
+
+  test('an iterable cannot be read again: a restart is refused, and so is another process', async () => {
+    const w = world(5);
+    const once = () => from(iterable(numbers(), { schema: schema({ n: t.bigint() }) })).to(jsonl(out));
+    function* numbers() {
+      for (let n = 0; n < 500; n++) yield { n };
+    }
+    const options = {
+      memory: '320mb',
+      parallelism: 1,
+      batchRows: 8,
+      stateDir: '/state',
+      checkpoint: { every: '10 ms' },
+    };
+    let fails = true;
+    const job = new LocalJob(submit(once(), options as never, null), {
+      seed: 5,
+      ...w,
+      beforeStep() {
+        w.clock.advance(1);
+        if (!fails || (job.checkpoints?.completed ?? 0) === 0) return;
+        fails = false;
+        throw new Error('a bad moment');
+      },
+    });
+    await job.start();
+    await drive(job);
+    expect(job.outcome).toMatchObject({ kind: 'failed' });
+    expect(JSON.stringify(job.outcome)).toContain('cannot be read a second time');
+    const next = new LocalJob(submit(once(), options as never, null), { seed: 6, ...w });
+    await next.start();
+    await drive(next);
+    expect(next.outcome).toMatchObject({ kind: 'failed', error: { code: 'source/not-replayable' } });
+  });
+
+  test('restarts after a failure, as often as its strategy allows, and holds every row once', async () => {
+    for (let seed = 1; seed <= 5; seed++) {
+      const w = world(seed);
+      const random = prng(seed);
+      const at = new Set([60 + random.below(60), 150 + random.below(60), 250 + random.below(60)]);
+      const submission = submit(
+        windows(),
+        {
+          memory: '320mb',
+          batchRows: 8,
+          parallelism: 2,
+          stateDir: '/state',
+          checkpoint: { every: '10 ms' },
+          restart: { strategy: 'fixedDelay', attempts: 3, delay: '50 ms' },
+        } as never,
+        null,
+      );
+      let failures = 0;
+      const job = new LocalJob(submission, {
+        seed,
+        ...w,
+        beforeStep(step) {
+          if (step % 8 === 0) w.clock.advance(1);
+          if (!at.delete(step)) return;
+          failures++;
+          throw new Error('a bad moment');
+        },
+      });
+      await job.start();
+      await drive(job);
+      expect(job.outcome, `seed ${seed}: ${job.notices}`).toEqual({ kind: 'finished' });
+      expect(job.checkpoints?.restarts).toBe(failures);
+      expect(failures).toBeGreaterThan(0);
+      expect(totals(visible(w.disk)), `seed ${seed}`).toEqual(all);
+    }
+  });
+
+  test('gives up when the strategy says so, with the first cause', async () => {
+    const w = world(3);
+    const submission = submit(
+      windows(),
+      {
+        memory: '320mb',
+        parallelism: 1,
+        stateDir: '/state',
+        restart: { strategy: 'fixedDelay', attempts: 2, delay: '1 ms' },
+      } as never,
+      null,
+    );
+    const job = new LocalJob(submission, {
+      seed: 3,
+      ...w,
+      beforeStep() {
+        throw new Error('always');
+      },
+    });
+    await job.start();
+    await drive(job);
+    expect(job.attempt).toBe(3);
+    expect(JSON.stringify(job.outcome)).toContain('it was restarted 2 times already');
+    expect(w.disk.list('/state/staging')).toHaveLength(1);
+    expect(w.disk.list(`/state/staging/${w.disk.list('/state/staging')[0]}`)).toEqual([]);
+  });
+
+  test('a stop takes a last checkpoint, from which another run goes on', async () => {
+    for (let seed = 1; seed <= 4; seed++) {
+      const w = world(seed);
+      const random = prng(seed);
+      const stopAt = 50 + random.below(150);
+      const job = await start(w, { parallelism: 2, mode: 'bounded', checkpoint: { every: 'never' } }, seed);
+      await drive(job, () => job.steps >= stopAt);
+      const stopped = job.stop();
+      await drive(job);
+      expect(job.outcome).toEqual({ kind: 'finished', resumable: true });
+      expect(await stopped).toMatchObject({ id: 1, error: null });
+      const next = await start(w, { parallelism: 3, mode: 'bounded' }, seed);
+      await drive(next);
+      expect(next.checkpoints?.restoredFrom).toBe(1);
+      expect(totals(visible(w.disk)), `seed ${seed}`).toEqual(all);
+    }
+  });
+
+  test('nothing is written when nothing has changed', async () => {
+    const w = world(7);
+    const job = await start(w, { parallelism: 2, checkpoint: { every: '10 ms' } }, 7);
+    let still = 0;
+    await drive(job, () => {
+      if (job.numbers().rowsIn === rows) still++;
+      return still > 3000;
+    });
+    const ids = w.disk.list('/state/manifests');
+    const completed = job.checkpoints!.completed;
+    for (let i = 0; i < 200; i++) {
+      job.turn();
+      await job.settle();
+      w.clock.advance(1);
+    }
+    expect(job.checkpoints!.completed).toBeGreaterThan(completed + 5);
+    expect(job.checkpoints!.failed).toBe(0);
+    expect(w.disk.list('/state/manifests')).toEqual(ids);
+    void job.stop({ drain: true });
+    await drive(job);
+    expect(totals(visible(w.disk))).toEqual(all);
+  });
 });
 
-void MillraceError;
-void finish;
+describe('a job that does not fit its state', () => {
+  const grouped = (column: 'n' | 'k', named: string | null) => {
+    const stream = from(
+      generator({
+        rows,
+        columns: (g) => ({
+          n: g.sequence(),
+          k: g.bigint(0, 3),
+          at: g.time({ start: '2026-01-01T00:00:00Z', perSecond: 100 }),
+        }),
+      }),
+    )
+      .eventTime('at')
+      .groupBy('k', tumble('1 second'))
+      .aggregate((r) => ({ total: sum(r[column]), n: count() }));
+    return (named === null ? stream : stream.named(named)).to(jsonl(out));
+  };
+  const begin = async (w: World, what: ReturnType<typeof grouped>, more: object = {}): Promise<LocalJob> => {
+    const options = {
+      memory: '320mb',
+      parallelism: 1,
+      batchRows: 16,
+      stateDir: '/state',
+      checkpoint: { every: '10 ms' },
+      ...more,
+    };
+    const job = new LocalJob(submit(what, options as never, null), { seed: 1, ...w });
+    await job.start();
+    return job;
+  };
+  const halfway = async (w: World): Promise<void> => {
+    const job = await begin(w, grouped('n', 'totals'));
+    await drive(job, () => {
+      w.clock.advance(1);
+      return (job.checkpoints?.completed ?? 0) >= 2;
+    });
+    job.crash();
+  };
+
+  test('is refused with the differences, and nothing on disk changes', async () => {
+    const w = world(1);
+    await halfway(w);
+    const before = w.disk.list('/state/manifests');
+    const renamed = await begin(w, grouped('n', 'others'));
+    expect(renamed.outcome).toMatchObject({ kind: 'failed', error: { code: 'snapshot/mismatch' } });
+    const message = JSON.stringify(renamed.outcome);
+    for (const part of ['- totals', 'not in the job any more', '+ others', '--allow-non-restored-state', '.named('])
+      expect(message).toContain(part);
+    expect(w.disk.list('/state/manifests')).toEqual(before);
+  });
+
+  test('its state is dropped when that is allowed, and it is said so', async () => {
+    const w = world(2);
+    await halfway(w);
+    const job = await begin(w, grouped('n', 'others'), { allowNonRestoredState: true });
+    expect(job.notices.join()).toContain("the state of operator 'totals' is dropped");
+    expect(job.outcome).toBeNull();
+    job.crash();
+  });
+});
