@@ -228,8 +228,8 @@ class Job implements Crew {
 
   #heard(participant: number, message: FromParticipant): void {
     this.#messages++;
-    if (message.kind === 'finished')
-      this.#reports.set(participant, (this.#reports.get(participant) ?? 0) + message.cpuMs);
+    if (message.kind === 'finished' || message.kind === 'released')
+      this.#reports.set(participant, (this.#reports.get(participant) ?? 0) + (message.cpuMs ?? 0));
     if (message.kind === 'released') this.#released.add(participant);
     this.run.event({ ...message, participant });
   }

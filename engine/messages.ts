@@ -166,7 +166,8 @@ export type FromParticipant =
   /** All its tasks have ended. `part`: its last word, when it has closed them. */
   | { readonly kind: 'finished'; readonly cpuMs: number; readonly part: SnapshotPart | null }
   | { readonly kind: 'failed'; readonly error: SerialisedError }
-  | { readonly kind: 'released' }
+  /** It has let go of everything. `cpuMs`: what it used, when it had not told by `finished`. */
+  | { readonly kind: 'released'; readonly cpuMs?: number }
   | { readonly kind: 'partTaken'; readonly id: number; readonly part: SnapshotPart }
   | { readonly kind: 'partFailed'; readonly id: number; readonly error: SerialisedError };
 

@@ -161,10 +161,13 @@ export class Participant {
     this.#finished = true;
     const part = stays ? null : this.#freezer.lastPart(this.#tasks);
     if (!stays) this.#close();
-    const now = threadCpuMs();
-    const cpuMs = now === null || this.#cpuAtStartMs === null ? 0 : now - this.#cpuAtStartMs;
-    this.#post({ kind: 'finished', cpuMs, part });
+    this.#post({ kind: 'finished', cpuMs: this.#cpuMs(), part });
     return stays;
+  }
+
+  #cpuMs(): number {
+    const now = threadCpuMs();
+    return now === null || this.#cpuAtStartMs === null ? 0 : now - this.#cpuAtStartMs;
   }
 
   async #run(): Promise<void> {
@@ -201,7 +204,8 @@ export class Participant {
     await this.#deploying;
     await this.#loop;
     this.#close();
-    this.#post({ kind: 'released' });
+    if (this.#finished) this.#post({ kind: 'released' });
+    else this.#post({ kind: 'released', cpuMs: this.#cpuMs() });
   }
 
   #close(): void {

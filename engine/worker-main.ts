@@ -10,7 +10,7 @@ export default function slotThread(port: MessagePort): Promise<void> {
   let participant: Participant | null = null;
   const post = (answer: FromParticipant): void => {
     // Nothing of a job that is over is held here: its memory is another job's now, or nobody's.
-    if (answer.kind === 'finished' || answer.kind === 'released') participant = null;
+    if ((answer.kind === 'finished' && answer.part !== null) || answer.kind === 'released') participant = null;
     port.postMessage(answer);
   };
   port.on('message', (message: ToThread) => {
