@@ -28,7 +28,6 @@ export const suite: LongSuite = {
       'rows after': 0,
       'pages of state': 0,
       'with ended tasks': 0,
-      'in the middle of firing': 0,
     };
     for (let i = 0; i < cases; i++) {
       try {
@@ -57,10 +56,14 @@ export async function one(seed: number, coverage: Record<string, number>): Promi
   const p = oneOf(random, parallelisms);
   const q = oneOf(random, parallelisms);
   const local = { ringBytes: 32 * 1024, drainWhenIdle: stream };
-  const before = await runPlanLocally(job, layoutAt(p), {
+  const layout = layoutAt(p);
+  // Ends are short: every third moment is drawn from the last steps of a run that was measured first.
+  const late = random.below(3) === 0;
+  const steps = late ? (await runPlanLocally(job, layout, { ...local, seed })).run.steps : 400;
+  const before = await runPlanLocally(job, layout, {
     ...local,
     seed,
-    snapshotAtStep: 1 + random.below(400),
+    snapshotAtStep: late ? Math.max(1, steps - random.below(40)) : 1 + random.below(steps),
     crashAfterSnapshot: true,
   });
   if (!before.run.snapshot) {
@@ -74,8 +77,6 @@ export async function one(seed: number, coverage: Record<string, number>): Promi
   coverage['pages of state']! += statePages(before.run.snapshot);
   const tasks = before.run.snapshot.parts.flatMap((part) => part.tasks);
   if (tasks.some((task) => task.ended.length === task.operators.length)) coverage['with ended tasks']!++;
-  if (tasks.some((task) => task.ended.length > 0 && task.ended.length < task.operators.length))
-    coverage['in the middle of firing']!++;
   const joined = join(before.received, before.run.plan, before.run.snapshot, after.received, coverage);
   for (const output of expected) compare({ ...output, ordered: output.ordered && !stream }, joined);
 }
