@@ -80,6 +80,11 @@ function checkDurable(options: LayoutOptions): DurableOptions | null {
   }
   if (typeof stateDir !== 'string' || stateDir === '')
     throw invalid(`stateDir must be the path of a directory, not '${stateDir}'`);
+  if (options.from !== undefined) {
+    throw invalid(
+      "'from': savepoints cannot be read yet; leave it out, a state directory goes on from its own checkpoint",
+    );
+  }
   const { every, minPause, timeout, tolerateFailures = 3, retain = 2 } = options.checkpoint ?? {};
   const timeoutMs = ms('checkpoint.timeout', timeout ?? '10 minutes', 1);
   return {
@@ -92,7 +97,7 @@ function checkDurable(options: LayoutOptions): DurableOptions | null {
     },
     retain: whole('checkpoint.retain', retain, 2, 1000),
     restart: checkRestart(options.restart),
-    from: options.from === undefined ? null : resolve(options.from),
+    from: null,
     allowNonRestoredState: options.allowNonRestoredState ?? false,
     takeOver: options.takeOver ?? false,
   };
