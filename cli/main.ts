@@ -82,6 +82,29 @@ program
   .addOption(stateDirOption())
   .action(async (options) => (await import('./control.ts')).cancelCommand(options));
 
+const checkpoints = program.command('checkpoints').description('look at the checkpoints of a state directory');
+checkpoints
+  .command('list')
+  .description('every checkpoint: when, of which job, how large')
+  .argument('<dir>', 'state directory')
+  .action(async (directory: string) => (await import('./checkpoints.ts')).listCommand(directory));
+checkpoints
+  .command('verify')
+  .description('read every file and compare it with its manifest; exit code 1 when one is damaged')
+  .argument('<dir>', 'state directory')
+  .action(async (directory: string) => (await import('./checkpoints.ts')).verifyCommand(directory));
+
+program
+  .command('state')
+  .description('look at a savepoint')
+  .command('show')
+  .description('what it holds: operators, states, sizes; of one operator also columns and a sample')
+  .argument('<savepoint>', 'directory of a savepoint')
+  .argument('[operator]', 'id of an operator')
+  .action(async (directory: string, operator: string | undefined) =>
+    (await import('./state.ts')).showCommand(directory, operator),
+  );
+
 watchOutput();
 try {
   await program.parseAsync();

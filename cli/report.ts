@@ -60,7 +60,7 @@ export function rate(rows: number, ms: number): string {
 
 export const seconds = (ms: number): string => (ms < 1000 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(2)} s`);
 
-function bytes(of: number): string {
+export function bytes(of: number): string {
   if (of >= 2 ** 30) return `${(of / 2 ** 30).toFixed(1)} GB`;
   return of >= 2 ** 20 ? `${(of / 2 ** 20).toFixed(1)} MB` : `${(of / 1024).toFixed(0)} KB`;
 }

@@ -4,7 +4,7 @@ import { batchRowsMax } from '../base/limits.ts';
 import { type AggregateUpdater, accumulatorLayout, aggregateUpdater } from '../compile/aggregate.ts';
 import type { AggregateCall } from '../expr/tree.ts';
 import type { PhysicalNode } from '../plan/physical.ts';
-import type { GroupTable, GroupTableDecl } from '../ports/state.ts';
+import type { AccumulatorLeaf, GroupTable, GroupTableDecl } from '../ports/state.ts';
 import type { Batch } from '../record/batch.ts';
 import { identityRows, KeyHasher, type ResolveBuffers, waitForPages } from './aggregate-parts.ts';
 import type { OperatorContext } from './operator.ts';
@@ -43,6 +43,7 @@ export function aggregateSetup(
   const layout = accumulatorLayout(calls);
   const textOffsets = layout.fields.filter((f) => f.storage === 'view').map((f) => head + f.offset + 8);
   const firstPartial = node.keys.length + (node.window === null ? 0 : 1);
+  const leaves = leavesOf(layout, head, node, calls, context);
   const setup: AggregateSetup = {
     node,
     context,
@@ -59,6 +60,7 @@ export function aggregateSetup(
       keys: node.keys.map((key) => input[key]!),
       accumulatorBytes: head + layout.bytes,
       texts: textOffsets,
+      leaves,
     }),
     updater: (accumulatorOffset) =>
       aggregateUpdater(calls, accumulatorOffset + head, {
@@ -81,4 +83,28 @@ export function* resolveGroup(setup: AggregateSetup, table: GroupTable, batch: B
   hasher.hash(batch, 0, 1, hashes);
   while (table.resolve(batch, [], hashes, 0, 1, entries) === 0) yield* waitForPages(table.stop, state);
   return setup.context.memory.u32[entries >>> 2] as number;
+}
+
+/** What the accumulators hold, by the names of the columns they are for: `delays.count`, `delays.sum`. */
+function leavesOf(
+  { fields, calls: parts }: ReturnType<typeof accumulatorLayout>,
+  head: number,
+  node: AggregateNode,
+  calls: readonly AggregateCall[],
+  { inputs, outputs }: OperatorContext,
+): AccumulatorLeaf[] {
+  const results = node.phase === 'partial' ? [] : (outputs[0] ?? []).slice(node.keys.length);
+  return fields.map(({ kind, type, storage, offset }, i): AccumulatorLeaf => {
+    const call = parts.findIndex(({ count, value }) => count === i || value === i);
+    const argument = calls[call]?.arg ?? null;
+    const of = results[call]?.name ?? (argument === null ? '*' : inputs[0]?.[argument]?.name) ?? `${i}`;
+    const name = `${of}.${kind}`;
+    const at = head + offset;
+    if (kind === 'count') return { name, type: { kind: 'BIGINT' }, offset: at, coding: 'i64' };
+    if (kind === 'sum') {
+      const isDouble = storage === 'f64';
+      return { name, type: { kind: isDouble ? 'DOUBLE' : 'BIGINT' }, offset: at, coding: isDouble ? 'f64' : 'i64' };
+    }
+    return { name, type, offset: at, coding: storage === 'view' ? `${kind}View` : kind };
+  });
 }

@@ -34,12 +34,13 @@ export interface AccumulatorLeaf {
   /** Bytes from the accumulators' start. */
   readonly offset: number;
   /**
-   * How it lies there. `i64`, `f64`, `i32`, `bit` (a byte, 0 or 1), `view` (of `texts`): as a column of that storage. `min…` and `max…`: 8 bytes, the
-   * order-preserving code of core/compile/accumulators.ts, 0 = nothing yet. `optionalView`: {u32 has, u32 zero, view}.
+   * How it lies there. `bit`: a u32, 0 or 1. `i32`, `i64`, `f64`: 4 or 8 bytes. `view`: one of the declaration's `texts`.
+   * `min`, `max`: 8 bytes in the code of core/compile/accumulators.ts, 0 = nothing yet = NULL; `minView`, `maxView`: {u32
+   * has, u32 zero, view}.
    */
-  readonly coding: 'bit' | 'i32' | 'i64' | 'f64' | 'view' | 'min' | 'max' | 'optionalView';
-  /** The bit (byte and mask) that says it is there, where it can be NULL otherwise. */
-  readonly present?: { readonly at: number; readonly mask: number };
+  readonly coding: 'bit' | 'i32' | 'i64' | 'f64' | 'view' | 'min' | 'max' | 'minView' | 'maxView';
+  /** It is NULL when one of these words, of all 32 bits or those of a mask, is zero or is not. */
+  readonly absent?: readonly { readonly at: number; readonly mask: number; readonly when: 'zero' | 'set' }[];
 }
 
 /** Why a resolve stopped before the end of its rows. */

@@ -47,7 +47,7 @@ const attemptsMax = 1000;
 export function openStateDirectory(path: string, setup: DirectorySetup): StateDirectory {
   const { disk, owner } = setup;
   refuseForeign(disk, path);
-  disk.makeDirectory(path);
+  makeDurable(disk, path);
   const staging = `${path}/staging`;
   for (let attempt = 0; attempt < attemptsMax; attempt++) {
     const found = currentStaging(disk, staging);
@@ -72,6 +72,15 @@ export function openStateDirectory(path: string, setup: DirectorySetup): StateDi
     where: { path },
     retryable: true,
   });
+}
+
+/** A directory with its parents, which know it when this returns. */
+export function makeDurable(disk: Disk, path: string): void {
+  if (disk.stat(path) !== null) return;
+  const parent = path.slice(0, Math.max(0, path.lastIndexOf('/'))) || (path.startsWith('/') ? '/' : '.');
+  if (parent !== path) makeDurable(disk, parent);
+  disk.makeDirectory(path);
+  disk.syncDirectory(parent);
 }
 
 /** Somebody's home is not made a state directory. */

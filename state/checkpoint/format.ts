@@ -99,7 +99,13 @@ export type TableLayout =
       /** What the accumulators hold, where the declaration says so. */
       readonly leaves: readonly AccumulatorLeaf[];
     }
-  | { readonly kind: 'ordered'; readonly key: readonly KeyPart[]; readonly value: Fields };
+  | {
+      readonly kind: 'ordered';
+      readonly key: readonly KeyPart[];
+      readonly value: Fields;
+      /** null: the rows are the same in every subtask. */
+      readonly keyGroupAt: number | null;
+    };
 
 const text = new TextEncoder();
 const fileMagic = text.encode('MILLRACE');

@@ -385,7 +385,10 @@ export function checkpointWriter(setup: WriterSetup): CheckpointWriter {
 }
 
 function layoutOf({ shape, tree }: TableSource): TableLayout {
-  if (shape === undefined) return { kind: 'ordered', key: tree.decl.key, value: tree.decl.value };
+  if (shape === undefined) {
+    const { key, value, keyGroupAt } = tree.decl;
+    return { kind: 'ordered', key, value, keyGroupAt };
+  }
   const { keys, accumulatorBytes, texts = [], leaves = [] } = shape.decl;
   return { kind: 'hash', keys, accumulatorBytes, texts, stamped: shape.stampAt !== 0, leaves };
 }

@@ -3,9 +3,12 @@ import type { KeyGroupRange } from '../../core/base/key-groups.ts';
 import type { Prng } from '../../core/base/prng.ts';
 import type { Manifest, StateDirectory } from '../../core/ports/checkpoint.ts';
 import type { Disk } from '../../core/ports/disk.ts';
-import type { GroupTable, GroupTableDecl, SlicedTables } from '../../core/ports/state.ts';
+import type { GroupTable, GroupTableDecl, OrderedTableDecl, SlicedTables } from '../../core/ports/state.ts';
 import type { Batch } from '../../core/record/batch.ts';
+import { byteSink } from '../../core/record/bytes.ts';
+import { type KeyCodec, keyCodec } from '../../core/record/key-bytes.ts';
 import { type Layout, layoutOf } from '../../core/record/layout.ts';
+import { rowCodec } from '../../core/record/row-bytes.ts';
 import { checkpointReader } from '../../state/checkpoint/reader.ts';
 import { type CheckpointTarget, checkpointWriter } from '../../state/checkpoint/writer.ts';
 import { pagePool } from '../../state/page-pool.ts';
@@ -27,7 +30,66 @@ export interface HouseOptions {
   readonly keyGroups?: KeyGroupRange;
   readonly restored?: readonly RestoredPart[];
   readonly mb?: number;
+  /** With an ordered table, `o`. */
+  readonly ordered?: boolean;
   readonly directory?: { readonly disk: Disk; readonly state: StateDirectory; readonly participant: number };
+}
+
+const orderedDecl: OrderedTableDecl = {
+  name: 'o',
+  keyGroupAt: 0,
+  key: [
+    { name: '$hash', type: { kind: 'HASH' }, nullable: false },
+    { name: 'number', type: { kind: 'BIGINT' }, nullable: false },
+    { name: 'name', type: { kind: 'VARCHAR' }, nullable: true },
+    { name: 'ratio', type: { kind: 'DOUBLE' }, nullable: false },
+  ],
+  value: [
+    { name: 'seen', type: { kind: 'TIMESTAMP', precision: 6 }, nullable: false },
+    { name: 'tags', type: { kind: 'ARRAY', of: { kind: 'VARCHAR' }, nullable: true }, nullable: true },
+    {
+      name: 'rates',
+      type: { kind: 'MAP', key: { kind: 'VARCHAR' }, value: { kind: 'DOUBLE' }, nullable: false },
+      nullable: false,
+    },
+    {
+      name: 'place',
+      type: {
+        kind: 'ROW',
+        fields: [
+          { name: 'day', type: { kind: 'DATE' }, nullable: true },
+          { name: 'open', type: { kind: 'BOOLEAN' }, nullable: false },
+          { name: 'size', type: { kind: 'INT' }, nullable: false },
+        ],
+      },
+      nullable: true,
+    },
+    { name: 'text', type: { kind: 'VARCHAR' }, nullable: false },
+  ],
+};
+
+/** Row `i` of the ordered table: of every type, NULLs among them, and some longer than a page. */
+function orderedRow(i: number): { key: unknown[]; value: Record<string, unknown> } {
+  return {
+    key: [i * 1_000_003, i % 4 === 0 ? null : `name\0${i}`, i % 7 === 0 ? -0 : i / 3],
+    value: {
+      seen: new Date(1_700_000_000_000 + i),
+      tags: i % 5 === 0 ? null : Array.from({ length: i % 4 }, (_, k) => (k === 1 ? null : `tag ${k}`)),
+      rates: new Map(
+        i % 3 === 0
+          ? []
+          : [
+              ['a', i / 7],
+              ['b', -i],
+            ],
+      ),
+      place:
+        i % 6 === 0
+          ? null
+          : { day: i % 2 === 0 ? null : new Date(86_400_000 * (i % 20_000)), open: i % 3 === 1, size: -i },
+      text: 'ü'.repeat(i % 50 === 0 ? 20_000 : i % 13) + i,
+    },
+  };
 }
 
 /** Text of key `i`: short, or long enough to lie in a page's heap. */
@@ -63,6 +125,7 @@ export function house(options: HouseOptions) {
   const operator = state.operator('o', options.keyGroups, options.restored);
   const table = operator.groups(decl('t'));
   const slices: SlicedTables = operator.slices(decl('s'));
+  const ordered = options.ordered ? operator.ordered(orderedDecl) : null;
   const watermark = operator.value('watermark', Number.NEGATIVE_INFINITY, Math.max);
   const model = new Map<string, Model>();
   const { directory } = options;
@@ -75,6 +138,10 @@ export function house(options: HouseOptions) {
       })
     : null;
   const encoder = new TextEncoder();
+  const keyCodecs = orderedDecl.key.map(keyCodec);
+  const valueRow = rowCodec(orderedDecl.value);
+  const keySink = byteSink(memory, memory.arena.allocate(2048, 'a key'), 2048, 2048, 'a key');
+  const valueSink = byteSink(memory, memory.arena.allocate(2048, 'a value'), 2048, 2 ** 20, 'a value');
 
   const writeText = (at: number, text: string, room: number): void => {
     const encoded = encoder.encode(text);
@@ -153,7 +220,7 @@ export function house(options: HouseOptions) {
           if (texts) {
             last = text(now[k] as number);
             writeText(scratch, last, scratch + 16);
-            if (last.length > 12) to.keepText(at + 8, scratch);
+            if ((memory.u32[scratch >>> 2] as number) > 12) to.keepText(at + 8, scratch);
             else memory.u8.copyWithin(at + 8, scratch, scratch + 16);
           }
           held.set(key, { n: had.n + 1n, text: last });
@@ -185,6 +252,33 @@ export function house(options: HouseOptions) {
       const n = table.scan(cursor, entries, rowsMax);
       table.readKey(0, entries, n, column, 0);
       return Array.from({ length: n }, (_, k) => Number(memory.i64[(column >>> 3) + k]));
+    },
+    /** Puts rows of the ordered table. */
+    put(numbers: readonly number[]): void {
+      for (const i of ours(numbers)) {
+        batchOf([i]);
+        const { key, value } = orderedRow(i);
+        keySink.reset();
+        [memory.u64[hashes >>> 3] as bigint, ...key].forEach((part, k) => {
+          (keyCodecs[k] as KeyCodec).write(part, keySink);
+        });
+        valueSink.reset();
+        valueRow.write(value, valueSink);
+        const { u8, from, at } = valueSink;
+        ordered!.putBytes(keySink.from, keySink.at - keySink.from, u8, from, at);
+      }
+    },
+    /** Every row of the ordered table, as it lies there. */
+    rows(): string[] {
+      const found: string[] = [];
+      const cursor = ordered!.cursor();
+      cursor.prefix(0, 0);
+      while (cursor.next()) {
+        const { u8, at, end } = cursor.value();
+        const key = memory.u8.slice(cursor.key, cursor.key + cursor.keyBytes);
+        found.push(`${Buffer.from(key).toString('hex')} ${Buffer.from(u8.slice(at, end)).toString('hex')}`);
+      }
+      return found;
     },
     drop(slice: number): void {
       slices.drop(slice);

@@ -20,12 +20,22 @@ export interface Coverage {
   'files referred to': number;
 }
 
+/** What all participants held when they froze. */
+interface Expected {
+  readonly tables: Map<string, Model>;
+  readonly rows: readonly string[];
+}
+
 export async function story(round: number, coverage: Coverage, steps = 60): Promise<void> {
   const random = prng(round);
   const disk = simulatedDisk(round);
   const state = openAs(disk, '/s', 1);
   const p = 1 + random.below(3);
-  const options = { keys: (['i64', 'view'] as KeyKind[])[random.below(2)]!, texts: random.below(3) === 0 };
+  const options = {
+    keys: (['i64', 'view'] as KeyKind[])[random.below(2)]!,
+    texts: random.below(3) === 0,
+    ordered: true,
+  };
   const houses = Array.from({ length: p }, (_, participant) =>
     house({ ...options, keyGroups: keyGroupRange(participant, p), directory: { disk, state, participant } }),
   );
@@ -38,17 +48,21 @@ export async function story(round: number, coverage: Coverage, steps = 60): Prom
   };
   let committed = 0;
   let id = 0;
-  const expected = new Map<number, Map<string, Model>>();
+  const expected = new Map<number, Expected>();
   for (const one of houses) one.feed(null, someKeys(random, keysMax, keysMax), text);
 
   for (let step = 0; step < steps; step++) {
     for (const one of houses) {
       if (random.below(4) > 0) feed(one);
       if (random.below(8) === 0) one.drop(random.below(4));
+      if (random.below(3) === 0) one.put(someKeys(random, 1 + random.below(60), 2000));
     }
     if (random.below(3) > 0) continue;
     id += 1 + random.below(3);
-    const before = merged(houses.map((one) => copyOf(one.model)));
+    const before: Expected = {
+      tables: merged(houses.map((one) => copyOf(one.model))),
+      rows: houses.flatMap((one) => one.rows()).sort(),
+    };
     const full = random.below(12) === 0;
     const runs = houses.map((one) => one.begin(id, committed, full));
     for (const [i, { snapshot }] of runs.entries()) {
@@ -86,16 +100,18 @@ export async function story(round: number, coverage: Coverage, steps = 60): Prom
     assert.equal(one.pool.free, one.baseFree, `seed ${round}: pages left behind`);
   }
 
-  function restore(manifest: Manifest, before: Map<string, Model>): void {
+  function restore(manifest: Manifest, before: Expected): void {
     const q = 1 + random.below(3);
     const parts = partsOf(disk, state, manifest);
     if (parts.some((part) => part.tables.some((table) => [...(table.changes ?? [])].length > 0)))
       coverage['with changes']++;
-    const found = merged(
-      Array.from({ length: q }, (_, subtask) =>
-        house({ ...options, keyGroups: keyGroupRange(subtask, q), restored: parts }).contents(),
-      ),
+    const restored = Array.from({ length: q }, (_, subtask) =>
+      house({ ...options, keyGroups: keyGroupRange(subtask, q), restored: parts }),
     );
+    const found: Expected = {
+      tables: merged(restored.map((one) => one.contents())),
+      rows: restored.flatMap((one) => one.rows()).sort(),
+    };
     // Only where they differ is it worth the time to say how.
     if (!isDeepStrictEqual(found, before)) {
       assert.deepEqual(found, before, `seed ${round}, checkpoint ${manifest.checkpointId}, ${p} to ${q}`);

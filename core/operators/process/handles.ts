@@ -123,7 +123,8 @@ function cellOf(
 ): Cell {
   const what = `state '${name}'`;
   if (slotBytes(type) === null) return wideCell(name, type, nullable, bit, life, parts);
-  const slot = slotOf(type, nullable, what, parts);
+  const column = { name, absent: [{ at: 0, mask: bit, when: 'zero' }] } as const;
+  const slot = slotOf(type, nullable, what, { ...parts, column });
   return life ? livedCell(slot, bit, life, parts) : plainCell(slot, bit, parts);
 }
 

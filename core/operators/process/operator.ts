@@ -7,7 +7,13 @@ import { describeKind, describeValue, isPromise } from '../../base/describe.ts';
 import { isMillraceError, MillraceError, withWhere } from '../../base/errors.ts';
 import { batchRowsMax, orderedPagesPerCall, pageCopiesMax } from '../../base/limits.ts';
 import type { PhysicalNode } from '../../plan/physical.ts';
-import { type GroupTable, type OperatorState, type OrderedTable, ResolveStop } from '../../ports/state.ts';
+import {
+  type AccumulatorLeaf,
+  type GroupTable,
+  type OperatorState,
+  type OrderedTable,
+  ResolveStop,
+} from '../../ports/state.ts';
 import type { Batch } from '../../record/batch.ts';
 import { batch as batchOf } from '../../record/batch.ts';
 import { readI64, writeI64 } from '../../record/column-reader.ts';
@@ -133,6 +139,7 @@ class ProcessFunction implements Operator {
     this.#call = call;
 
     const texts: number[] = [];
+    const leaves: AccumulatorLeaf[] = [];
     let bytes = 8;
     const take = (more: number): number => {
       bytes += more;
@@ -144,6 +151,7 @@ class ProcessFunction implements Operator {
         texts.push(bytes);
         return take(16);
       },
+      leaf: (leaf) => void leaves.push(leaf),
     };
     const value = valueSink(memory, name);
     const clocks = new Map<string, TtlClock>();
@@ -196,7 +204,7 @@ class ProcessFunction implements Operator {
     const broadcast = node.broadcastState.map(
       (spec) => [spec.name, broadcastHandle(spec, { memory, state, call, value })] as const,
     );
-    this.#table = context.state.groups({ name: 'keys', keys: this.#keys, accumulatorBytes: bytes, texts });
+    this.#table = context.state.groups({ name: 'keys', keys: this.#keys, accumulatorBytes: bytes, texts, leaves });
     this.#offset = this.#table.accumulatorOffset;
     this.#fired = context.state.value('fired', watermarkMin, Math.min);
     this.#watermarkMs = this.#fired.get();

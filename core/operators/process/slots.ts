@@ -6,6 +6,7 @@
 
 import { MillraceError } from '../../base/errors.ts';
 import { textBytesMax } from '../../base/limits.ts';
+import type { AccumulatorLeaf } from '../../ports/state.ts';
 import { readI64 } from '../../record/column-reader.ts';
 import type { SlotMemory } from '../../record/memory.ts';
 import { badValue, intCodec, type Words, wordCodec } from '../../record/scalar-bytes.ts';
@@ -18,6 +19,8 @@ export interface EntryLayout {
   take(bytes: number): number;
   /** A view whose text the table keeps. */
   text(): number;
+  /** What lies somewhere, for savepoints. */
+  leaf?(leaf: AccumulatorLeaf): void;
 }
 
 /** How a value lies in an entry: `entry` is the address of its accumulators. */
@@ -34,6 +37,8 @@ export interface SlotContext {
   readonly layout: EntryLayout;
   /** Keeps the text of the view at `view` for the view at `target`, giving back what that held. */
   readonly keepText: (target: number, view: number) => void;
+  /** The column that a savepoint shows it in; absent: none. */
+  readonly column?: { readonly name: string; readonly absent: NonNullable<AccumulatorLeaf['absent']> };
 }
 
 /** Bytes of a value in an entry at most: larger ones make every key's entry large. */
@@ -75,7 +80,7 @@ export function slotOf(type: DataType, nullable: boolean, name: string, context:
   const { memory, layout } = context;
   const nulls = layout.take(8);
   const { u32 } = memory;
-  const slot = scalarSlot(type, name, context);
+  const slot = scalarSlot(type, name, within(context, '', { at: nulls, mask: 0xffffffff, when: 'set' }));
   return {
     read: (entry) => (u32[(entry + nulls) >>> 2] === 0 ? slot.read(entry) : null),
     write(entry, value) {
@@ -85,6 +90,17 @@ export function slotOf(type: DataType, nullable: boolean, name: string, context:
     },
     ...(slot.clear ? { clear: slot.clear } : {}),
   };
+}
+
+/** The context of what lies in a value: part of its column's name, and one more reason for it to be absent. */
+function within(
+  context: SlotContext,
+  suffix: string,
+  reason: NonNullable<AccumulatorLeaf['absent']>[number],
+): SlotContext {
+  const { column } = context;
+  if (!column) return context;
+  return { ...context, column: { name: column.name + suffix, absent: [...column.absent, reason] } };
 }
 
 function notNull(slot: Slot, name: string, type: DataType): Slot {
@@ -102,11 +118,13 @@ function rowSlot(fields: Fields, nullable: boolean, name: string, type: DataType
   const { memory, layout } = context;
   const { u32 } = memory;
   const nulls = layout.take(8);
-  const slots = fields.map((field) =>
-    field.type.kind === 'ROW'
-      ? slotOf(field.type, field.nullable, `${name}.${field.name}`, context)
-      : scalarSlot(field.type, `${name}.${field.name}`, context),
-  );
+  const self = within(context, '', { at: nulls, mask: 0x80000000, when: 'set' });
+  const slots = fields.map((field, i) => {
+    const own = within(self, `.${field.name}`, { at: nulls, mask: 1 << i, when: 'set' });
+    return field.type.kind === 'ROW'
+      ? slotOf(field.type, field.nullable, `${name}.${field.name}`, own)
+      : scalarSlot(field.type, `${name}.${field.name}`, own);
+  });
   const clears = slots.filter((slot) => slot.clear);
   const clear = (entry: number): void => {
     for (const slot of clears) slot.clear?.(entry);
@@ -154,13 +172,17 @@ function rowSlot(fields: Fields, nullable: boolean, name: string, type: DataType
   };
 }
 
-function scalarSlot(type: DataType, name: string, { memory, layout, keepText }: SlotContext): Slot {
+function scalarSlot(type: DataType, name: string, { memory, layout, keepText, column }: SlotContext): Slot {
   const { u32, i32, f64 } = memory;
+  const described = (offset: number, coding: AccumulatorLeaf['coding']): number => {
+    if (column) layout.leaf?.({ ...column, type, offset, coding });
+    return offset;
+  };
   switch (type.kind) {
     case 'VARCHAR':
-      return textSlot(type, name, memory, layout.text(), keepText);
+      return textSlot(type, name, memory, described(layout.text(), 'view'), keepText);
     case 'BOOLEAN': {
-      const at = layout.take(8);
+      const at = described(layout.take(8), 'bit');
       return {
         read: (entry) => u32[(entry + at) >>> 2] !== 0,
         write(entry, value) {
@@ -170,7 +192,7 @@ function scalarSlot(type: DataType, name: string, { memory, layout, keepText }: 
       };
     }
     case 'DOUBLE': {
-      const at = layout.take(8);
+      const at = described(layout.take(8), 'f64');
       return {
         read: (entry) => f64[(entry + at) >>> 3] as number,
         write(entry, value) {
@@ -183,6 +205,7 @@ function scalarSlot(type: DataType, name: string, { memory, layout, keepText }: 
   const at = layout.take(8);
   const int = intCodec(type, name);
   if (int) {
+    described(at, 'i32');
     return {
       read: (entry) => int.value(i32[(entry + at) >>> 2] as number),
       write(entry, value) {
@@ -192,6 +215,7 @@ function scalarSlot(type: DataType, name: string, { memory, layout, keepText }: 
   }
   const words = wordCodec(type, name);
   if (words) {
+    described(at, 'i64');
     const plain = type.kind === 'BIGINT' && !type.asBigInt;
     return {
       read(entry) {
