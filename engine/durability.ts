@@ -4,7 +4,7 @@
  */
 import { sinkConnector } from '../connectors/registry.ts';
 import type { Clock } from '../core/base/clock.ts';
-import { isMillraceError, MillraceError } from '../core/base/errors.ts';
+import { isMillraceError } from '../core/base/errors.ts';
 import type { Prng } from '../core/base/prng.ts';
 import { watermarkMin } from '../core/operators/operator.ts';
 import type { FileRef, Manifest, ManifestContent, StateDirectory, TaskEntry } from '../core/ports/checkpoint.ts';
@@ -15,6 +15,7 @@ import type { JobOutcome, Unread } from '../core/schedule/job.ts';
 import type { DurableOptions, Restored, SnapshotPart, TaskSnapshot, Transaction } from './messages.ts';
 import { checkFit, type KeepingOperator, type PlanRecord, planRecord, recordOf } from './plan-fit.ts';
 import type { Prepared } from './prepare.ts';
+import { importSavepoint, writeSavepoint } from './savepoint.ts';
 
 export interface DurabilityWorld {
   readonly disk: Disk;
@@ -73,6 +74,7 @@ export class Durability {
     try {
       const durability = new Durability(options, job, world, state, notice);
       durability.#look();
+      if (options.from !== null) await durability.#begin(options.from);
       return durability;
     } catch (error) {
       state.close();
@@ -105,6 +107,20 @@ export class Durability {
     this.#manifest = manifest;
     this.#lastText = null;
     if (manifest) this.#jobKey = manifest.jobKey;
+  }
+
+  /** A savepoint becomes the first checkpoint, where there is none. */
+  async #begin(path: string): Promise<void> {
+    const { disk } = this.#world;
+    if (this.#manifest) {
+      const { checkpointId } = this.#manifest;
+      this.#notice(
+        `the job goes on from checkpoint ${checkpointId} of its state directory, not from savepoint ${path}`,
+      );
+      return;
+    }
+    this.#manifest = await importSavepoint({ disk, path, state: this.#state, jobKey: this.#jobKey });
+    this.#lastId = this.#manifest.checkpointId;
   }
 
   get restored(): RestoredFrom | null {
@@ -285,7 +301,8 @@ export class Durability {
     const directory =
       purpose.kind === 'savepoint' ? purpose.directory : 'savepoint' in purpose ? purpose.savepoint : null;
     if (directory === null) return null;
-    throw new MillraceError('plan/unsupported', `savepoints cannot be written yet (to ${directory})`);
+    const manifest = this.#manifest as Manifest;
+    return await writeSavepoint({ disk: this.#world.disk, into: directory, manifest, files: this.#state.files });
   }
 
   /** A failure here costs room, not the job. */

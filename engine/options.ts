@@ -80,11 +80,9 @@ function checkDurable(options: LayoutOptions): DurableOptions | null {
   }
   if (typeof stateDir !== 'string' || stateDir === '')
     throw invalid(`stateDir must be the path of a directory, not '${stateDir}'`);
-  if (options.from !== undefined) {
-    throw invalid(
-      "'from': savepoints cannot be read yet; leave it out, a state directory goes on from its own checkpoint",
-    );
-  }
+  const { from } = options;
+  if (from !== undefined && (typeof from !== 'string' || from === ''))
+    throw invalid(`from must be the path of a savepoint, not '${from}'`);
   const { every, minPause, timeout, tolerateFailures = 3, retain = 2 } = options.checkpoint ?? {};
   const timeoutMs = ms('checkpoint.timeout', timeout ?? '10 minutes', 1);
   return {
@@ -97,7 +95,7 @@ function checkDurable(options: LayoutOptions): DurableOptions | null {
     },
     retain: whole('checkpoint.retain', retain, 2, 1000),
     restart: checkRestart(options.restart),
-    from: null,
+    from: from === undefined ? null : resolve(from),
     allowNonRestoredState: options.allowNonRestoredState ?? false,
     takeOver: options.takeOver ?? false,
   };

@@ -257,6 +257,8 @@ export async function importSavepoint(from: {
   readonly disk: Disk;
   readonly path: string;
   readonly state: StateDirectory;
+  /** Of the job that begins with it: what another one that began with the same savepoint stages is not its own. */
+  readonly jobKey?: string;
 }): Promise<Manifest> {
   const { disk, path, state } = from;
   const savepoint = openSavepoint(disk, path);
@@ -309,6 +311,7 @@ export async function importSavepoint(from: {
     const { version: _, kind: _kind, epoch: _epoch, states: _states, values: _values, ...content } = savepoint;
     return state.commit({
       ...content,
+      jobKey: from.jobKey ?? content.jobKey,
       checkpointId: checkpoint,
       parts: [{ participant: 0, file: ref.name }],
       files: [ref],

@@ -52,6 +52,8 @@ export interface AggregateCall {
   /** Leaf index of the argument; null for COUNT(*). */
   readonly arg: number | null;
   readonly argType: DataType | null;
+  /** The argument as a person reads it: `n`, `price * amount`. For savepoints. */
+  readonly argText?: string;
   /** Whether the argument may be NULL; absent: it may. Calls on what never is share one count. */
   readonly argNullable?: boolean;
   /** Leaf index of a BOOLEAN column: rows where it is not TRUE do not count (FILTER). */

@@ -43,7 +43,7 @@ export function aggregateSetup(
   const layout = accumulatorLayout(calls);
   const textOffsets = layout.fields.filter((f) => f.storage === 'view').map((f) => head + f.offset + 8);
   const firstPartial = node.keys.length + (node.window === null ? 0 : 1);
-  const leaves = leavesOf(layout, head, node, calls, context);
+  const leaves = leavesOf(layout, head, calls);
   const setup: AggregateSetup = {
     node,
     context,
@@ -85,20 +85,15 @@ export function* resolveGroup(setup: AggregateSetup, table: GroupTable, batch: B
   return setup.context.memory.u32[entries >>> 2] as number;
 }
 
-/** What the accumulators hold, by the names of the columns they are for: `delays.count`, `delays.sum`. */
+/** What the accumulators hold: `count(*)`, `sum(price)`. */
 function leavesOf(
   { fields, calls: parts }: ReturnType<typeof accumulatorLayout>,
   head: number,
-  node: AggregateNode,
   calls: readonly AggregateCall[],
-  { inputs, outputs }: OperatorContext,
 ): AccumulatorLeaf[] {
-  const results = node.phase === 'partial' ? [] : (outputs[0] ?? []).slice(node.keys.length);
-  return fields.map(({ kind, type, storage, offset }, i): AccumulatorLeaf => {
-    const call = parts.findIndex(({ count, value }) => count === i || value === i);
-    const argument = calls[call]?.arg ?? null;
-    const of = results[call]?.name ?? (argument === null ? '*' : inputs[0]?.[argument]?.name) ?? `${i}`;
-    const name = `${of}.${kind}`;
+  return fields.map(({ kind, type, storage, arg, offset }, i): AccumulatorLeaf => {
+    const call = calls[parts.findIndex(({ count, value }) => count === i || value === i)];
+    const name = `${kind}(${arg === null ? '*' : (call?.argText ?? arg)})`;
     const at = head + offset;
     if (kind === 'count') return { name, type: { kind: 'BIGINT' }, offset: at, coding: 'i64' };
     if (kind === 'sum') {

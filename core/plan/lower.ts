@@ -5,6 +5,7 @@
  */
 
 import { bindCondition } from '../expr/bind.ts';
+import { exprText } from '../expr/print.ts';
 import type { AggregateCall, Expr } from '../expr/tree.ts';
 import { type Layout, layoutOf, rowtimeColumn, rowtimeName } from '../record/layout.ts';
 import { sameType } from '../record/types.ts';
@@ -262,6 +263,7 @@ function lowerAggregate(node: AggregateNode, input: RelRef, schemas: Schemas, bu
       fn: call.fn,
       arg,
       argType: call.arg?.type ?? null,
+      ...(call.arg === null ? {} : { argText: exprText(call.arg, before) }),
       argNullable: call.arg?.nullable ?? false,
       filter,
       type: call.type,

@@ -147,9 +147,6 @@ describe('rooms', () => {
       'engine/coordinator-main.ts',
       'engine/local.ts',
       'testing/simulated-disk.ts',
-      'engine/state-directory.ts',
-      'state/checkpoint/writer.ts',
-      'state/checkpoint/reader.ts',
       'core/record/row-bytes.ts',
     ];
     const reached = new Set<string>();
