@@ -1,4 +1,5 @@
 /** Every benchmark by name; later ones add theirs. */
+import { checkpointCost, checkpointPause, incremental, recovery } from './durable.ts';
 import { exchange } from './exchange.ts';
 import { filterProject } from './filter-project.ts';
 import { flights } from './flights.ts';
@@ -33,6 +34,10 @@ export const benches: readonly Bench[] = [
   stateAccess,
   timers,
   ttl,
+  checkpointCost,
+  checkpointPause,
+  incremental,
+  recovery,
   kernelState,
   kernelOrdered,
   kernelExchange,

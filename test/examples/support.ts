@@ -26,9 +26,14 @@ export async function node(args: readonly string[], cwd: string = root): Promise
 }
 
 /** `millrace run examples/NAME` on two slots, its results under `out`. */
-export function millrace(name: string, out: string, params: Readonly<Record<string, unknown>> = {}): Promise<Finished> {
+export function millrace(
+  name: string,
+  out: string,
+  params: Readonly<Record<string, unknown>> = {},
+  options: readonly string[] = [],
+): Promise<Finished> {
   const given = Object.entries({ out, ...params }).flatMap(([key, value]) => ['--param', `${key}=${value}`]);
-  return node([cli, 'run', join('examples', name), '-p', '2', ...given]);
+  return node([cli, 'run', join('examples', name), '-p', '2', ...options, ...given]);
 }
 
 /** Runs a job over ended input as a stream; when every row has been read it is stopped, and what is open is closed. */

@@ -1,0 +1,210 @@
+/**
+ * Jobs with a state directory, ended at random moments: cancelled, stopped, drained; while they restore, while checkpoints
+ * are written, while sinks commit. Nothing is left but the checkpoint to go on from: no lock, no staged file, no socket, no
+ * thread, no descriptor. Then each is run until it is through, and its files hold every row once.
+ */
+import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { RunOptions } from '../../core/api/run.ts';
+import { type Prng, prng } from '../../core/base/prng.ts';
+import type { LongSuite } from './suite.ts';
+
+type Millrace = typeof import('../../index.ts');
+
+const endings = ['cancelled', 'stopped', 'aborted', 'twice'] as const;
+
+export const suite: LongSuite = {
+  name: 'durable-cancel',
+  describe: 'jobs with a state directory, ended at random moments, leave only what they go on from',
+  cases: 300,
+  casesInCi: 20,
+  async run({ cases, seed, log }) {
+    const millrace = await import('millrace');
+    const failures: string[] = [];
+    const coverage: Record<string, number> = {
+      ...Object.fromEntries(endings.map((how) => [how, 0])),
+      'before it was deployed': 0,
+      'while it restored': 0,
+      'inside a checkpoint': 0,
+      'went on': 0,
+      'jobs through': 0,
+    };
+    const folder = mkdtempSync(join(tmpdir(), 'millrace-durable-cancel-'));
+    let ends = 0;
+    try {
+      for (let job = 0; ends < cases && failures.length < 10; job++) {
+        const random = prng(seed + job);
+        const place = join(folder, `job-${job}`);
+        try {
+          const rows = 20_000 + random.below(60_000);
+          const lives = 2 + random.below(4);
+          for (let life = 0; life < lives && ends < cases; life++, ends++) {
+            await ended(millrace, random, place, rows, coverage);
+            const left = leftovers(place);
+            if (left.length > 0) throw new Error(`left over: ${left.join(', ')}`);
+          }
+          await within(60_000, 'the last run', launch(millrace, random, place, rows).result());
+          const wrong = whatIsWrong(place, rows);
+          if (wrong !== null) throw new Error(wrong);
+          coverage['jobs through']!++;
+          rmSync(place, { recursive: true, force: true });
+        } catch (error) {
+          failures.push(`seed ${seed + job}: ${error instanceof Error ? error.stack?.slice(0, 800) : error}`);
+        }
+        const open = openFiles().filter((path) => path.startsWith(folder));
+        if (open.length > 0) failures.push(`seed ${seed + job}: still open: ${open.join(', ')}`);
+        if (job % 10 === 9) log(`durable-cancel: ${ends} of ${cases}, ${failures.length} failures`);
+      }
+    } finally {
+      if (failures.length === 0) rmSync(folder, { recursive: true, force: true });
+      else log(`durable-cancel: kept ${folder}`);
+    }
+    return { cases: ends, failures, coverage };
+  },
+};
+
+function launch(
+  { count, from, generator, jsonl, run, sum, tumble }: Millrace,
+  random: Prng,
+  place: string,
+  rows: number,
+  more: RunOptions = {},
+) {
+  const numbers = from(
+    generator({
+      rows,
+      rate: 40_000,
+      columns: (g) => ({
+        n: g.sequence(),
+        k: g.bigint(0, 499),
+        at: g.time({ start: '2026-01-01T00:00:00Z', perSecond: 1000 }),
+      }),
+    }),
+  ).eventTime('at');
+  return run(
+    {
+      rows: numbers.pick('n').to(jsonl(join(place, 'out', 'rows'))),
+      windows: numbers
+        .groupBy('k', tumble('5 seconds'))
+        .aggregate((r) => ({ n: count(), total: sum(r.n) }))
+        .to(jsonl(join(place, 'out', 'windows'))),
+    },
+    {
+      parallelism: 1 + random.below(3),
+      memory: '256mb',
+      stateDir: join(place, 'state'),
+      checkpoint: { every: '20 ms' },
+      ...more,
+    },
+  );
+}
+
+async function ended(
+  millrace: Millrace,
+  random: Prng,
+  place: string,
+  rows: number,
+  coverage: Record<string, number>,
+): Promise<void> {
+  const abort = new AbortController();
+  const goesOn = existsSync(join(place, 'state', 'manifests')) && readdirSync(join(place, 'state', 'manifests')).length;
+  const handle = launch(millrace, random, place, rows, { signal: abort.signal });
+  const over = handle.result().then(
+    () => {},
+    (error: { readonly code?: string }) => {
+      if (error.code !== 'job/cancelled') throw error;
+    },
+  );
+  over.catch(() => {});
+  // Half of them end while they begin; the others anywhere.
+  await wait(random.below(2) === 0 ? random.below(80) : random.below(800));
+  const { tasks, rowsIn, checkpoints } = handle.metrics();
+  if (tasks.length === 0) coverage['before it was deployed']!++;
+  else if (rowsIn === 0 && goesOn) coverage['while it restored']!++;
+  if (checkpoints?.restoredFrom != null) coverage['went on']!++;
+  if (stagedParts(place)) coverage['inside a checkpoint']!++;
+  const how = endings[random.below(endings.length)]!;
+  coverage[how]!++;
+  const stop = (): Promise<void> =>
+    handle.stop().catch((error: { readonly code?: string }) => {
+      if (!error.code?.startsWith('checkpoint/') && error.code !== 'job/cancelled') throw error;
+      return handle.cancel();
+    });
+  const done = async (): Promise<void> => {
+    if (how === 'cancelled') await handle.cancel();
+    else if (how === 'aborted') abort.abort();
+    else if (how === 'stopped') await stop();
+    else await Promise.all([stop(), wait(random.below(20)).then(() => handle.cancel())]);
+    await over;
+  };
+  await within(60_000, `a job that was ${how}`, done());
+}
+
+/** What an ended job must not leave. */
+function leftovers(place: string): string[] {
+  const state = join(place, 'state');
+  const left = names(state).filter((name) => !['staging', 'files', 'manifests'].includes(name));
+  for (const epoch of names(join(state, 'staging'))) {
+    if (!/^\d+$/.test(epoch)) left.push(`staging/${epoch} has an owner`);
+    left.push(...names(join(state, 'staging', epoch)).map((name) => `staging/${epoch}/${name}`));
+  }
+  return left;
+}
+
+function stagedParts(place: string): boolean {
+  const staging = join(place, 'state', 'staging');
+  return names(staging).some((epoch) => names(join(staging, epoch)).some((name) => name.endsWith('.state')));
+}
+
+function whatIsWrong(place: string, rows: number): string | null {
+  const seen = new Set<number>();
+  for (const { n } of lines<{ n: number }>(join(place, 'out', 'rows'))) {
+    if (seen.has(n)) return `row ${n} is there twice`;
+    seen.add(n);
+  }
+  if (seen.size !== rows) return `${rows - seen.size} of ${rows} rows are missing`;
+  const windows = lines<{ n: number; total: number }>(join(place, 'out', 'windows'));
+  const n = windows.reduce((sum, window) => sum + window.n, 0);
+  const total = windows.reduce((sum, window) => sum + window.total, 0);
+  if (n !== rows || total !== (rows * (rows - 1)) / 2) return `windows hold ${n} rows of ${rows}, in sum ${total}`;
+  const hidden = ['rows', 'windows'].flatMap((end) => names(join(place, 'out', end)).filter((one) => one[0] === '.'));
+  return hidden.length > 0 ? `left over: ${hidden.join(', ')}` : null;
+}
+
+function lines<R>(folder: string): R[] {
+  return names(folder)
+    .filter((name) => !name.startsWith('.'))
+    .flatMap((name) => readFileSync(join(folder, name), 'utf8').split('\n').slice(0, -1))
+    .map((line) => JSON.parse(line) as R);
+}
+
+function names(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    // It came and went between two looks.
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
+    throw error;
+  }
+}
+
+function openFiles(): string[] {
+  return readdirSync('/proc/self/fd').flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/self/fd/${fd}`)];
+    } catch {
+      return [];
+    }
+  });
+}
+
+async function within<T>(ms: number, what: string, work: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} did not end within ${ms} ms`)), ms);
+  });
+  return await Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
+
+const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
