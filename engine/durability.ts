@@ -95,7 +95,32 @@ export class Durability {
     this.#state = state;
     this.#notice = notice;
     this.#lastId = state.lastCheckpointId;
-    this.#jobKey = `${world.random.u32().toString(36)}${world.random.u32().toString(36)}`;
+    this.#jobKey = this.#ownKey();
+  }
+
+  /**
+   * The job's key before its first checkpoint, which then holds it. On disk before any sink begins: whoever starts again after
+   * a crash without a checkpoint finds what the sinks had staged under the same key.
+   */
+  #ownKey(): string {
+    const { disk, random } = this.#world;
+    const path = `${this.#state.path}/JOB`;
+    if (disk.stat(path) !== null) {
+      const found = new TextDecoder().decode(disk.read(path)).trim();
+      if (/^[0-9a-z]+$/.test(found)) return found;
+    }
+    const key = `${random.u32().toString(36)}${random.u32().toString(36)}`;
+    const staged = `${this.#state.staging}/JOB`;
+    const file = disk.create(staged);
+    try {
+      file.write(new TextEncoder().encode(`${key}\n`));
+      file.syncNow();
+    } finally {
+      file.close();
+    }
+    disk.rename(staged, path);
+    disk.syncDirectory(this.#state.path);
+    return key;
   }
 
   #look(): void {

@@ -3,7 +3,7 @@
  * what jobs mean by them.
  *
  *   LOCK                     who owns it, for people
- *   control.sock             (the engine's)
+ *   JOB, control.sock        (the engine's)
  *   staging/<epoch>.<owner>  everything not yet published; exactly one at any time. `<epoch>` alone: nobody owns it
  *   files/…                  published files of participants
  *   manifests/MANIFEST-<id>  one per checkpoint that counts
@@ -95,7 +95,7 @@ function refuseForeign(disk: Disk, path: string): void {
     { where: { path } },
   );
 }
-const ownNames = ['LOCK', 'control.sock', 'files'];
+const ownNames = ['LOCK', 'JOB', 'control.sock', 'files'];
 
 /** Makes `staging` as a whole; one that has come into being meanwhile stays. */
 function begin(disk: Disk, path: string, staging: string, owner: Owner, attempt: number): void {

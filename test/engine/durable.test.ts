@@ -136,6 +136,24 @@ describe('a job with a state directory', () => {
     });
   }
 
+  test('crashed before its first checkpoint, and again: what its sinks had staged is found and goes', async () => {
+    const w = world(4);
+    const options = { parallelism: 2, mode: 'bounded', checkpoint: { every: 'never' } } as const;
+    for (const seed of [1, 2]) {
+      const job = await start(w, options, seed);
+      await drive(job, () => job.steps >= 200);
+      expect(w.disk.list(out).filter((name) => name.startsWith('.'))).toHaveLength(1);
+      job.crash();
+      w.disk.crash();
+      w.disk.restart();
+    }
+    const last = await start(w, options, 3);
+    await drive(last);
+    expect(last.outcome).toEqual({ kind: 'finished' });
+    expect(totals(visible(w.disk))).toEqual(all);
+    expect(w.disk.list(out).filter((name) => name.startsWith('.'))).toEqual([]);
+  });
+
   test('an iterable cannot be read again: a restart is refused, and so is another process', async () => {
     const w = world(5);
     const once = () => from(iterable(numbers(), { schema: schema({ n: t.bigint() }) })).to(jsonl(out));

@@ -144,7 +144,7 @@ async function ended(
 /** What an ended job must not leave. */
 function leftovers(place: string): string[] {
   const state = join(place, 'state');
-  const left = names(state).filter((name) => !['staging', 'files', 'manifests'].includes(name));
+  const left = names(state).filter((name) => !['JOB', 'staging', 'files', 'manifests'].includes(name));
   for (const epoch of names(join(state, 'staging'))) {
     if (!/^\d+$/.test(epoch)) left.push(`staging/${epoch} has an owner`);
     left.push(...names(join(state, 'staging', epoch)).map((name) => `staging/${epoch}/${name}`));
