@@ -259,6 +259,7 @@ export class JobRun {
         module,
         resources,
         restored,
+        endless: prepared.endless,
         transaction,
       }),
     };

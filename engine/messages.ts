@@ -107,6 +107,8 @@ export interface Deployment {
   /** Values that are no JSON, by id: clones of those that may be read in a slot. */
   readonly resources: ReadonlyMap<string, unknown>;
   readonly restored: Restored | null;
+  /** Operator ids of sources whose splits may never end. */
+  readonly endless: readonly string[];
   /** Set where the job has a state directory. */
   readonly transaction: Transaction | null;
 }

@@ -34,6 +34,8 @@ export interface Prepared {
   readonly discovering: readonly DiscoveringSource[];
   /** Names of sources whose rows are gone once they were read. */
   readonly unreplayable: readonly string[];
+  /** Sources whose splits may never end. */
+  readonly endless: readonly SourceKey[];
 }
 
 export interface DiscoveringSource {
@@ -100,6 +102,7 @@ export async function prepare(
   const idling = new Set<SourceKey>();
   const readers = new Map<SourceKey, number>();
   const discovering: DiscoveringSource[] = [];
+  const endless: SourceKey[] = [];
   let estimatedRows: number | null = 0;
   for (const { key, node, parallelism } of sourcesOf(made.physical)) {
     const connector = await sourceConnector(node.connector.kind);
@@ -107,6 +110,7 @@ export async function prepare(
     const resource = (id: string): unknown => resources.get(id);
     readers.set(key, parallelism);
     const { bounded } = await connector.describe(spec, resource);
+    if (!bounded) endless.push(key);
     if (looksOn(connector, spec, request, resource)) {
       discovering.push({ key, parallelism, start: (context) => connector.discover?.(spec, request, context) ?? null });
       splits.set(key, []);
@@ -131,6 +135,7 @@ export async function prepare(
     hashSeed: options.hashSeed,
     discovering,
     unreplayable,
+    endless,
   };
 }
 

@@ -14,6 +14,7 @@ import { sinkOperator } from '../core/operators/sink.ts';
 import { SourceDriver, type SourcePosition } from '../core/operators/source.ts';
 import type { Chain, ChainOperator, PhysicalNode, PhysicalPlan } from '../core/plan/physical.ts';
 import type { ArrowBoundary } from '../core/ports/arrow.ts';
+import type { ReaderContext } from '../core/ports/connector.ts';
 import type { Layout } from '../core/record/layout.ts';
 import type { RestoredPart as StatePart } from '../state/snapshot.ts';
 import { Alignment } from '../workers/alignment.ts';
@@ -94,7 +95,7 @@ async function buildSource(
   const sided = chain.operators[0]!.outputs.length > 1;
   const rejected = sided ? { rejected: deadLetters(name, slot.memory, slot.blocks) } : {};
   const wake = (): void => slot.exchange.doorbell.wake();
-  const reader = connector.reader(node.connector, node.request, {
+  const context: ReaderContext = {
     memory: slot.memory,
     kernels: slot.kernels,
     batchRows: deployment.batchRows,
@@ -106,11 +107,14 @@ async function buildSource(
     resource: (resource) => setup.resource(resource),
     nextDictionaryId: slot.nextDictionaryId,
     ...rejected,
-  });
+  };
   const key = id;
   const driver = new SourceDriver(
     {
-      reader,
+      reader: connector.reader(node.connector, node.request, context),
+      ...(deployment.endless.includes(id)
+        ? { another: () => connector.reader(node.connector, node.request, context) }
+        : {}),
       watermark: node.watermark,
       timeColumn: node.watermark ? node.request.layout[node.watermark.column]! : null,
       kernels: slot.kernels,

@@ -1,6 +1,6 @@
 /**
- * The beginning of a chain: reads assigned splits one after the other, and knows how far event time has come in them.
- * A split nobody has read yet holds the watermark at its least event time, or altogether where that is unknown: reading
+ * The beginning of a chain: reads assigned splits one after the other, and knows how far event time has come in them. Splits
+ * that never end, of which a restore at a lower parallelism brings several, are read in turn, each by a reader of its own. A split nobody has read yet holds the watermark at its least event time, or altogether where that is unknown: reading
  * row groups side by side must not make rows late.
  */
 import { MillraceError } from '../base/errors.ts';
@@ -18,6 +18,8 @@ export type UnreadMinimum = string | 'unknown' | null;
 
 export interface SourceSetup {
   readonly reader: SourceReader;
+  /** Another reader, for a second split at once; absent: splits of this source end. */
+  readonly another?: () => SourceReader;
   readonly watermark: WatermarkSpec | null;
   /** The event-time column of the source's layout, when there is a watermark. */
   readonly timeColumn: LayoutColumn | null;
@@ -43,14 +45,13 @@ export class SourceDriver {
   /** Splits that came after a barrier was asked for: to the snapshot nobody has taken them. */
   #later: Split[] = [];
   #barrierAsked = false;
-  #open: Split | null = null;
-  #openedAt: Json = null;
+  readonly #lanes: Lane[];
+  /** The one whose batch is at hand. */
+  #lane: Lane;
   #skipped = 0;
   #asked = false;
   #noMore = false;
   #unread: UnreadMinimum = 'unknown';
-  /** Greatest event time seen in the open split, milliseconds. */
-  #splitMaxMs = watermarkMin;
   #watermarkMs = watermarkMin;
   #lastRowsAtMs: number;
 
@@ -63,10 +64,13 @@ export class SourceDriver {
       this.#queue = [...restored.splits];
       this.#watermarkMs = restored.watermarkMs;
     }
+    this.#lane = lane(setup.reader);
+    this.#lanes = [this.#lane];
+    if (setup.another) while (this.#lanes.length < this.#queue.length) this.#lanes.push(lane(setup.another()));
   }
 
   get batch(): Batch {
-    return this.#setup.reader.batch;
+    return this.#lane.reader.batch;
   }
 
   /** True when it has nothing to read: whoever deploys it asks for its first split. */
@@ -83,7 +87,7 @@ export class SourceDriver {
 
   /** Records left out since the last call. */
   takeSkipped(): number {
-    const all = this.#setup.reader.skipped ?? 0;
+    const all = this.#lanes.reduce((sum, { reader }) => sum + (reader.skipped ?? 0), 0);
     const fresh = all - this.#skipped;
     this.#skipped = all;
     return fresh;
@@ -109,8 +113,10 @@ export class SourceDriver {
 
   /** Read no further: what is open or queued is dropped, the source ends. */
   stop(): void {
-    if (this.#open) this.#setup.reader.close();
-    this.#open = null;
+    for (const one of this.#lanes) {
+      if (one.open) one.reader.close();
+      one.open = null;
+    }
     this.#queue = [];
     this.#later = [];
     this.#noMore = true;
@@ -118,34 +124,43 @@ export class SourceDriver {
 
   /** `moved`: `batch` holds rows until the next poll. `ended`: no split will follow. */
   poll(): PollStatus {
+    const first = this.#lanes.indexOf(this.#lane) + 1;
+    let open = 0;
+    for (let i = 0; i < this.#lanes.length; i++) {
+      const one = this.#lanes[(first + i) % this.#lanes.length]!;
+      const status = this.#pollLane(one);
+      if (status !== PollStatus.ended) open++;
+      if (status !== PollStatus.moved) continue;
+      this.#lane = one;
+      one.openedAt = null;
+      this.#observe(one);
+      // The next split is asked for while this one is still being read.
+      if (this.#queue.length === 0 && !this.#noMore) this.#ask();
+      return status;
+    }
+    if (open > 0) return PollStatus.starved;
+    if (this.#noMore) return PollStatus.ended;
+    this.#ask();
+    return PollStatus.starved;
+  }
+
+  /** `ended`: it has no split, and there is none for it. */
+  #pollLane(one: Lane): PollStatus {
     for (;;) {
-      if (!this.#open) {
+      if (!one.open) {
         const next = this.#queue.shift();
-        if (!next) {
-          if (this.#noMore) return PollStatus.ended;
-          this.#ask();
-          return PollStatus.starved;
-        }
-        this.#setup.reader.open(next);
-        this.#open = next;
-        this.#openedAt = next.position;
-        this.#splitMaxMs = watermarkMin;
+        if (!next) return PollStatus.ended;
+        one.reader.open(next);
+        one.open = next;
+        one.openedAt = next.position;
+        one.maxMs = watermarkMin;
         this.#lastRowsAtMs = this.#setup.monotonicMs();
       }
-      const status = this.#setup.reader.poll();
-      if (status === PollStatus.ended) {
-        // What the split has shown of event time stands after it.
-        this.watermarkMs();
-        this.#open = null;
-        continue;
-      }
-      if (status === PollStatus.moved) {
-        this.#openedAt = null;
-        this.#observe(this.#setup.reader.batch);
-        // The next split is asked for while this one is still being read.
-        if (this.#queue.length === 0 && !this.#noMore) this.#ask();
-      }
-      return status;
+      const status = one.reader.poll();
+      if (status !== PollStatus.ended) return status;
+      // What the split has shown of event time stands after it.
+      this.watermarkMs();
+      one.open = null;
     }
   }
 
@@ -155,7 +170,8 @@ export class SourceDriver {
     this.#setup.wantSplit();
   }
 
-  #observe(batch: Batch): void {
+  #observe(one: Lane): void {
+    const { batch } = one.reader;
     const { watermark, kernels, timeColumn, name } = this.#setup;
     if (!watermark || batch.rowCount === 0) return;
     const column = batch.columns[watermark.column]!;
@@ -171,13 +187,18 @@ export class SourceDriver {
     }
     const max = kernels.maxI64(column.values, batch.rowCount);
     const maxMs = Math.floor(Number(max) / this.#ticks);
-    if (maxMs > this.#splitMaxMs) this.#splitMaxMs = maxMs;
+    if (maxMs > one.maxMs) one.maxMs = maxMs;
     this.#lastRowsAtMs = this.#setup.monotonicMs();
   }
 
-  /** The greatest event time of the split that is being read. It has one whenever `poll` answered rows with a watermark. */
+  /**
+   * The greatest event time of the split that is being read; of several, that of the one that is behind. It has one whenever
+   * `poll` answered rows with a watermark.
+   */
   get splitTimeMs(): number {
-    return this.#splitMaxMs;
+    let least = this.#lane.maxMs;
+    for (const { open, maxMs } of this.#lanes) if (open && maxMs !== watermarkMin) least = Math.min(least, maxMs);
+    return least;
   }
 
   /** It is not polled now, though it may have rows: that is not idleness. */
@@ -193,9 +214,10 @@ export class SourceDriver {
     if (this.#unread === 'unknown') limit = watermarkMin;
     else if (this.#unread !== null) limit = Math.floor(Number(this.#unread) / this.#ticks) - 1;
     for (const split of [...this.#queue, ...this.#later]) limit = Math.min(limit, this.#minimumMs(split));
-    if (this.#open) {
-      const seen = this.#splitMaxMs === watermarkMin ? watermarkMin : this.#splitMaxMs - watermark.outOfOrdernessMs - 1;
-      limit = Math.min(limit, Math.max(seen, this.#minimumMs(this.#open)));
+    for (const { open, maxMs } of this.#lanes) {
+      if (!open) continue;
+      const seen = maxMs === watermarkMin ? watermarkMin : maxMs - watermark.outOfOrdernessMs - 1;
+      limit = Math.min(limit, Math.max(seen, this.#minimumMs(open)));
     }
     if (limit !== watermarkMax && limit > this.#watermarkMs) this.#watermarkMs = limit;
     return this.#watermarkMs;
@@ -207,7 +229,7 @@ export class SourceDriver {
 
   /** Nothing to read here, or nothing came for `idleAfterMs`: this subtask does not hold others' event time. */
   idle(): boolean {
-    if (!this.#open && this.#queue.length === 0 && this.#unread === null) return true;
+    if (this.#unread === null && this.#queue.length === 0 && this.#lanes.every(({ open }) => !open)) return true;
     const after = this.#setup.watermark?.idleAfterMs ?? null;
     return after !== null && this.#setup.monotonicMs() - this.#lastRowsAtMs >= after;
   }
@@ -220,20 +242,31 @@ export class SourceDriver {
 
   /** At a barrier: splits not finished, with positions behind the last row that was emitted. */
   position(): SourcePosition {
-    const splits = [...this.#queue];
-    if (this.#open) {
-      const position = this.#openedAt ?? this.#setup.reader.position();
-      splits.unshift({ ...this.#open, position });
-    }
+    const begun = this.#lanes.flatMap(({ open, openedAt, reader }) =>
+      open ? [{ ...open, position: openedAt ?? reader.position() }] : [],
+    );
+    const splits = [...begun, ...this.#queue];
     this.#barrierAsked = false;
     this.#queue.push(...this.#later.splice(0));
     return { splits, watermarkMs: this.#watermarkMs };
   }
 
   close(): void {
-    this.#setup.reader.close();
+    for (const { reader } of this.#lanes) reader.close();
   }
 }
+
+/** A reader with the split it reads. */
+interface Lane {
+  readonly reader: SourceReader;
+  open: Split | null;
+  /** The position it was opened at, until it has given rows. */
+  openedAt: Json;
+  /** Greatest event time seen in the split, milliseconds. */
+  maxMs: number;
+}
+
+const lane = (reader: SourceReader): Lane => ({ reader, open: null, openedAt: null, maxMs: watermarkMin });
 
 /** Where row `row` of a batch came from. */
 export function positionOf(batch: Batch, row: number): { position?: string } {
