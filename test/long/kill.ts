@@ -58,7 +58,13 @@ export const suite: LongSuite = {
         if (coverage[what] < kills / 10) failures.push(`only ${coverage[what]} of ${kills} kills fell ${what}`);
       }
     }
-    return { cases: kills, failures, coverage };
+    // Where a few kills fall is chance; a long run has to hit everything.
+    log(
+      `kill: ${Object.entries(coverage)
+        .map(([what, count]) => `${what} ${count}`)
+        .join(', ')}`,
+    );
+    return { cases: kills, failures, coverage: kills >= 100 ? coverage : { 'jobs through': coverage['jobs through'] } };
   },
 };
 
