@@ -9,6 +9,7 @@ export const sourceConnectors: Readonly<Record<string, () => Promise<SourceConne
   collection: async () => (await import('./rows/collection.ts')).collectionSource,
   iterable: async () => (await import('./rows/iterable.ts')).iterableSource,
   channel: async () => (await import('./rows/channel.ts')).channelSource,
+  log: async () => (await import('./rows/log.ts')).logSource,
   arrow: async () => (await import('./arrow/source.ts')).arrowSource,
   generator: async () => (await import('./generator/generator.ts')).generatorSource,
   jsonl: async () => (await import('./jsonl/source.ts')).jsonlSource,

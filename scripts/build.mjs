@@ -77,12 +77,14 @@ for (const [entry, file] of Object.entries(modules)) {
 const sources = [
   'index.ts',
   'functions.ts',
+  'testing.ts',
   'core',
   'kernels',
   'workers',
   'state',
   'connectors',
   'engine',
+  'testing',
   'cli',
   'bench',
   'tsconfig.json',
@@ -104,7 +106,7 @@ await step('tsc', sources, [join('dist', 'index.js')], () => {
  */
 const bundles = {
   threads: ['engine/worker-main.js', 'engine/coordinator-main.js'],
-  caller: ['index.js', 'functions.js', 'cli/main.js'],
+  caller: ['index.js', 'functions.js', 'testing.js', 'cli/main.js'],
 };
 const external = ['piscina', 'apache-arrow', 'jiti', 'cli-table3', 'commander'];
 const minify = { compress: false, mangle: false, codegen: { removeWhitespace: true } };

@@ -214,10 +214,11 @@ export class SourceDriver {
     if (this.#unread === 'unknown') limit = watermarkMin;
     else if (this.#unread !== null) limit = Math.floor(Number(this.#unread) / this.#ticks) - 1;
     for (const split of [...this.#queue, ...this.#later]) limit = Math.min(limit, this.#minimumMs(split));
-    for (const { open, maxMs } of this.#lanes) {
+    for (const { open, maxMs, reader } of this.#lanes) {
       if (!open) continue;
       const seen = maxMs === watermarkMin ? watermarkMin : maxMs - watermark.outOfOrdernessMs - 1;
-      limit = Math.min(limit, Math.max(seen, this.#minimumMs(open)));
+      const told = reader.watermarkMs?.() ?? watermarkMin;
+      limit = Math.min(limit, Math.max(seen, told, this.#minimumMs(open)));
     }
     if (limit !== watermarkMax && limit > this.#watermarkMs) this.#watermarkMs = limit;
     return this.#watermarkMs;

@@ -154,6 +154,8 @@ export interface SourceReader {
   close(): void;
   /** Bad records left out so far (`onError: 'skip'` and `'side'`). */
   readonly skipped?: number;
+  /** Event time that the place itself told of: no row at or before it follows in the open split. Null, or absent: it told nothing. */
+  watermarkMs?(): number | null;
 }
 
 /** Which changes a sink takes. */

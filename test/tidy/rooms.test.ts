@@ -13,7 +13,7 @@ const rooms: Record<string, readonly string[]> = {
   connectors: ['core'],
   workers: ['core'],
   engine: ['core', 'kernels', 'state', 'connectors', 'workers'],
-  testing: ['core', 'engine'],
+  testing: ['core', 'connectors', 'engine'],
   cli: ['core', 'engine'],
   bench: ['core', 'kernels', 'state', 'connectors', 'workers', 'engine', 'index.ts', 'functions.ts'],
 };
@@ -142,6 +142,7 @@ describe('rooms', () => {
     const entries = [
       'index.ts',
       'functions.ts',
+      'testing.ts',
       'cli/main.ts',
       'engine/worker-main.ts',
       'engine/coordinator-main.ts',
