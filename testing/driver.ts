@@ -387,7 +387,6 @@ class Call<T> implements Promise<T> {
   constructor(run: Promise<T>) {
     this.#run = run;
   }
-  // biome-ignore lint/suspicious/noThenProperty: it is a promise
   then: Promise<T>['then'] = (done, failed) => {
     this.seen = true;
     return this.#run.then(done, failed);

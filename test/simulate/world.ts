@@ -1,0 +1,396 @@
+/**
+ * One simulated life of a job, from a seed: its shape, its layout, its faults, its crashes and restarts. First faults come
+ * (safety: nothing that is visible may be wrong), then none come any more (liveness: the job must end, soon, with everything).
+ */
+import { buildPlan } from '../../core/api/job.ts';
+import { type Prng, prng } from '../../core/base/prng.ts';
+import type { UserFunction } from '../../core/operators/operator.ts';
+import type { Disk, DiskFile } from '../../core/ports/disk.ts';
+import { LocalJob, virtualClock } from '../../engine/local.ts';
+import { checkOptions } from '../../engine/options.ts';
+import { type DiskCall, type SimulatedDisk, simulatedDisk } from '../../testing/simulated-disk.ts';
+import { wrong } from './committed.ts';
+import { type Draw, type Shape, shapes, startMs } from './shapes.ts';
+
+/** How often what happened, over all seeds. A count of 0 in the end is a failure of the simulation itself. */
+export type Coverage = Record<string, number>;
+
+export const noCoverage = (): Coverage => ({
+  ...Object.fromEntries(shapes.map(({ name }) => [name, 0])),
+  rescaled: 0,
+  'disk error': 0,
+  'crash before a call': 0,
+  'crash after a call': 0,
+  'torn write': 0,
+  'write lost': 0,
+  'name lost': 0,
+  'power lost': 0,
+  'process died': 0,
+  'task failed': 0,
+  'participant died': 0,
+  'slow disk': 0,
+  'clock jumped': 0,
+  'checkpoint asked for': 0,
+  'checkpoint timed out': 0,
+  'checkpoint failed': 0,
+  'stopped and started': 0,
+  'zombie fenced': 0,
+  'file damaged': 0,
+  'fell back to an older checkpoint': 0,
+  'crash while starting': 0,
+  'restarted in the process': 0,
+  'went on from a checkpoint': 0,
+  'checkpoints completed': 0,
+  'run twice': 0,
+});
+
+/** What one seed did: two runs of it must be the same. */
+export interface Life {
+  readonly shape: string;
+  readonly calls: number;
+  readonly steps: number;
+  readonly trace: number;
+}
+
+export class Violation extends Error {}
+
+interface Faults {
+  /** How many may still come. */
+  left: number;
+  /** One in so many calls of the disk. */
+  readonly perCall: number;
+  readonly perTurn: number;
+}
+
+export async function live(seed: number, coverage: Coverage, only?: Shape): Promise<Life> {
+  const random = prng(seed);
+  const shape = only ?? shapes[seed % shapes.length]!;
+  coverage[shape.name]!++;
+  const draw: Draw = {
+    rows: 60 + random.below(600),
+    keys: 1 + random.below(random.below(2) === 0 ? 5 : 40),
+    skewed: random.below(3) === 0,
+    disorder: random.below(3) === 0,
+    format: random.below(4) === 0 ? 'parquet' : 'jsonl',
+    mode: random.below(3) === 0 ? 'bounded' : 'stream',
+  };
+  const { ends, expected } = shape.build(draw);
+  const disk = simulatedDisk(seed);
+  const clock = virtualClock(startMs);
+  disk.now = () => clock.nowMs();
+  const faults: Faults = {
+    left: 1 + random.below(6),
+    perCall: 40 + random.below(400),
+    perTurn: 20 + random.below(300),
+  };
+  let trace = 0;
+  let steps = 0;
+  const note = (text: string): void => {
+    for (let i = 0; i < text.length; i++) trace = (Math.imul(trace, 31) + text.charCodeAt(i)) | 0;
+  };
+  let safety = true;
+  disk.onCall = (call: DiskCall, path: string) => {
+    note(`${call} ${path}`);
+    if (!safety || faults.left === 0 || random.below(faults.perCall) !== 0) return null;
+    faults.left--;
+    const kind = random.below(5);
+    const fault =
+      kind < 2 ? 'error' : kind === 2 ? 'crashBefore' : kind === 3 ? 'crashAfter' : call === 'write' ? 'torn' : 'error';
+    coverage[
+      { error: 'disk error', crashBefore: 'crash before a call', crashAfter: 'crash after a call', torn: 'torn write' }[
+        fault
+      ]
+    ]!++;
+    note(fault);
+    return fault;
+  };
+  const slow = slowDisk(disk, () => (safety && random.below(8) === 0 ? 1 + random.below(40) : 0));
+  let parallelism = 0;
+  let damaged = false;
+  /** Milliseconds a turn may take: from one checkpoint in hundreds of turns to one in every other. */
+  const pace = [2, 8, 25][random.below(3)]!;
+  let zombie: LocalJob | null = null;
+
+  /** True: it has ended for good. */
+  const incarnation = async (): Promise<boolean> => {
+    const next = 1 + random.below(4);
+    if (parallelism !== 0 && next !== parallelism) coverage.rescaled!++;
+    parallelism = next;
+    const every = 10 + random.below(60);
+    const timeoutMs = random.below(4) === 0 ? 1 + random.below(5) : 10_000;
+    const options = checkOptions({
+      parallelism,
+      memory: `${parallelism * 64}mb`,
+      batchRows: [1, 2, 7, 32][random.below(4)]!,
+      mode: draw.mode,
+      stateDir: '/state',
+      takeOver: true,
+      checkpoint: {
+        every: `${every} ms`,
+        timeout: `${safety ? timeoutMs : 10_000} ms`,
+        tolerateFailures: random.below(2) === 0 ? 1 : 1000,
+      },
+      restart: random.below(3) === 0 ? 'none' : { strategy: 'fixedDelay', attempts: 3, delay: '5 ms' },
+    });
+    const built = buildPlan(ends);
+    let failAt = -1;
+    const job = new LocalJob(
+      {
+        plan: built.plan,
+        options,
+        module: null,
+        functions: new Map([...built.functions].map(([id, { call }]) => [id, call as UserFunction] as const)),
+        resources: built.resources,
+        ends: new Map(),
+        restore: null,
+      },
+      {
+        seed: random.u32(),
+        clock,
+        disk: slow.disk,
+        ringBytes: [32, 64, 256][random.below(3)]! * 1024,
+        poisonRows: random.below(4) === 0,
+        beforeStep(step) {
+          if (failAt < 0 || step < failAt) return;
+          failAt = -1;
+          coverage['task failed']!++;
+          throw new Error('a task of the simulation fails');
+        },
+      },
+    );
+    const die = async (lossless: boolean): Promise<void> => {
+      coverage[lossless ? 'process died' : 'power lost']!++;
+      steps += job.steps;
+      job.crash();
+      zombie?.crash();
+      zombie = null;
+      disk.crash();
+      slow.forget();
+      await turn();
+      await turn();
+      disk.restart({ lossless });
+      if (safety && !damaged && random.below(3) === 0 && damageNewest(disk, random)) {
+        damaged = true;
+        coverage['file damaged']!++;
+      }
+    };
+    await job.start();
+    if (disk.crashed) {
+      coverage['crash while starting']!++;
+      await die(random.below(2) === 0);
+      return false;
+    }
+    if (job.checkpoints?.restoredFrom != null) coverage['went on from a checkpoint']!++;
+    if (job.checkpoints?.restoredFromFallback) coverage['fell back to an older checkpoint']!++;
+    let quiet = 0;
+    let lastDone = '';
+    let turns = 0;
+    let draining = false;
+    let failed = 0;
+    let completed = 0;
+    while (job.outcome === null) {
+      if (++turns > (safety ? patienceTurns : turnsMax)) {
+        // With such faults it need not come to its end: whoever runs it loses patience.
+        if (safety) {
+          await die(true);
+          return false;
+        }
+        throw new Violation(
+          `liveness: without faults the job does not end within ${turnsMax} turns: ${JSON.stringify([job.run.state?.phase, job.run.state?.checkpoints.running?.id, job.checkpoints])} ${job.notices.slice(-3).join('; ')}`,
+        );
+      }
+      const moved = job.turn();
+      slow.turn();
+      if (zombie) {
+        zombie.turn();
+        if (zombie.outcome !== null) {
+          if (zombie.outcome.kind === 'failed' && zombie.outcome.error.code === 'state/fenced')
+            coverage['zombie fenced']!++;
+          zombie = null;
+        }
+      }
+      if (turns % 4 === 0 || !moved) await turn();
+      if (disk.crashed) {
+        await die(random.below(2) === 0);
+        return false;
+      }
+      clock.advance(random.below(pace));
+      if (job.checkpoints && job.checkpoints.failed !== failed) {
+        coverage['checkpoint failed']! += job.checkpoints.failed - failed;
+        failed = job.checkpoints.failed;
+      }
+      if (job.checkpoints && job.checkpoints.completed !== completed) {
+        coverage['checkpoints completed']! += job.checkpoints.completed - completed;
+        completed = job.checkpoints.completed;
+      }
+      if (safety && faults.left > 0 && random.below(faults.perTurn) === 0) {
+        faults.left--;
+        switch (random.below(8)) {
+          case 0:
+            await die(true);
+            return false;
+          case 1:
+            await die(false);
+            return false;
+          case 2:
+            failAt = job.steps + random.below(50);
+            break;
+          case 3: {
+            const victim = random.below(parallelism);
+            if (job.run.state?.phase === 'running') {
+              coverage['participant died']!++;
+              job.kill(victim, new Error('a thread of the simulation dies'));
+            }
+            break;
+          }
+          case 4:
+            coverage['clock jumped']!++;
+            clock.advance([100, 20_000, 3_600_000][random.below(3)]!);
+            break;
+          case 5:
+            coverage['checkpoint asked for']!++;
+            void job.ask({ kind: 'asked' });
+            break;
+          case 6:
+            // It is stopped by the system, another takes over, and then it goes on.
+            zombie?.crash();
+            zombie = job;
+            return false;
+          case 7:
+            coverage['stopped and started']!++;
+            void job.stop();
+            break;
+        }
+      }
+      if (draw.mode !== 'stream' || draining || turns % 20 !== 0) continue;
+      // Sources idle at their end: when nothing has been read or passed on for long, all was.
+      const { state } = job.run;
+      const done = doneSoFar(job);
+      const still = state?.phase === 'running' && done === lastDone;
+      lastDone = done;
+      quiet = still ? quiet + 1 : 0;
+      if (quiet < 6) continue;
+      draining = true;
+      void job.stop({ drain: true });
+    }
+    coverage['restarted in the process']! += job.checkpoints?.restarts ?? 0;
+    coverage['checkpoint timed out']! += job.notices.filter((text) => /was not complete after/.test(text)).length;
+    steps += job.steps;
+    note(JSON.stringify(job.outcome));
+    slow.forget();
+    const { outcome } = job;
+    if (outcome.kind === 'finished') return outcome.resumable !== true;
+    if (outcome.kind === 'failed' && !safety)
+      throw new Violation(`liveness: without faults the job failed: ${outcome.error.code} ${outcome.error.message}`);
+    return false;
+  };
+
+  for (let lives = 0; ; lives++) {
+    if (lives > 60) throw new Violation('liveness: sixty starts and no end');
+    if (faults.left === 0 || lives > 20) {
+      safety = false;
+      faults.left = 0;
+    }
+    const ended = await incarnation();
+    const before = disk.onCall;
+    disk.onCall = () => null;
+    for (const one of expected) {
+      const what = await wrong(disk, one, ended);
+      if (what !== null) throw new Violation(`${ended ? 'the end' : 'safety'}: ${what}`);
+    }
+    disk.onCall = before;
+    if (ended) break;
+    clock.advance(random.below(50));
+  }
+  coverage['write lost']! += disk.faults.lostWrites;
+  coverage['name lost']! += disk.faults.lostNames;
+  coverage['slow disk']! += slow.delayed;
+  return { shape: shape.name, calls: disk.calls, steps, trace };
+}
+
+const turnsMax = 20_000;
+const patienceTurns = 1_500;
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** What all tasks have done so far: equal twice, nothing happened. */
+const doneSoFar = (job: LocalJob): string =>
+  JSON.stringify(
+    job
+      .numbers()
+      .tasks.map(({ rowsRead, rowsReceived, rowsSent, rowsWritten }) => [
+        rowsRead,
+        rowsReceived,
+        rowsSent,
+        rowsWritten,
+      ]),
+  );
+
+/**
+ * A bit of the newest checkpoint is flipped, of its manifest or of a file that no older one needs. False: there are not two, or
+ * it wrote no file.
+ */
+function damageNewest(disk: SimulatedDisk, random: Prng): boolean {
+  const before = disk.onCall;
+  disk.onCall = () => null;
+  try {
+    if (disk.stat('/state/manifests') === null) return false;
+    const manifests = disk.list('/state/manifests').filter((name) => name.startsWith('MANIFEST-'));
+    const idOf = (name: string): number => Number(/\d+/.exec(name)?.[0]);
+    manifests.sort((a, b) => idOf(b) - idOf(a));
+    if (manifests.length < 2) return false;
+    const id = idOf(manifests[0]!);
+    const own = disk.list('/state/files').filter((name) => idOf(name) === id);
+    const paths = [`/state/manifests/${manifests[0]}`, ...own.map((name) => `/state/files/${name}`)];
+    const path = paths[random.below(paths.length)]!;
+    const bytes = disk.read(path);
+    bytes[random.below(bytes.length)]! ^= 1 << random.below(8);
+    disk.remove(path);
+    const file = disk.create(path);
+    file.write(bytes);
+    file.syncNow();
+    file.close();
+    disk.syncDirectory(path.slice(0, path.lastIndexOf('/')));
+    return true;
+  } finally {
+    disk.onCall = before;
+  }
+}
+
+/** A disk whose asynchronous syncs take some turns. */
+function slowDisk(disk: SimulatedDisk, turnsOf: () => number) {
+  let waiting: { turns: number; go: () => void }[] = [];
+  let delayed = 0;
+  const slowed = (file: DiskFile): DiskFile => ({
+    get bytes() {
+      return file.bytes;
+    },
+    write: (bytes) => file.write(bytes),
+    async sync() {
+      const turns = turnsOf();
+      if (turns > 0) {
+        delayed++;
+        await new Promise<void>((go) => waiting.push({ turns, go }));
+      }
+      await file.sync();
+    },
+    syncNow: () => file.syncNow(),
+    close: () => file.close(),
+  });
+  const wrapped: Disk = { ...disk, create: (path) => slowed(disk.create(path)) };
+  return {
+    disk: wrapped,
+    get delayed() {
+      return delayed;
+    },
+    turn() {
+      for (const one of waiting) one.turns--;
+      const due = waiting.filter(({ turns }) => turns <= 0);
+      waiting = waiting.filter(({ turns }) => turns > 0);
+      for (const { go } of due) go();
+    },
+    /** Whoever waits has died. */
+    forget() {
+      waiting = [];
+    },
+  };
+}
