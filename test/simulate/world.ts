@@ -276,9 +276,10 @@ export async function live(seed: number, coverage: Coverage, only?: Shape): Prom
     coverage['restarted in the process']! += job.checkpoints?.restarts ?? 0;
     coverage['checkpoint timed out']! += job.notices.filter((text) => /was not complete after/.test(text)).length;
     steps += job.steps;
-    note(JSON.stringify(job.outcome));
     slow.forget();
     const { outcome } = job;
+    // Not its stack, which names whoever called.
+    note(outcome.kind === 'failed' ? `failed ${outcome.error.code} ${outcome.error.message}` : outcome.kind);
     if (outcome.kind === 'finished') return outcome.resumable !== true;
     if (outcome.kind === 'failed' && !safety)
       throw new Violation(`liveness: without faults the job failed: ${outcome.error.code} ${outcome.error.message}`);
