@@ -5,6 +5,7 @@
 import { existsSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { MillraceError } from '../core/base/errors.ts';
+import { youngHeapMb } from '../core/base/limits.ts';
 import type { FromCoordinator, ToCoordinator } from './messages.ts';
 
 type FromCoordinatorOfJob = Extract<FromCoordinator, { jobId: string }>;
@@ -42,7 +43,11 @@ export class Connection {
   #requests = 0;
 
   constructor() {
-    this.#worker = new Worker(entry(), { execArgv: [], stdin: false });
+    this.#worker = new Worker(entry(), {
+      execArgv: [],
+      resourceLimits: { maxYoungGenerationSizeMb: youngHeapMb },
+      stdin: false,
+    });
     this.#worker.on('message', (message: FromCoordinator) => this.#heard(message));
     this.#worker.on('error', (error) => this.#lost(error));
     this.#worker.on('exit', () => this.#lost(new MillraceError('slot/died', 'the coordinator thread ended')));

@@ -109,7 +109,7 @@ const bundles = {
   caller: ['index.js', 'functions.js', 'testing.js', 'cli/main.js'],
 };
 const external = ['piscina', 'apache-arrow', 'jiti', 'cli-table3', 'commander'];
-const minify = { compress: false, mangle: false, codegen: { removeWhitespace: true } };
+const minify = false;
 
 for (const [name, entries] of Object.entries(bundles)) {
   const dir = join('dist', 'bundle', name);

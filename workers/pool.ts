@@ -8,7 +8,7 @@ import { getHeapStatistics } from 'node:v8';
 import { MessageChannel, type MessagePort, type Transferable } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { MillraceError } from '../core/base/errors.ts';
-import { slotsMax } from '../core/base/limits.ts';
+import { slotsMax, youngHeapMb } from '../core/base/limits.ts';
 
 /** A thread at the disposal of one job. */
 export interface SlotThread {
@@ -53,7 +53,7 @@ export class SlotPool {
       atomics: 'disabled',
       // What the parent was started with (an inspector, loaders) must not leak in.
       execArgv: [],
-      resourceLimits: { maxOldGenerationSizeMb: threadHeapMb() },
+      resourceLimits: { maxOldGenerationSizeMb: threadHeapMb(), maxYoungGenerationSizeMb: youngHeapMb },
       recordTiming: false,
     });
   }

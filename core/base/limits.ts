@@ -1,6 +1,12 @@
 /** Every limit of the engine, in one place, with the relations between them asserted. Units are in the names. */
 import { assert } from './assert.ts';
 
+/**
+ * Young generation of a thread's JavaScript heap, in megabytes, of which a third holds new objects. Rows live in a slot's
+ * own memory, so what a thread makes in JavaScript dies young: more room than this is kept for ever and gains nothing.
+ */
+export const youngHeapMb = 12;
+
 /** Rows in a batch at most. Kernels' scratch and operators' buffers are sized by it. */
 export const batchRowsMax = 4096;
 /** Leaf columns of a row at most. */
