@@ -7,6 +7,7 @@ import { assert } from '../core/base/assert.ts';
 import { MillraceError } from '../core/base/errors.ts';
 import { keyGroupRange } from '../core/base/key-groups.ts';
 import { aheadBatchesMax } from '../core/base/limits.ts';
+import { naturalOrder } from '../core/base/natural-order.ts';
 import { deadLetters } from '../core/operators/dead-letters.ts';
 import { type Operator, type UserFunction, watermarkMin } from '../core/operators/operator.ts';
 import { createOperator } from '../core/operators/registry.ts';
@@ -284,7 +285,11 @@ function restoredState({ deployment: { restored, plan }, restored: fromFiles }: 
   ]);
 }
 
-/** Open splits of a snapshot are dealt round the subtasks of the new attempt. */
+/**
+ * Open splits of a snapshot are dealt round the subtasks of the new attempt, in the order in which a source lists them. Who
+ * gets several of ended input reads them one after the other: not the rows of the last hour before those of the first,
+ * whatever subtasks had them before. Event time that is given behind a function, which knows no splits, goes by that.
+ */
 function positionFor(
   operator: string,
   subtask: number,
@@ -295,7 +300,10 @@ function positionFor(
   // Subtasks that had ended had nothing left to read.
   const sources = restored.flatMap(({ source }) => (source?.operator === operator ? [source] : []));
   if (sources.length === 0) return { splits: [], watermarkMs: watermarkMin };
-  const splits = sources.flatMap((source) => source.splits).filter((_, i) => i % parallelism === subtask);
+  const splits = sources
+    .flatMap((source) => source.splits)
+    .sort((a, b) => naturalOrder(a.id, b.id))
+    .filter((_, i) => i % parallelism === subtask);
   return { splits, watermarkMs: Math.min(...sources.map((source) => source.watermarkMs)) };
 }
 

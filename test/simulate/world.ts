@@ -275,6 +275,11 @@ export async function live(seed: number, coverage: Coverage, only?: Shape): Prom
     }
     coverage['restarted in the process']! += job.checkpoints?.restarts ?? 0;
     coverage['checkpoint timed out']! += job.notices.filter((text) => /was not complete after/.test(text)).length;
+    if (disk.crashed) {
+      // It had said how it ended, and died while it cleaned up.
+      await die(random.below(2) === 0);
+      return false;
+    }
     steps += job.steps;
     slow.forget();
     const { outcome } = job;
