@@ -13,10 +13,15 @@ import type { RunOptions } from '../../index.ts';
 import type { LongSuite } from './suite.ts';
 
 /** Kills of one job before it is left to get through. */
-const killsPerJob = 5;
+const killsPerJob = 8;
 const rate = 6000;
 /** A process that hangs is a failure, not a wait without end. */
 const hangMs = 90_000;
+/** How long a kill waits for what it is aimed at; then it falls wherever the process is. */
+const aimMs = 1500;
+/** What a kill after the first life is aimed at, drawn; null: it falls anywhere. */
+const aims = ['recovery', 'checkpoint', 'commit', 'recovery', 'checkpoint', null, null, null] as const;
+type Aim = (typeof aims)[number];
 
 export const suite: LongSuite = {
   name: 'kill',
@@ -33,7 +38,7 @@ export const suite: LongSuite = {
     for (let job = 0; kills < cases && failures.length < 10; job++) {
       const random = prng(seed + job);
       const example = names[job % names.length]!;
-      const rows = 10_000 + random.below(15_000);
+      const rows = 20_000 + random.below(20_000);
       const folder = mkdtempSync(join(tmpdir(), 'millrace-kill-'));
       try {
         const wanted = Math.min(killsPerJob, cases - kills);
@@ -47,7 +52,9 @@ export const suite: LongSuite = {
       } catch (error) {
         failures.push(`seed ${seed + job}, ${example}: ${error instanceof Error ? error.stack?.slice(0, 800) : error}`);
       }
-      if (job % 10 === 9 || kills >= cases) log(`kill: ${kills} kills, ${job + 1} jobs, ${failures.length} failures`);
+      if (job % 10 === 9 || kills >= cases) {
+        log(`kill: ${kills} kills, ${job + 1} jobs, ${failures.length} failures; ${inWords(coverage)}`);
+      }
     }
     recoveriesMs.sort((a, b) => a - b);
     const percentile = (share: number): number =>
@@ -59,14 +66,14 @@ export const suite: LongSuite = {
       }
     }
     // Where a few kills fall is chance; a long run has to hit everything.
-    log(
-      `kill: ${Object.entries(coverage)
-        .map(([what, count]) => `${what} ${count}`)
-        .join(', ')}`,
-    );
     return { cases: kills, failures, coverage: kills >= 100 ? coverage : { 'jobs through': coverage['jobs through'] } };
   },
 };
+
+const inWords = (coverage: Readonly<Record<string, number>>): string =>
+  Object.entries(coverage)
+    .map(([what, count]) => `${what} ${count}`)
+    .join(', ');
 
 interface Lives {
   readonly example: string;
@@ -83,12 +90,12 @@ async function killUntilThrough(of: Lives): Promise<{ readonly kills: number; re
   let kills = 0;
   let recoverMs = 1500;
   for (let life = 0; ; life++) {
-    // A third of the kills are aimed at recoveries: before the time that the last one took.
-    const aimed = life > 0 && random.below(3) === 0;
-    const delayMs = aimed ? recoverMs * (0.4 + random.below(600) / 1000) : random.below(3000);
+    const aim = life > 0 ? aims[random.below(aims.length)]! : null;
+    // A recovery is over in about the time that the last one took.
+    const delayMs = aim === 'recovery' ? recoverMs * (0.4 + random.below(600) / 1000) : random.below(3000);
     const child = start(of);
     const startMs = performance.now();
-    const ended = await child.ended(kills < of.wanted ? delayMs : null);
+    const ended = await child.ended(kills < of.wanted ? { delayMs, when: sight(join(folder, 'state'), aim) } : null);
     if (ended === 'hung') return { kills, wrong: `hung in life ${life}, having said ${child.said().join(', ')}` };
     if (ended === 'failed') return { kills, wrong: `life ${life} failed: ${child.errors()}` };
     const firstRowMs = child.firstRowMs();
@@ -141,28 +148,60 @@ function start({ example, rows, folder, random }: Lives) {
     said: () => out.trim().split('\n'),
     errors: () => errors.trim().slice(0, 600),
     firstRowMs: () => firstRowMs,
-    /** `delayMs` null: it may get through. */
-    ended: (delayMs: number | null) =>
+    /** It is killed when `delayMs` is over and `when` says so; null: it may get through. */
+    ended: (kill: { readonly delayMs: number; readonly when: () => boolean } | null) =>
       new Promise<'killed' | 'through' | 'failed' | 'hung'>((resolve, reject) => {
         let hung = false;
+        let look: ReturnType<typeof setInterval> | undefined;
         const timer = setTimeout(() => {
-          hung = delayMs === null;
-          child.kill('SIGKILL');
-        }, delayMs ?? hangMs);
+          if (kill === null) {
+            hung = true;
+            child.kill('SIGKILL');
+            return;
+          }
+          const untilMs = performance.now() + aimMs;
+          const aimed = (): void => {
+            if (kill.when() || performance.now() > untilMs) child.kill('SIGKILL');
+          };
+          look = setInterval(aimed, 1);
+          aimed();
+        }, kill?.delayMs ?? hangMs);
         child.on('error', reject);
         child.on('close', (code, signal) => {
           clearTimeout(timer);
+          clearInterval(look);
           resolve(hung ? 'hung' : signal === 'SIGKILL' ? 'killed' : code === 0 ? 'through' : 'failed');
         });
       }),
   };
 }
 
+/** Whether what a kill is aimed at has come into sight: a checkpoint being written, or one whose sinks begin to commit. */
+function sight(state: string, aim: Aim): () => boolean {
+  if (aim === 'checkpoint') return () => stagedParts(state);
+  if (aim !== 'commit') return () => true;
+  const newest = (): string => namesIn(join(state, 'manifests')).sort().at(-1) ?? '';
+  let before: string | null = null;
+  return () => {
+    before ??= newest();
+    return newest() > before;
+  };
+}
+
 /** Files of a checkpoint that does not count yet. */
 function stagedParts(state: string): boolean {
   const staging = join(state, 'staging');
-  if (!existsSync(staging)) return false;
-  return readdirSync(staging).some((name) => readdirSync(join(staging, name)).some((file) => file.endsWith('.state')));
+  return namesIn(staging).some((epoch) => namesIn(join(staging, epoch)).some((file) => file.endsWith('.state')));
+}
+
+/** None where there is no such directory, or none any more. */
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
+    throw error;
+  }
 }
 
 /** The newest checkpoint promised files, and its sinks had not said that they are all there. */
