@@ -99,10 +99,10 @@ function processed(
     const mode: Mode = keyed.every((one) => one === 'bounded') ? 'bounded' : 'append';
     const outputs = [content.output ?? [], ...content.side.map(({ schema }) => schema)];
     const flows = outputs.map((fields, port) => flowOf({ step, port, mode, columns: knownColumns(fields) }));
-    return flowOf(
-      tipOf(flows[0]) as Tip,
-      Object.fromEntries(content.side.map(({ name }, i) => [name, flows[i + 1] as Flow])),
-    );
+    const side = content.side.map(({ name }, i) => [name, flows[i + 1] as Flow] as const);
+    const main = tipOf(flows[0]) as Tip;
+    const errors = content.onError === 'side' ? [['errors', errorsOf(main, flows.length)] as const] : [];
+    return flowOf(main, Object.fromEntries([...side, ...errors]));
   });
 }
 
@@ -411,10 +411,10 @@ class Flow {
   }
 }
 
-/** Records that a step could not take, at its second output. */
-function errorsOf(tip: Tip): Flow {
+/** Records that a step could not take, at its last output: the second, unless said. */
+function errorsOf(tip: Tip, port = 1): Flow {
   const mode = tip.mode === 'updating' ? 'append' : tip.mode;
-  return flowOf({ step: tip.step, port: 1, mode, columns: knownColumns(deadLetterFields) });
+  return flowOf({ step: tip.step, port, mode, columns: knownColumns(deadLetterFields) });
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: a callback gets a proxy for whatever row type it was written for

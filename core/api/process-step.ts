@@ -6,6 +6,7 @@ import { describeKind } from '../base/describe.ts';
 import { MillraceError } from '../base/errors.ts';
 import { processStatesMax } from '../base/limits.ts';
 import type { StateSpec } from '../plan/states.ts';
+import { policyOf } from './checks.ts';
 import { fieldsOf, type Schema } from './schema.ts';
 import { declaredOf } from './state.ts';
 import type { StepContent } from './step.ts';
@@ -29,7 +30,7 @@ export interface NamedInput {
   readonly keys: readonly string[] | null;
 }
 
-const members = ['output', 'side', 'state', 'broadcastState', 'onRow', 'onTimer'];
+const members = ['output', 'side', 'state', 'broadcastState', 'onRow', 'onTimer', 'onError'];
 
 /** Errors: `option/invalid`. */
 export function processStep(
@@ -75,6 +76,12 @@ export function processStep(
   const { onTimer = null } = fn;
   if (onTimer !== null && typeof onTimer !== 'function')
     throw new MillraceError('option/invalid', `process: onTimer must be a function, not ${describeKind(onTimer)}`);
+  const onError = policyOf('process', fn.onError);
+  if (onError === 'side' && side.some(({ name }) => name === 'errors'))
+    throw new MillraceError(
+      'option/invalid',
+      "process: onError: 'side' gives a side output 'errors', and side declares another of that name; give that another",
+    );
   const onRow = handlersOf(fn.onRow, inputs, single);
   const content: ProcessContent = {
     kind: 'process',
@@ -84,6 +91,7 @@ export function processStep(
     state: state.specs,
     broadcastState: broadcast.specs,
     onTimer: onTimer === null ? null : '',
+    ...(onError === 'fail' ? {} : { onError }),
   };
   return { content, functions: { onRow, onTimer: onTimer as Fn | null, states: state.functions } };
 }

@@ -9,8 +9,9 @@ import type { Duration } from '../base/duration.ts';
 import type { handle, mode, value } from './marks.ts';
 import type { Mode, RowKind } from './modes.ts';
 import type { Schema } from './schema.ts';
+import type { OnError } from './sources.ts';
 import type { MapState, StateDecl, States, ValueState } from './state.ts';
-import type { Stream, WithSide } from './stream.ts';
+import type { DeadLetter, Stream, WithSide } from './stream.ts';
 
 type Appending<M> = M extends 'bounded' ? 'bounded' : 'append';
 type Handles<S> = { readonly [K in keyof S]: S[K] extends StateDecl<infer H> ? H : never };
@@ -59,27 +60,37 @@ export interface Timer {
   readonly time: Date;
 }
 type Made<Out> = void | Iterable<Out>;
-interface FunctionShape<S, B, Out, Side, OnRow, Timed> {
+interface FunctionShape<S, B, Out, Side, OnRow, Timed, E> {
   readonly output?: Schema<Out>;
   readonly side?: { readonly [N in keyof Side]: Schema<Side[N]> };
   readonly state?: S;
   readonly broadcastState?: B;
   readonly onRow: OnRow;
   onTimer?(timer: Timer, context: Timed): Made<Out>;
+  /**
+   * What a row or a timer does for which the function throws, or gives what does not fit: fails the job (unless said), is
+   * counted and left out (`skip`), or goes to the side output `errors`. What its call wrote, set and emitted is taken back.
+   */
+  readonly onError?: E;
 }
+/** The side outputs that are declared, and `errors` where that was asked for. */
+type Sides<Side, M extends Mode, E> = { readonly [N in keyof Side]: Stream<Side[N], Appending<M>> } & (E extends 'side'
+  ? { readonly errors: Stream<DeadLetter, Appending<M>> }
+  : unknown);
 /** Rows by key: what has the same key meets the same state. */
 export interface Keyed<R, K, M extends Mode> {
   readonly [value]: R;
-  process<S extends States = {}, Out = never, Side = {}>(
+  process<S extends States = {}, Out = never, Side = {}, const E extends OnError = 'fail'>(
     fn: FunctionShape<
       S,
       {},
       Out,
       Side,
       (row: R, context: KeyedContext<K, S, {}, Out, Side>) => Made<Out>,
-      KeyedContext<K, S, {}, Out, Side>
+      KeyedContext<K, S, {}, Out, Side>,
+      E
     >,
-  ): WithSide<Out, Appending<M>, { readonly [N in keyof Side]: Stream<Side[N], Appending<M>> }>;
+  ): WithSide<Out, Appending<M>, Sides<Side, M, E>>;
   readonly [mode]: M;
   readonly [handle]: K;
 }
@@ -100,7 +111,7 @@ type ModeOfInputs<I> = I[keyof I] extends infer X ? (X extends Keyed<any, any, i
 type KeyOfInputs<I> = I[keyof I] extends infer X ? (X extends Keyed<any, infer K, any> ? K : never) : never;
 /** Several inputs under their names. */
 export interface Connected<I extends Inputs> {
-  process<S extends States = {}, B extends States = {}, Out = never, Side = {}>(
-    fn: FunctionShape<S, B, Out, Side, Handlers<I, S, B, Out, Side>, KeyedContext<KeyOfInputs<I>, S, B, Out, Side>>,
-  ): WithSide<Out, ModeOfInputs<I>, { readonly [N in keyof Side]: Stream<Side[N], ModeOfInputs<I>> }>;
+  process<S extends States = {}, B extends States = {}, Out = never, Side = {}, const E extends OnError = 'fail'>(
+    fn: FunctionShape<S, B, Out, Side, Handlers<I, S, B, Out, Side>, KeyedContext<KeyOfInputs<I>, S, B, Out, Side>, E>,
+  ): WithSide<Out, ModeOfInputs<I>, Sides<Side, ModeOfInputs<I>, E>>;
 }

@@ -26,7 +26,7 @@ export const deadLetterRecordMax = 1024;
 
 /** The policy of a node that has one. */
 export function onErrorOf(node: PlanNode): OnError | null {
-  if (node.kind === 'map') return node.onError ?? null;
+  if (node.kind === 'map' || node.kind === 'process') return node.onError ?? null;
   const given = node.kind === 'source' ? node.connector.options.onError : null;
   return given === 'skip' || given === 'side' ? given : null;
 }

@@ -138,6 +138,7 @@ const table: { [K in PlanNodeKind]: Lower<Extract<PlanNode, { kind: K }>> } = {
       state: node.state.map(ttl),
       broadcastState: node.broadcastState,
       onTimer: node.onTimer,
+      ...(node.onError === undefined ? {} : { onError: node.onError }),
       timed,
     };
     return outputsOf(builder.add(rel(node, 'main', inputs, process, ...outputs)), node, schemas);

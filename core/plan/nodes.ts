@@ -96,7 +96,7 @@ export interface ProcessPort {
   /** The handler's function id. */
   readonly handler: string;
 }
-/** Port 0: what it emits; port i + 1: side output i. */
+/** Port 0: what it emits; port i + 1: side output i; behind them, where `onError` is `side`, what failed (dead-letters.ts). */
 export interface ProcessNode extends NodeHead {
   readonly kind: 'process';
   readonly ports: readonly ProcessPort[];
@@ -107,6 +107,8 @@ export interface ProcessNode extends NodeHead {
   readonly broadcastState: readonly StateSpec[];
   /** Function id; null: it sets no timers. */
   readonly onTimer: string | null;
+  /** Rows and timers for which it throws; absent: the job fails. */
+  readonly onError?: OnError;
 }
 export interface DistinctNode extends NodeHead {
   readonly kind: 'distinct';

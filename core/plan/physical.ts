@@ -152,6 +152,8 @@ export type PhysicalNode =
       readonly state: readonly StateSpec[];
       readonly broadcastState: readonly StateSpec[];
       readonly onTimer: string | null;
+      /** `side`: the last output port has the rows and timers for which it threw. Absent: the job fails. */
+      readonly onError?: OnError;
       /** Whether rows of keyed inputs have event time. */
       readonly timed: boolean;
     }

@@ -127,7 +127,7 @@ const rules: { [K in PlanNodeKind]: SchemaRule<Extract<PlanNode, { kind: K }>> }
     return [{ fields: unionFields(node, inputs), time: inputs.every((input) => input.time), window }];
   },
   aggregate: (node, [input]) => [aggregateSchema(node, input!), input!],
-  process: (node, inputs) => processSchemas(node, inputs),
+  process: (node, inputs) => [...processSchemas(node, inputs), ...errorSchemas(node)],
   distinct: (_node, [input]) => [{ fields: input!.fields, time: false }],
   sort: (node, [input]) => {
     requireLeaves(

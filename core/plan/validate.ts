@@ -170,6 +170,7 @@ const nodeShapes: { readonly [K in PlanNodeKind]: Check } = {
     state: states,
     broadcastState: states,
     onTimer: orNull(text),
+    onError: oneOf(undefined, 'skip', 'side'),
   }),
   distinct: any,
   sort: shape({ by: order }),
@@ -225,5 +226,8 @@ function validateNode(
   }
   kinds.set(id, kind);
   const errors = onErrorOf(node as unknown as PlanNode) === 'side' ? 1 : 0;
-  outputs.set(id, kind === 'aggregate' ? 2 : kind === 'process' ? 1 + (node.side as unknown[]).length : 1 + errors);
+  outputs.set(
+    id,
+    kind === 'aggregate' ? 2 : kind === 'process' ? 1 + (node.side as unknown[]).length + errors : 1 + errors,
+  );
 }

@@ -27,6 +27,10 @@ export interface RowWriter {
   /** What was appended since `reset`; valid until the next `append` or `reset`. */
   batch(origin?: BatchOrigin | null): Batch;
   reset(): void;
+  /** Rows appended from here on may be taken back. */
+  mark(): void;
+  /** Rows appended since `mark` are not in; `reset` in between is the caller's mistake. */
+  rewind(): void;
 }
 
 export interface RowWriterOptions {
@@ -60,6 +64,8 @@ export function rowWriter(
   const kinds = options.kinds ? memory.arena.allocate(batchRows, 'row kinds') : 0;
   let rows = 0;
   let anyKind = false;
+  let markedRows = 0;
+  let markedHeap = 0;
 
   const tryAppend = (row: unknown): boolean => {
     const mark = heap.mark();
@@ -105,6 +111,16 @@ export function rowWriter(
       anyKind = false;
       heap.reset();
       for (const leaf of leaves) leaf.reset();
+    },
+    mark() {
+      markedRows = rows;
+      markedHeap = heap.mark();
+    },
+    rewind() {
+      rows = markedRows;
+      // With the first row the heap may have got another block.
+      if (rows === 0) heap.reset();
+      else heap.rewind(markedHeap);
     },
   };
 }

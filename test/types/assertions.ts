@@ -224,6 +224,11 @@ sided.pick('origin').map(schema({ n: t.int() }), () => ({ n: 1 }), { onError: 's
   DeadLetter,
   'bounded'
 >;
+const erring = from(jsonl('in', { schema: flight }))
+  .keyBy('origin')
+  .process({ onError: 'side', side: { big: schema({ n: t.int() }) }, onRow() {} });
+erring.side.errors satisfies Stream<DeadLetter, 'bounded'>;
+erring.side.big satisfies Stream<{ n: number }, 'bounded'>;
 from(watch(jsonl('in', { schema: flight, onError: 'side' }))).side.errors satisfies Stream<DeadLetter, 'append'>;
 from(jsonl('in', { schema: flight, onError: 'skip' })) satisfies Stream<RowOf<typeof flight>, 'bounded'>;
 flights.to(parquet('parts', { roll: { size: '128mb', every: '1 minute' } })).sink satisfies true;

@@ -181,6 +181,8 @@ flights.to(watch(jsonl('out')));
 const failing = schema({ n: t.int() });
 // @ts-expect-error
 from(jsonl('in', { onError: 'skip' })).side;
+// @ts-expect-error: what is skipped is in no side output
+flights.keyBy('origin').process({ onError: 'skip', onRow() {} }).side.errors;
 // @ts-expect-error
 flights.map(failing, () => ({ n: 1 })).side;
 // @ts-expect-error

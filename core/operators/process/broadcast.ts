@@ -22,6 +22,8 @@ export interface BroadcastParts {
 export interface BroadcastHandle {
   readonly readable: object;
   readonly writable: object;
+  /** Rows were changed behind its back. */
+  forget(): void;
 }
 
 export function broadcastHandle(spec: StateSpec, parts: BroadcastParts): BroadcastHandle {
@@ -39,7 +41,7 @@ function cellOf(spec: Extract<StateSpec, { kind: 'value' }>, parts: BroadcastPar
     set: (value: unknown) => of.set(false, value),
     clear: () => of.clear(),
   });
-  return { readable, writable };
+  return { readable, writable, forget: () => of.forget() };
 }
 
 function mapOf(spec: Extract<StateSpec, { kind: 'map' }>, parts: BroadcastParts): BroadcastHandle {
@@ -56,7 +58,11 @@ function mapOf(spec: Extract<StateSpec, { kind: 'map' }>, parts: BroadcastParts)
     delete: (key: unknown) => of.delete(key),
     clear: () => of.clear(),
   };
-  return { readable: Object.freeze(read), writable: Object.freeze({ ...read, ...write }) };
+  return {
+    readable: Object.freeze(read),
+    writable: Object.freeze({ ...read, ...write }),
+    forget: () => of.forget(),
+  };
 }
 
 class Rows {
@@ -148,6 +154,10 @@ class Rows {
   clear(): void {
     if (!this.#parts.call.active) throw callOver();
     this.#table.deleteRange(0, 0, 0, 0);
+    this.#entries = null;
+  }
+
+  forget(): void {
     this.#entries = null;
   }
 

@@ -1,6 +1,7 @@
 /**
  * What a process function emits: one writer of batches for each output. Rows of one call that find no room wait, as
- * copies, up to a limit; then the operator hands batches on until all have found room. Knows no key and no time.
+ * copies, up to a limit; then the operator hands batches on until all have found room. Where a call may be taken back, rows
+ * that wait have been checked, so that nothing of it can fail once it is over. Knows no key and no time.
  */
 import { MillraceError } from '../../base/errors.ts';
 import { emittedRowsMax } from '../../base/limits.ts';
@@ -20,6 +21,8 @@ export class Emitted {
   /** Rows carry event time. */
   readonly #timed: boolean;
   readonly #name: string;
+  /** Checks rows that wait; null: they are checked when there is room. */
+  readonly #checker: RowWriter | null;
   #waiting: unknown[] = [];
   #waitingFrom = 0;
   /** The writer's batch is with the output. */
@@ -35,15 +38,29 @@ export class Emitted {
       readonly batchRows: number;
       readonly blocks?: BlockPool | undefined;
       readonly call: Call;
+      /** Rows of a call may be taken back. */
+      readonly undoable?: boolean;
     },
   ) {
     this.port = port;
     this.#name = name;
     this.#call = parts.call;
     this.#timed = layout.at(-1)?.name === rowtimeName;
-    this.#writer = rowWriter(fields, layout, parts.memory, parts.batchRows, {
-      ...(parts.blocks ? { blocks: parts.blocks } : {}),
-    });
+    const options = parts.blocks ? { blocks: parts.blocks } : {};
+    this.#writer = rowWriter(fields, layout, parts.memory, parts.batchRows, options);
+    this.#checker = parts.undoable ? rowWriter(fields, layout, parts.memory, 1, options) : null;
+  }
+
+  /** A call begins. */
+  mark(): void {
+    this.#writer.mark();
+  }
+
+  /** The call that began last gave nothing. */
+  takeBack(): void {
+    this.#writer.rewind();
+    this.#waiting = [];
+    this.#waitingFrom = 0;
   }
 
   /** A row of the call that is under way. Errors: the writer's; `function/misuse`, `function/too-many`. */
@@ -62,6 +79,10 @@ export class Emitted {
         'function/too-many',
         `one call emitted more than ${emittedRowsMax} rows; make the handler a generator (*onRow) and yield them, so that it can stop where room ends`,
       );
+    }
+    if (this.#checker) {
+      this.#checker.reset();
+      this.#checker.append(row, call.rowtime, 0);
     }
     // The caller may change its object after the call.
     this.#waiting.push(typeof row === 'object' && row !== null ? { ...row } : row);

@@ -6,6 +6,7 @@
 import { describeKind, describeValue, isPromise } from '../../base/describe.ts';
 import { isMillraceError, MillraceError, withWhere } from '../../base/errors.ts';
 import { batchRowsMax, orderedPagesPerCall, pageCopiesMax } from '../../base/limits.ts';
+import { deadLetterRecordMax } from '../../plan/dead-letters.ts';
 import type { PhysicalNode } from '../../plan/physical.ts';
 import {
   type AccumulatorLeaf,
@@ -20,6 +21,7 @@ import { readI64, writeI64 } from '../../record/column-reader.ts';
 import type { Layout } from '../../record/layout.ts';
 import { type RowView, rowView } from '../../record/row-view.ts';
 import { identityRows, KeyHasher, Work, waitForPages } from '../aggregate-parts.ts';
+import { type DeadLetters, deadLetters, isPoison, reasonOf } from '../dead-letters.ts';
 import {
   type Operator,
   type OperatorContext,
@@ -38,6 +40,7 @@ import type { EntryLayout } from './slots.ts';
 import { TimeQueue, takenMax } from './time-queue.ts';
 import { Timers } from './timers.ts';
 import { type Life, TtlClock } from './ttl.ts';
+import { Undo, undoBytesMax } from './undo.ts';
 
 type ProcessNode = Extract<PhysicalNode, { kind: 'process' }>;
 
@@ -100,6 +103,12 @@ class ProcessFunction implements Operator {
   readonly #tables: OrderedTable[] = [];
   readonly #outputs: readonly Emitted[];
   readonly #main: Emitted | null;
+  /** Rows and timers that the function could not take, where somebody wants them, and their port. */
+  readonly #letters: DeadLetters | null;
+  readonly #lettersPort: number;
+  /** What a call that threw did is taken back; null: it fails the job. */
+  readonly #undo: Undo | null;
+  readonly #broadcast: readonly BroadcastHandle[];
   /** 8 bytes: event time of what a timer emits. */
   readonly #timerTime: number;
   readonly #fired: { get(): number; set(value: number): void };
@@ -119,11 +128,24 @@ class ProcessFunction implements Operator {
 
   constructor(node: ProcessNode, context: OperatorContext) {
     const { memory, outputs, batchRows, name } = context;
+    const texts: number[] = [];
+    let bytes = 8;
+    const undo =
+      node.onError === undefined
+        ? null
+        : new Undo({
+            memory,
+            entryBytes: () => bytes,
+            texts,
+            keepText: (target, view) => this.#table.keepText(target, view),
+            name,
+          });
+    this.#undo = undo;
     const state: Pick<OperatorState, 'ordered'> = {
       ordered: (decl) => {
         const table = context.state.ordered(decl);
         this.#tables.push(table);
-        return table;
+        return undo ? undo.watched(table) : table;
       },
     };
     this.#node = node;
@@ -138,9 +160,7 @@ class ProcessFunction implements Operator {
     const call = newCall(memory, this.#keys, name);
     this.#call = call;
 
-    const texts: number[] = [];
     const leaves: AccumulatorLeaf[] = [];
-    let bytes = 8;
     const take = (more: number): number => {
       bytes += more;
       return bytes - more;
@@ -158,7 +178,7 @@ class ProcessFunction implements Operator {
     const clockOf = (time: 'event' | 'processing'): TtlClock => {
       const known = clocks.get(time);
       if (known) return known;
-      const queue = new TimeQueue(`ttl.${time}`, { memory, state, keys: this.#keys, named: false });
+      const queue = new TimeQueue(`ttl.${time}`, { memory, state, keys: this.#keys, named: false, undo });
       const made = new TtlClock(time, {
         memory,
         call,
@@ -200,10 +220,12 @@ class ProcessFunction implements Operator {
             bits: { set: timerSet, processing: timerProcessing, others: timersInTable },
             name,
             timed: node.timed,
+            undo,
           });
     const broadcast = node.broadcastState.map(
       (spec) => [spec.name, broadcastHandle(spec, { memory, state, call, value })] as const,
     );
+    this.#broadcast = broadcast.map(([, handle]) => handle);
     this.#table = context.state.groups({ name: 'keys', keys: this.#keys, accumulatorBytes: bytes, texts, leaves });
     this.#offset = this.#table.accumulatorOffset;
     this.#fired = context.state.value('fired', watermarkMin, Math.min);
@@ -211,12 +233,21 @@ class ProcessFunction implements Operator {
     call.eventMs = this.#watermarkMs;
 
     const emitted = (fields: ProcessNode['output'], port: number, what: string): Emitted =>
-      new Emitted(port, what, fields ?? [], outputs[port] ?? [], { memory, batchRows, blocks: context.blocks, call });
+      new Emitted(port, what, fields ?? [], outputs[port] ?? [], {
+        memory,
+        batchRows,
+        blocks: context.blocks,
+        call,
+        undoable: undo !== null,
+      });
     this.#main = node.output === null ? null : emitted(node.output, 0, 'a row of its output');
     const side = node.side.map(
       ({ name: of, schema }, i) => [of, emitted(schema, i + 1, `a row of side output '${of}'`)] as const,
     );
     this.#outputs = [...(this.#main ? [this.#main] : []), ...side.map(([, output]) => output)];
+
+    this.#letters = node.onError === 'side' ? deadLetters(name, memory, context.blocks) : null;
+    this.#lettersPort = 1 + node.side.length;
 
     const shared = { call, main: this.#main, side, timed: node.timed, watermarkMs: () => this.#watermarkMs };
     const states = Object.fromEntries(node.state.map((spec, i) => [spec.name, handles[i]!.api]));
@@ -257,7 +288,8 @@ class ProcessFunction implements Operator {
   }
 
   flush(out: Output): Progress {
-    return this.#outputs.some((output) => output.rows > 0) ? this.#work.start(this.#emitAll(out)) : Progress.done;
+    const holds = this.#outputs.some((output) => output.rows > 0) || (this.#letters?.count ?? 0) > 0;
+    return holds ? this.#work.start(this.#emitAll(out)) : Progress.done;
   }
 
   onWatermark(timeMs: number, out: Output): Progress {
@@ -359,6 +391,7 @@ class ProcessFunction implements Operator {
     const offset = this.#offset;
     const until = Math.min(count, from + rowsBetweenLooks);
     const timers = this.#timers;
+    const undo = this.#undo;
     this.#stopped = Stopped.no;
     for (let k = from; k < until; k++) {
       const row = selection === 0 ? first + k : (u32[(selection >>> 2) + first + k] as number);
@@ -380,10 +413,15 @@ class ProcessFunction implements Operator {
       const before = u32[flagsAt] as number;
       let result: unknown;
       const rowObject = view.at(row);
+      if (undo) this.#begin(call.entry);
       try {
         result = handler(rowObject, poisonRows ? this.#guarded(context) : context);
       } catch (error) {
-        throw this.#failure(error);
+        counters.countCall();
+        this.#leaveOut(error);
+        this.#flagsBefore = before;
+        this.#stopped = Stopped.inCall;
+        return k + 1;
       }
       counters.countCall();
       if (result === undefined && this.#settled() && !timers?.pastDue && call.open === 0) {
@@ -418,10 +456,11 @@ class ProcessFunction implements Operator {
         call.row = row;
         call.rowtime = times === 0 ? 0 : times + 8 * row;
         const view = port.view.at(row);
+        if (this.#undo) this.#begin(0);
         try {
           this.#result = port.call(view, poisonRows ? this.#guarded(port.context) : port.context);
         } catch (error) {
-          throw this.#failure(error);
+          this.#leaveOut(error);
         }
         counters.countCall();
         yield* this.#finishCall(out);
@@ -437,12 +476,20 @@ class ProcessFunction implements Operator {
   *#finishCall(out: Output): Generator<void> {
     const result = this.#result;
     this.#result = undefined;
+    if (result !== undefined) yield* this.#iterate(result, out);
+    this.#undo?.end();
     if (!this.#settled()) yield* this.#drain(out);
-    if (result === undefined) return;
+    if (this.#letters?.full) yield* this.#emitLetters(out);
+  }
+
+  /** A handler that is a generator: takes its rows, and hands them on while there are more. */
+  *#iterate(result: unknown, out: Output): Generator<void> {
+    if (!this.#undo && !this.#settled()) yield* this.#drain(out);
     try {
       this.#iterator = iteratorOf(result);
     } catch (error) {
-      throw this.#failure(error);
+      this.#leaveOut(error);
+      return;
     }
     for (let given = 1; ; given++) {
       let step: IteratorResult<unknown>;
@@ -451,15 +498,59 @@ class ProcessFunction implements Operator {
         if (!step.done) this.#yielded(step.value);
       } catch (error) {
         this.#closeIterator();
-        throw this.#failure(error);
+        this.#leaveOut(error);
+        return;
       }
       this.#context.counters.countCall();
       if (step.done) break;
-      if (!this.#settled()) yield* this.#drain(out);
+      // As long as the call may be taken back, its rows stay here.
+      if (given === undoneRowsMax) this.#undo?.giveUp();
+      if (!this.#settled() && (!this.#undo || given >= undoneRowsMax)) yield* this.#drain(out);
       // Between many rows of one call the runtime may look at the clock.
       if (given % yieldedBetweenLooks === 0) yield;
     }
     this.#iterator = null;
+  }
+
+  /** A call begins that may be taken back. */
+  #begin(entry: number): void {
+    this.#undo!.begin(entry);
+    for (const output of this.#outputs) output.mark();
+    this.#timers?.mark();
+    for (const { queue } of this.#clocks) queue.mark();
+  }
+
+  /**
+   * The call that is under way threw. Where that is asked for, and it is the row's fault, all that the call did is taken
+   * back, and the row counted and put aside; else the job fails.
+   */
+  #leaveOut(error: unknown): void {
+    const why = this.#failure(error);
+    if (!this.#undo || !isPoison(error) || isMisuse(error)) throw why;
+    if (!this.#undo.takeBack()) {
+      throw new MillraceError(
+        why.code,
+        `${why.message}; onError: '${this.#node.onError}' could not leave it out, for its call had given ${undoneRowsMax} rows or changed ${undoBytesMax / 1024 ** 2} MB of state before, which is not taken back`,
+        { where: why.where, cause: why.cause },
+      );
+    }
+    for (const output of this.#outputs) output.takeBack();
+    this.#timers?.rewind();
+    for (const { queue } of this.#clocks) queue.rewind();
+    for (const handle of this.#broadcast) handle.forget();
+    this.#result = undefined;
+    this.#context.counters.addSkipped(1);
+    if (!this.#letters) return;
+    const reason = isMillraceError(error) ? reasonOf(error) : `function/threw: ${reasonOf(error)}`;
+    this.#letters.add(why.where.position ?? null, reason, this.#shownRecord());
+  }
+
+  *#emitLetters(out: Output): Generator<void> {
+    const letters = this.#letters!;
+    while (letters.count > 0) {
+      if (out.emit(letters.batch(), this.#lettersPort) === Progress.more) yield;
+      letters.reset();
+    }
   }
 
   #yielded(row: unknown): void {
@@ -504,6 +595,7 @@ class ProcessFunction implements Operator {
       if (output.emit(out) === Progress.more) yield;
       output.released();
     }
+    if (this.#letters) yield* this.#emitLetters(out);
   }
 
   // ── time ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -608,7 +700,7 @@ class ProcessFunction implements Operator {
         if (timers.fires(queue, first + k)) {
           this.#setTimerTime(queue === timers.event, queue.timeMs(first + k), floorMs);
           this.#callTimer(timers.firedName, queue.timeMs(first + k));
-          if (this.#result !== undefined || !this.#settled()) yield* this.#finishCall(out);
+          if (this.#undo || this.#result !== undefined || !this.#settled()) yield* this.#finishCall(out);
         }
         this.#afterCall();
         if (timers.outOfOrder) {
@@ -682,13 +774,14 @@ class ProcessFunction implements Operator {
     const fired = this.#firedTimer;
     fired.name = name;
     fired.timeMs = timeMs;
+    if (this.#undo) this.#begin(this.#call.entry);
     try {
       this.#result = this.#onTimer!(
         poisonRows ? { name, time: dateOf(timeMs) } : fired.api,
         poisonRows ? this.#guarded(this.#timerContext) : this.#timerContext,
       );
     } catch (error) {
-      throw this.#failure(error);
+      this.#leaveOut(error);
     }
     counters.countCall();
   }
@@ -855,13 +948,21 @@ class ProcessFunction implements Operator {
     });
   }
 
+  /** The record of a dead letter: the row, or the timer. */
+  #shownRecord(): string {
+    if (this.#handler !== 'onTimer') return this.#shownRow(deadLetterRecordMax);
+    const { name, timeMs } = this.#firedTimer;
+    const due = Math.abs(timeMs) <= 8.64e15 ? new Date(timeMs).toISOString() : String(timeMs);
+    return `timer '${name}' due ${due} of key ${this.#shownKey()}`;
+  }
+
   #shownKey(): string {
     return describeValue(this.#timerView.at(this.#call.row), rowTextMax);
   }
 
-  #shownRow(): string {
+  #shownRow(most = rowTextMax): string {
     const port = this.#ports.find(({ name }) => this.#handler === `onRow.${name}`) ?? this.#ports[0]!;
-    return describeValue(port.view.at(this.#call.row), rowTextMax);
+    return describeValue(port.view.at(this.#call.row), most);
   }
 }
 
@@ -888,6 +989,8 @@ type Stopped = (typeof Stopped)[keyof typeof Stopped];
 /** Rows between two looks at how many pages are left. */
 const rowsBetweenLooks = 64;
 const yieldedBetweenLooks = 1024;
+/** Rows of one call that a generator gives before they go on, where the call may be taken back. */
+const undoneRowsMax = 32 * 1024;
 /** Pages that must be free before a row is begun while a snapshot is read. */
 const pagesAhead = 4 * orderedPagesPerCall + pageCopiesMax;
 const rowTextMax = 240;
@@ -929,8 +1032,16 @@ function promised(result: unknown): MillraceError {
     () => undefined,
     () => undefined,
   );
-  return new MillraceError(
+  const error = new MillraceError(
     'function/bad-result',
     'the function returned a promise; handlers are synchronous: make them ordinary functions, without async',
   );
+  promises.add(error);
+  return error;
+}
+const promises = new WeakSet<object>();
+
+/** A function of the wrong kind: it would fail for every row, so no policy passes over it. */
+function isMisuse(error: unknown): boolean {
+  return isMillraceError(error) && (error.code === 'function/misuse' || promises.has(error));
 }

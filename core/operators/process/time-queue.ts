@@ -12,6 +12,7 @@ import type { Layout } from '../../record/layout.ts';
 import type { SlotMemory } from '../../record/memory.ts';
 import { type Call, keyBytes, keyRoom } from './call.ts';
 import { type KeyColumns, keyColumns } from './key-columns.ts';
+import type { Undo } from './undo.ts';
 
 /** Rows taken at once, and rows that wait to be put. */
 export const takenMax = 1024;
@@ -34,6 +35,7 @@ export interface Taken {
 
 export class TimeQueue implements Taken {
   readonly #memory: SlotMemory;
+  readonly #undo: Undo | null;
   readonly #table: OrderedTable;
   readonly #columns: KeyColumns;
   /** Bytes of one row's key. */
@@ -62,10 +64,13 @@ export class TimeQueue implements Taken {
       readonly keys: Layout;
       /** Rows have a name behind their key. */
       readonly named: boolean;
+      /** What a call changes may be taken back. */
+      readonly undo?: Undo | null | undefined;
     },
   ) {
     const { memory, state, keys, named } = parts;
     this.#memory = memory;
+    this.#undo = parts.undo ?? null;
     this.#table = state.ordered({
       name,
       keyGroupAt: 8,
@@ -138,13 +143,35 @@ export class TimeQueue implements Taken {
 
   /** In the middle of a call: whatever it takes. Errors: `memory/exhausted`. */
   #putWaiting(): void {
+    const marked = Math.min(this.#markedCount, this.#waitingCount);
+    if (this.#undo && marked > 0) this.#undo.aside(() => this.#putEach(0, marked));
+    else this.#putEach(0, marked);
+    this.#putEach(marked, this.#waitingCount);
+    this.#waitingCount = 0;
+    this.#waitingUsed = 0;
+    this.mark();
+  }
+
+  #putEach(from: number, to: number): void {
     const { u32 } = this.#memory;
-    for (let i = 0; i < this.#waitingCount; i++) {
+    for (let i = from; i < to; i++) {
       const entry = (this.#waiting + entryBytes * i) >>> 2;
       this.#table.put(u32[entry] as number, u32[entry + 1] as number, 0, 0);
     }
-    this.#waitingCount = 0;
-    this.#waitingUsed = 0;
+  }
+
+  /** A call begins: rows that it puts may be taken back. */
+  mark(): void {
+    this.#markedCount = this.#waitingCount;
+    this.#markedUsed = this.#waitingUsed;
+  }
+  #markedCount = 0;
+  #markedUsed = 0;
+
+  /** Rows that were put since `mark` and wait are not there; those in the table are the table's matter. */
+  rewind(): void {
+    this.#waitingCount = this.#markedCount;
+    this.#waitingUsed = this.#markedUsed;
   }
 
   get empty(): boolean {

@@ -16,6 +16,7 @@ import { watermarkMin } from '../operator.ts';
 import { alive, type Call, keyBytes } from './call.ts';
 import type { EntryLayout } from './slots.ts';
 import { keyParts, TimeQueue } from './time-queue.ts';
+import type { Undo } from './undo.ts';
 
 /** Bytes of a timer's name at most. */
 export const timerNameBytesMax = 1024;
@@ -36,6 +37,8 @@ export interface TimerParts {
   readonly name: string;
   /** Whether rows have event time. */
   readonly timed: boolean;
+  /** What a call changes may be taken back. */
+  readonly undo?: Undo | null;
 }
 
 interface Name {
@@ -76,12 +79,12 @@ export class Timers {
   #isProcessing = false;
 
   constructor(parts: TimerParts) {
-    const { memory, state, keys, layout, name } = parts;
+    const { memory, state, keys, layout, name, undo } = parts;
     this.#parts = parts;
     this.#at = layout.take(slotBytes);
     this.#countAt = layout.take(8);
-    this.event = new TimeQueue('timers.event', { memory, state, keys, named: true });
-    this.processing = new TimeQueue('timers.processing', { memory, state, keys, named: true });
+    this.event = new TimeQueue('timers.event', { memory, state, keys, named: true, undo });
+    this.processing = new TimeQueue('timers.processing', { memory, state, keys, named: true, undo });
     this.#others = state.ordered({
       name: 'timers.others',
       keyGroupAt: 0,
@@ -149,6 +152,24 @@ export class Timers {
     return true;
   }
   firedName = '';
+
+  /** A call begins: the timers that it sets may be taken back. */
+  mark(): void {
+    this.event.mark();
+    this.processing.mark();
+    this.#pastDueBefore = this.pastDue;
+    this.#outOfOrderBefore = this.outOfOrder;
+  }
+  #pastDueBefore = false;
+  #outOfOrderBefore = false;
+
+  /** The call that began last set and cancelled none; what lies with the key and in tables is put back by others. */
+  rewind(): void {
+    this.event.rewind();
+    this.processing.rewind();
+    this.pastDue = this.#pastDueBefore;
+    this.outOfOrder = this.#outOfOrderBefore;
+  }
 
   // ── helpers ────────────────────────────────────────────────────────────────────────────────────────────────────
 
