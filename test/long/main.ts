@@ -1,4 +1,4 @@
-/** `npm run long -- [NAME…] [--cases N] [--seed S] [--json] [--ci] [--list]`: proofs in many seeded cases. */
+/** `npm run long -- [NAME…] [--cases N | --minutes N] [--seed S] [--json] [--ci] [--list]`: proofs in many seeded cases. */
 import { readdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import type { LongSuite } from './suite.ts';
@@ -7,6 +7,8 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     cases: { type: 'string' },
+    // Of suites whose cases are minutes.
+    minutes: { type: 'string' },
     seed: { type: 'string' },
     json: { type: 'boolean', default: false },
     ci: { type: 'boolean', default: false },
@@ -34,7 +36,8 @@ for (const suite of suites) {
     continue;
   }
   const seed = values.seed ? Number(values.seed) : values.ci ? 1 : Math.floor(Date.now() / 1000);
-  const cases = values.cases ? Number(values.cases) : values.ci ? suite.casesInCi : suite.cases;
+  const asked = values.cases ?? values.minutes;
+  const cases = asked ? Number(asked) : values.ci ? suite.casesInCi : suite.cases;
   const startMs = performance.now();
   const report = await suite.run({ cases, seed, log: (line) => console.error(line) });
   const seconds = Number(((performance.now() - startMs) / 1000).toFixed(1));
