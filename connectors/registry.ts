@@ -13,6 +13,7 @@ export const sourceConnectors: Readonly<Record<string, () => Promise<SourceConne
   arrow: async () => (await import('./arrow/source.ts')).arrowSource,
   generator: async () => (await import('./generator/generator.ts')).generatorSource,
   jsonl: async () => (await import('./jsonl/source.ts')).jsonlSource,
+  nexmark: async () => (await import('./nexmark/nexmark.ts')).nexmarkSource,
   parquet: async () => (await import('./parquet/source.ts')).parquetSource,
 };
 

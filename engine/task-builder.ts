@@ -130,7 +130,10 @@ async function buildSource(
   return driver;
 }
 
-/** With the other subtasks of a source that may have no end: what they read apart in event time is state. */
+/**
+ * With the other subtasks of a source that may have no end, and with sources of the same history: what they read apart in
+ * event time is state.
+ */
 function alignmentOf(
   { deployment, slot }: TaskBuilder,
   chain: Chain,
@@ -138,15 +141,26 @@ function alignmentOf(
   subtask: number,
 ): Alignment | null {
   const { plan, counters, inboxes, batchRows } = deployment;
-  if (plan.bounded || !node.watermark || chain.parallelism === 1) return null;
-  const peers = Array.from({ length: chain.parallelism }, (_, other) => {
-    const at = participantOf(chain, other, inboxes.slots);
+  if (plan.bounded || !node.watermark) return null;
+  const { alignedWith } = node.connector;
+  const chains = plan.chains.filter((other) => {
+    const head = other.operators[0]!.node;
+    if (other === chain) return true;
+    return alignedWith !== undefined && head.kind === 'source' && head.connector.alignedWith === alignedWith;
+  });
+  const subtasks = chains.flatMap((of) => Array.from({ length: of.parallelism }, (_, index) => ({ of, index })));
+  const peers = subtasks.map(({ of, index }) => {
+    const at = participantOf(of, index, inboxes.slots);
     return {
-      words: alignmentWords(counters, plan.chains.length, at, chain.id),
+      words: alignmentWords(counters, plan.chains.length, at, of.id),
       ring: () => slot.exchange.ringers[at]?.room(),
     };
   });
-  const [own] = peers.splice(subtask, 1);
+  if (peers.length === 1) return null;
+  const [own] = peers.splice(
+    subtasks.findIndex(({ of, index }) => of === chain && index === subtask),
+    1,
+  );
   return new Alignment({ words: own!.words, peers, rowsAheadMax: aheadBatchesMax * batchRows });
 }
 

@@ -29,7 +29,7 @@ async function step(name, inputs, outputs, work) {
 }
 
 /** One .wasm per entry under kernels/assembly: `index` is in every slot, the others are loaded where needed. */
-const modules = { index: 'kernels.wasm', parquet: 'parquet.wasm' };
+const modules = { index: 'kernels.wasm', parquet: 'parquet.wasm', nexmark: 'nexmark.wasm' };
 for (const [entry, file] of Object.entries(modules)) {
   const from = join('kernels', 'assembly', `${entry}.ts`);
   if (!existsSync(from)) continue;
@@ -77,6 +77,7 @@ for (const [entry, file] of Object.entries(modules)) {
 const sources = [
   'index.ts',
   'functions.ts',
+  'nexmark.ts',
   'testing.ts',
   'core',
   'kernels',
@@ -106,7 +107,7 @@ await step('tsc', sources, [join('dist', 'index.js')], () => {
  */
 const bundles = {
   threads: ['engine/worker-main.js', 'engine/coordinator-main.js'],
-  caller: ['index.js', 'functions.js', 'testing.js', 'cli/main.js'],
+  caller: ['index.js', 'functions.js', 'nexmark.js', 'testing.js', 'cli/main.js'],
 };
 const external = ['piscina', 'apache-arrow', 'jiti', 'cli-table3', 'commander'];
 const minify = false;

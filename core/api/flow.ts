@@ -12,7 +12,7 @@ import { type Callee, located, notAStream, notNegative, once, policyOf, shown, w
 import { rowColumns, treeOf } from './expression.ts';
 import { loosest, type Mode, type StreamOf, updatingOf } from './modes.ts';
 import { madeOf, underNotes } from './notes.ts';
-import { type ErringSource, type Sink, type Source, sinkOf, sourceOf } from './place.ts';
+import { type ErringSource, type Place, type Sink, type Source, sinkOf, sourceOf } from './place.ts';
 import type { Connected, Inputs } from './process.ts';
 import { processStep } from './process-step.ts';
 import { checkColumnName, fieldsOf, type Schema } from './schema.ts';
@@ -37,13 +37,20 @@ export function from<R, M extends Mode>(source: ErringSource<R, M>): WithSide<R,
 export function from<R, M extends Mode>(source: Source<R, M>): Stream<R, M>;
 export function from<R, M extends Mode>(source: Source<R, M>): Stream<R, M> {
   return located(from as Callee, (callSite) => {
-    const { connector, schema, mode, resource } = sourceOf(source);
+    const { connector, schema, mode, resource, eventTime } = sourceOf(source);
     const content: StepContent = { kind: 'source', connector, schema, bounded: mode === 'bounded' };
     const step: Step = Object.freeze({ content, inputs: [], name: null, callSite, attached: resource });
-    const tip: Tip = { step, port: 0, mode, columns: schema && knownColumns(schema) };
+    const read: Tip = { step, port: 0, mode, columns: schema && knownColumns(schema) };
+    const tip = eventTime === undefined ? read : timed(read, eventTime, callSite);
     const sided = connector.options.onError === 'side';
     return asStream(flowOf(tip, sided ? { errors: errorsOf(tip) } : undefined));
   });
+}
+
+/** Rows that have event time of themselves. */
+function timed(read: Tip, { column, outOfOrdernessMs }: NonNullable<Place['eventTime']>, callSite: string | null): Tip {
+  const content: StepContent = { kind: 'eventTime', column, outOfOrdernessMs, idleAfterMs: null };
+  return { ...read, step: Object.freeze({ content, inputs: [read], name: null, callSite, attached: null }) };
 }
 
 /**

@@ -35,6 +35,8 @@ export interface Place {
   readonly mode: Mode;
   /** What is no JSON; null: there is nothing. The plan's `options.resource` will name it. */
   readonly resource: { readonly value: unknown } | null;
+  /** Event time that the place's rows have of themselves; absent: a step says so. */
+  readonly eventTime?: { readonly column: string; readonly outOfOrdernessMs: number };
 }
 
 const behind = Symbol.for('millrace.place');

@@ -11,6 +11,7 @@
  * | `iterable` | `resource`, `bounded`, `schema` | an AsyncIterable or Iterable of row objects, or a function that makes one |
  * | `channel` | `resource`, `capacity`, `schema` | a `RowQueue` (channel.ts) |
  * | `generator` | `columns`, `rows`, `seed`, `rowsPerSecond` (generator.ts) | |
+ * | `nexmark` | `of`, `events`, `seed`, `rate`, `paced`, `startMs`, `disorderMs`, `hot` (nexmark.ts) | |
  *
  * `schema` is the declared one, where there is any: rows of this program have no other.
  *

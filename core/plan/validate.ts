@@ -132,7 +132,12 @@ const expr: Check = nested((value, path, inside) => {
   })(value, path);
 });
 const columns = listOf(shape({ name: text, expr }));
-const connector = shape({ kind: text, label: text, options: record });
+const connector = shape({
+  kind: text,
+  label: text,
+  options: record,
+  alignedWith: (value, path) => value === undefined || text(value, path),
+});
 const window = byKind({
   tumble: shape({ sizeMs: whole, offsetMs: whole }),
   hop: shape({ sizeMs: whole, slideMs: whole, offsetMs: whole }),

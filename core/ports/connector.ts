@@ -17,6 +17,11 @@ export interface ConnectorSpec {
   /** For people: `flights-3m.parquet`. */
   readonly label: string;
   readonly options: Readonly<Record<string, Json>>;
+  /**
+   * Sources of one job that say the same word here are read near each other in event time, as the subtasks of one source
+   * are: parts of one history. Absent: a source is on its own.
+   */
+  readonly alignedWith?: string;
 }
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 

@@ -22,6 +22,7 @@ import {
   tumble,
   when,
 } from '../../index.ts';
+import { nexmark } from '../../nexmark.ts';
 
 const flight = schema({ date: t.timestamp(6), delay: t.bigint().nullable(), origin: t.string(), ok: t.boolean() });
 const flights = from(parquet('f.parquet', { schema: flight })).eventTime('date');
@@ -156,6 +157,10 @@ const wrong: readonly (readonly [string, () => unknown, string, RegExp])[] = [
   ['generator: unsafe', () => generator({ columns: (g) => ({ k: g.bigint(0, 2 ** 60) }) }), 'option/invalid', /write it as a bigint, 1152921504606846976n/],
   ['generator: start', () => generator({ columns: (g) => ({ k: g.time({ start: 'x', perSecond: 1 }) }) }), 'option/invalid', /start is a time/],
   ['generator: no column', () => generator({ columns: () => ({ k: 5 as never }) }), 'option/invalid', /column 'k' is made by g\./],
+  ['nexmark: events', () => nexmark({ events: 1.5 }), 'option/invalid', /events is a whole number from 0, not 1.5/],
+  ['nexmark: rate', () => nexmark({ rate: 0 }), 'option/invalid', /rate is a number from/],
+  ['nexmark: hot keys', () => nexmark({ hot: { sellers: 0 } }), 'option/invalid', /hot.sellers is a whole number from 1/],
+  ['nexmark: start', () => nexmark({ start: 'x' }), 'option/invalid', /start is a time/],
   ['two steps of a name', () => buildPlan(flights.named('a').filter((f) => f.ok).named('a') as never), 'plan/duplicate', /two steps are named 'a' \(errors\.test\.ts:\d+ and errors\.test\.ts:\d+\)/],
   ['two writers', () => buildPlan({ a: flights.to(jsonl('x')), b: flights.limit(1).to(jsonl('x')) } as never), 'plan/duplicate', /two outputs write to 'x'/],
   ['no job name', () => job('', () => flights), 'option/invalid', /a job has a name/],

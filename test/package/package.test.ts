@@ -36,10 +36,11 @@ test('it holds what runs, its types and its kernels, and nothing else', () => {
   }
   expect(packed.filter((path) => path.endsWith('.wasm')).sort()).toEqual([
     'dist/kernels/kernels.wasm',
+    'dist/kernels/nexmark.wasm',
     'dist/kernels/parquet.wasm',
   ]);
   const rooms =
-    /^dist\/(core|kernels|state|connectors|workers|engine|testing|cli|bundle)\/|^dist\/(index|functions|testing)\.|^[^/]+$/;
+    /^dist\/(core|kernels|state|connectors|workers|engine|testing|cli|bundle)\/|^dist\/(index|functions|nexmark|testing)\.|^[^/]+$/;
   expect(packed.filter((path) => !rooms.test(path))).toEqual([]);
   expect(packed.filter((path) => /\.(map|tgz|stamp|tsbuildinfo)$|(?<!\.d)\.ts$/.test(path))).toEqual([]);
 });
