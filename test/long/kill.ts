@@ -15,8 +15,8 @@ import type { LongSuite } from './suite.ts';
 /** Kills of one job before it is left to get through. */
 const killsPerJob = 8;
 const rate = 6000;
-/** A process that hangs is a failure, not a wait without end. */
-const hangMs = 90_000;
+/** A process that hangs is a failure, not a wait without end. Of seconds in which this process ran as well. */
+const hangSeconds = 90;
 /** How long a kill waits for what it is aimed at; then it falls wherever the process is. */
 const aimMs = 1500;
 /** What a kill after the first life is aimed at, drawn; null: it falls anywhere. */
@@ -48,7 +48,7 @@ export const suite: LongSuite = {
         if (wrong === null) coverage['jobs through']++;
         else failures.push(`seed ${seed + job}, ${example}, ${rows} rows: ${wrong}`);
         if (wrong === null) rmSync(folder, { recursive: true, force: true });
-        else log(`kill: kept ${folder}`);
+        else log(`kill: ${failures.at(-1)}; kept ${folder}`);
       } catch (error) {
         failures.push(`seed ${seed + job}, ${example}: ${error instanceof Error ? error.stack?.slice(0, 800) : error}`);
       }
@@ -152,23 +152,22 @@ function start({ example, rows, folder, random }: Lives) {
     ended: (kill: { readonly delayMs: number; readonly when: () => boolean } | null) =>
       new Promise<'killed' | 'through' | 'failed' | 'hung'>((resolve, reject) => {
         let hung = false;
+        let seconds = 0;
         let look: ReturnType<typeof setInterval> | undefined;
-        const timer = setTimeout(() => {
-          if (kill === null) {
-            hung = true;
-            child.kill('SIGKILL');
-            return;
-          }
-          const untilMs = performance.now() + aimMs;
-          const aimed = (): void => {
-            if (kill.when() || performance.now() > untilMs) child.kill('SIGKILL');
-          };
-          look = setInterval(aimed, 1);
-          aimed();
-        }, kill?.delayMs ?? hangMs);
+        const aimed = (untilMs: number): void => {
+          if (kill?.when() || performance.now() > untilMs) child.kill('SIGKILL');
+        };
+        const timer = kill
+          ? setTimeout(() => {
+              look = setInterval(aimed, 1, performance.now() + aimMs);
+            }, kill.delayMs)
+          : setInterval(() => {
+              hung = ++seconds > hangSeconds;
+              if (hung) child.kill('SIGKILL');
+            }, 1000);
         child.on('error', reject);
         child.on('close', (code, signal) => {
-          clearTimeout(timer);
+          clearInterval(timer);
           clearInterval(look);
           resolve(hung ? 'hung' : signal === 'SIGKILL' ? 'killed' : code === 0 ? 'through' : 'failed');
         });
