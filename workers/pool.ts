@@ -56,6 +56,8 @@ export class SlotPool {
       resourceLimits: { maxOldGenerationSizeMb: threadHeapMb(), maxYoungGenerationSizeMb: youngHeapMb },
       recordTiming: false,
     });
+    // A thread that was told to end can still run out of memory before it does; nobody holds it, and nobody need hear of it.
+    this.#piscina.on('error', () => {});
   }
 
   /** Waits until `count` threads are free. `onWait` is called when it has to. */

@@ -20,7 +20,7 @@ export type RestartStrategy =
       readonly initialMs: number;
       readonly maxMs: number;
       readonly factor: number;
-      /** Share of the delay by which it varies, up or down. */
+      /** Share of the delay by which it varies, up or down, never beyond the limit. */
       readonly jitter: number;
       readonly resetAfterMs: number;
       /** Restarts without such a reset in between; null: any number. */
@@ -79,7 +79,7 @@ export function attemptFailed(
       if (strategy.attempts !== null && before >= strategy.attempts)
         return enough(`it was restarted ${times(before)} in a row`);
       const grown = Math.min(strategy.maxMs, strategy.initialMs * strategy.factor ** before);
-      const varied = grown * (1 + strategy.jitter * (2 * random.next() - 1));
+      const varied = Math.min(strategy.maxMs, grown * (1 + strategy.jitter * (2 * random.next() - 1)));
       return again({ ...state, restarts: before + 1 }, Math.round(varied));
     }
   }

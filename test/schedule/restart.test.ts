@@ -46,8 +46,8 @@ describe('restart strategies', () => {
     const jittery = {
       kind: 'exponentialDelay',
       initialMs: 1000,
-      maxMs: 1000,
-      factor: 2,
+      maxMs: 1100,
+      factor: 1,
       jitter: 0.2,
       resetAfterMs: 1e9,
       attempts: null,
@@ -55,8 +55,9 @@ describe('restart strategies', () => {
     const times = Array.from({ length: 200 }, (_, i) => i);
     const delays = decide(jittery, times) as number[];
     expect(Math.min(...delays)).toBeGreaterThanOrEqual(800);
-    expect(Math.max(...delays)).toBeLessThanOrEqual(1200);
-    expect(new Set(delays).size).toBeGreaterThan(100);
+    expect(delays.filter((ms) => ms > 1000).length).toBeGreaterThan(50);
+    expect(Math.max(...delays), 'no jitter goes beyond the limit').toBe(1100);
+    expect(new Set(delays).size).toBeGreaterThan(80);
     expect(decide(jittery, times)).toEqual(delays);
     expect(decide(jittery, times, 2)).not.toEqual(delays);
   });
