@@ -75,6 +75,26 @@ export function substring<T extends string | null, L extends Level>(
   >;
 }
 
+/** Part `index`, from 0, of the text between separators; null where there is none. `splitIndex(p.path, '/', 1)`. */
+export function splitIndex<T extends string | null, L extends Level>(
+  text: Expr<T, L>,
+  separator: string,
+  index: number | Expr<number | null, L>,
+): StringExpr<string | null, L> {
+  return call('splitIndex', text, separator, index) as StringExpr<string | null, L>;
+}
+/**
+ * What a group of the pattern's first match holds (0, unless said: the whole match); null where nothing matches, or the group was not
+ * in the match. Patterns are Java's without what takes more than linear time: no backreferences, no look-around.
+ */
+export function regexpExtract<T extends string | null, L extends Level>(
+  text: Expr<T, L>,
+  pattern: string,
+  group = 0,
+): StringExpr<string | null, L> {
+  return call('regexpExtract', text, pattern, group) as StringExpr<string | null, L>;
+}
+
 /** `pattern` as Java's DateTimeFormatter has it: `'yyyy-MM-dd HH:mm:ss'`. */
 export function dateFormat<T extends Date | null, L extends Level>(
   time: Expr<T, L>,

@@ -9,10 +9,12 @@ import { valueOfLiteral } from '../expr/value.ts';
 import { storageOf } from '../record/layout.ts';
 import { type DataType, ticksPerMs } from '../record/types.ts';
 import { wasmTypes } from './columns.ts';
+import { dateFormatProgram } from './date-format-program.ts';
 import type { Emitted, Emitter } from './emit.ts';
 import { StopReason } from './frame.ts';
 import { keyOf } from './hoist.ts';
 import { likeProgram } from './like-program.ts';
+import { regexProgram } from './regex-program.ts';
 import { type Import, Op, Type } from './wasm.ts';
 
 type Call = Extract<Expr, { kind: 'call' }>;
@@ -23,6 +25,9 @@ const viewEquals = text('viewEquals', [Type.i32, Type.i32], Type.i32);
 const viewCompare = text('viewCompare', [Type.i32, Type.i32], Type.i32);
 const viewLength = text('viewLength', [Type.i32], Type.i32);
 const likeView = text('likeView', [Type.i32, Type.i32], Type.i32);
+const splitView = text('splitView', [Type.i32, Type.i32, Type.i32, Type.i32], Type.i32);
+const regexView = text('regexView', [Type.i32, Type.i32, Type.i32, Type.i32], Type.i32);
+const formatTime = text('formatTime', [Type.i64, Type.i64, Type.i64, Type.i32, Type.i32, Type.i32, Type.i32], Type.i32);
 const trimView = text('trimView', [Type.i32, Type.i32], null);
 const substringView = text('substringView', [Type.i32, Type.i32, Type.i32, Type.i32], null);
 const concatViews = text('concatViews', [Type.i32, Type.i32, Type.i32, Type.i32, Type.i32], Type.i32);
@@ -429,6 +434,42 @@ const substring: FunctionEmitter = (self, expr, args) => {
   return { storage: 'view', push: () => self.pushPlace(place), isNull: expr.nullable ? () => code.get(isNull) : null };
 };
 
+/** A view in the frame that `make` writes; it leaves 1, or 0 for NULL. */
+function maybeView(self: Emitter, expr: Call, args: readonly Emitted[], make: (place: number) => void): Emitted {
+  const { code } = self;
+  const place = self.context.frame.place(`view ${keyOf(expr)}`, 16);
+  const found = code.local(Type.i32);
+  code.i32(0).set(found);
+  self.whenPresent(self.anyNull(args), () => {
+    make(place);
+    code.set(found);
+  });
+  return { storage: 'view', push: () => self.pushPlace(place), isNull: () => code.get(found).op(Op.i32Eqz) };
+}
+
+const splitIndex: FunctionEmitter = (self, expr, args) =>
+  maybeView(self, expr, args, (place) => {
+    for (const arg of args) arg.push();
+    self.pushPlace(place);
+    self.code.call(splitView);
+  });
+
+const regexpExtract: FunctionEmitter = (self, expr, args) => {
+  const { frame } = self.context;
+  const [, pattern, group] = expr.args.map((arg) => (arg as { value: unknown }).value) as [unknown, string, number];
+  const { content, scratchBytes } = regexProgram(pattern, group);
+  const key = JSON.stringify([pattern, group]);
+  const program = frame.constant(`regex ${key}`, content);
+  const scratch = frame.place(`regex scratch ${key}`, scratchBytes);
+  return maybeView(self, expr, [args[0] as Emitted], (place) => {
+    (args[0] as Emitted).push();
+    self.pushPlace(program);
+    self.pushPlace(scratch);
+    self.pushPlace(place);
+    self.code.call(regexView);
+  });
+};
+
 const concat: FunctionEmitter = (self, expr, args) =>
   madeView(self, expr, args, (place) => {
     const { code, context } = self;
@@ -458,6 +499,25 @@ const like: FunctionEmitter = (self, expr, args) => {
     subject.push();
     self.pushPlace(program);
     code.call(likeView);
+  });
+};
+
+/** What is no number is text (host.ts has the others). */
+const dateFormat: FunctionEmitter = (self, expr, args) => {
+  const { code, context } = self;
+  const [time] = args as [Emitted];
+  const { type } = expr.args[0] as Expr;
+  const pattern = (expr.args[1] as { value: string }).value;
+  const program = context.frame.constant(`date format ${pattern}`, dateFormatProgram(pattern) as Uint8Array);
+  const perSecond = type.kind === 'DATE' ? 1n : BigInt(1000 * ticksPerMs((type as { precision: number }).precision));
+  return madeView(self, expr, [time], (place) => {
+    time.push();
+    if (type.kind === 'DATE') code.op(Op.i64ExtendI32S);
+    code.i64(type.kind === 'DATE' ? 1n : 86_400n * perSecond).i64(perSecond);
+    self.pushPlace(program);
+    self.pushPlace(place);
+    code.get(context.room).get(context.roomEnd).call(formatTime);
+    self.takeRoom();
   });
 };
 
@@ -606,6 +666,8 @@ export const functionEmitters: { readonly [F in FunctionName]: FunctionEmitter }
       self.code.call(trimView);
     }),
   substring,
+  splitIndex,
+  regexpExtract,
   concat,
   year: datePartOf('YEAR'),
   quarter: datePartOf('QUARTER'),
@@ -619,5 +681,5 @@ export const functionEmitters: { readonly [F in FunctionName]: FunctionEmitter }
   second: timePartOf(1000, 60),
   floorTo: roundTime(false),
   ceilTo: roundTime(true),
-  dateFormat: elsewhere,
+  dateFormat,
 };

@@ -83,7 +83,8 @@ function propagatesNull(expr: Expr): boolean {
     case 'call': {
       if (expr.fn === 'and' || expr.fn === 'or') return expr.args.every(propagatesNull);
       if (expr.fn === 'in') return propagatesNull(expr.args[0] as Expr);
-      if (expr.fn === 'substring') return expr.args.some(propagatesNull);
+      if (expr.fn === 'substring' || expr.fn === 'splitIndex' || expr.fn === 'regexpExtract')
+        return expr.args.some(propagatesNull);
       return functions[expr.fn as FunctionName].nulls === 'strict' && expr.args.some(propagatesNull);
     }
   }

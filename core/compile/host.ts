@@ -11,6 +11,7 @@ import { storageOf } from '../record/layout.ts';
 import type { SlotMemory } from '../record/memory.ts';
 import { encodeUtf8, readText, utf8Bytes, writeView } from '../record/text.ts';
 import { typeName } from '../record/types.ts';
+import { dateFormatProgram } from './date-format-program.ts';
 import { Block } from './frame.ts';
 
 type Called = Extract<Expr, { kind: 'call' | 'cast' }>;
@@ -36,7 +37,8 @@ export function hostReason(expr: Expr): string | null {
     return text || parsed ? `CAST(${typeName(expr.arg.type)} AS ${typeName(expr.type)}) runs in JavaScript` : null;
   }
   if (expr.kind !== 'call') return null;
-  if (expr.fn === 'dateFormat') return 'DATE_FORMAT runs in JavaScript';
+  if (expr.fn === 'dateFormat' && dateFormatProgram((expr.args[1] as { value: string }).value) === null)
+    return 'DATE_FORMAT with names of months, of days or of half days runs in JavaScript';
   if (expr.fn === 'round' && expr.args.length > 1) return 'ROUND to digits runs in JavaScript';
   return null;
 }

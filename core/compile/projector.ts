@@ -33,6 +33,7 @@ import {
   type ProgramInputs,
   type RowsTaken,
 } from './program.ts';
+import { regexProgram } from './regex-program.ts';
 import { rowValues } from './row-values.ts';
 import { selectionSlackBytes } from './simd-filter.ts';
 import { vectorizes } from './simd-project.ts';
@@ -431,6 +432,12 @@ function hasNewText(expr: Expr): boolean {
   );
 }
 
+function regexBytes(expr: Extract<Expr, { kind: 'call' }>): number {
+  const [, pattern, group] = expr.args.map((arg) => (arg as { value: unknown }).value) as [unknown, string, number];
+  const { content, scratchBytes } = regexProgram(pattern, group);
+  return content.length + scratchBytes + 64;
+}
+
 /** Room for the columns and for every place that the expressions' code may ask for, generously. */
 function blockBytes(exprs: readonly Expr[], inputs: number, outputs: number): number {
   let nodes = 0;
@@ -438,6 +445,7 @@ function blockBytes(exprs: readonly Expr[], inputs: number, outputs: number): nu
   const visit = (expr: Expr): void => {
     nodes++;
     if (expr.kind === 'literal' && typeof expr.value === 'string') bytes += 8 * utf8Bytes(expr.value);
+    if (expr.kind === 'call' && expr.fn === 'regexpExtract') bytes += regexBytes(expr);
     for (const part of partsOf(expr)) visit(part);
   };
   for (const expr of exprs) visit(expr);

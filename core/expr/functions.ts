@@ -24,6 +24,7 @@ import {
 } from './coerce.ts';
 import { dateFormatTokens } from './date-format.ts';
 import { likeProblem } from './like.ts';
+import { parseRegex } from './regex.ts';
 import type { Expr } from './tree.ts';
 
 export type FunctionName =
@@ -31,7 +32,7 @@ export type FunctionName =
   | 'isNull' | 'isNotNull' | 'in'
   | 'and' | 'or' | 'not'
   | 'plus' | 'minus' | 'times' | 'divide' | 'mod' | 'neg' | 'abs' | 'round' | 'floor' | 'ceil'
-  | 'like' | 'length' | 'lower' | 'upper' | 'substring' | 'concat' | 'trim'
+  | 'like' | 'length' | 'lower' | 'upper' | 'substring' | 'concat' | 'trim' | 'splitIndex' | 'regexpExtract'
   | 'year' | 'quarter' | 'month' | 'week' | 'dayOfMonth' | 'dayOfWeek' | 'dayOfYear' | 'hour' | 'minute' | 'second'
   | 'floorTo' | 'ceilTo' | 'dateFormat'
   | 'coalesce'; // biome-ignore format: groups
@@ -314,6 +315,28 @@ export const functions: { readonly [F in FunctionName]: FunctionRule } = {
   concat: {
     nulls: 'strict', fails: false, arity: [1, 64], print: call('CONCAT'),
     infer: (args, site) => ({ args: args.map((a) => expectType(a, varchar, site, 'a part of CONCAT')), type: varchar }),
+  },
+  splitIndex: {
+    nulls: 'own', fails: false, arity: [3, 3], print: call('SPLIT_INDEX'),
+    infer(args, site) {
+      const of = expectType(args[0] as Expr, varchar, site, 'the text of SPLIT_INDEX');
+      if (literalText(args[1], site, 'the separator of SPLIT_INDEX') === '') throw typeError(site, 'the separator of SPLIT_INDEX is empty; it must be one character at least');
+      const index = expectType(args[2] as Expr, int, site, 'the index of SPLIT_INDEX');
+      return { args: [of, args[1] as Expr, index], type: varchar, nullable: true };
+    },
+  },
+  regexpExtract: {
+    nulls: 'own', fails: false, arity: [2, 3], print: call('REGEXP_EXTRACT'),
+    infer(args, site) {
+      const of = expectType(args[0] as Expr, varchar, site, 'the text of REGEXP_EXTRACT');
+      const pattern = literalText(args[1], site, 'the pattern of REGEXP_EXTRACT');
+      const group = args[2] ?? literal(0, int);
+      if (group.kind !== 'literal' || group.type.kind !== 'INT' || Number(group.value) < 0) {
+        throw typeError(site, 'the group of REGEXP_EXTRACT must be an INT literal from 0');
+      }
+      parseRegex(pattern, Number(group.value));
+      return { args: [of, args[1] as Expr, group], type: varchar, nullable: true };
+    },
   },
   year: timePart('YEAR', false),
   quarter: timePart('QUARTER', false),

@@ -20,6 +20,7 @@ import {
 import { dateFormat } from './date-format.ts';
 import type { FunctionName, TimeUnit } from './functions.ts';
 import { likeElements } from './like.ts';
+import { javascriptRegex, parseRegex } from './regex.ts';
 import type { Expr } from './tree.ts';
 import { fitsBigint, fitsInt, type Value, valueOfLiteral } from './value.ts';
 
@@ -356,6 +357,15 @@ const eagerFunctions: { readonly [F in EagerName]: Eager } = {
   substring: ([text, position, length]) =>
     substring(text as string, position as number, (length as number | undefined) ?? Number.MAX_SAFE_INTEGER),
   concat: (parts) => parts.join(''),
+  // Flink's: a text without characters has no parts.
+  splitIndex([text, separator, index]) {
+    if (text === '' || (index as number) < 0) return null;
+    return (text as string).split(separator as string)[index as number] ?? null;
+  },
+  regexpExtract([text, pattern, group]) {
+    const match = javascriptRegex(parseRegex(pattern as string, group as number)).exec(text as string);
+    return match?.[group as number] ?? null;
+  },
   year: datePart((days) => civilOfDays(days).year),
   quarter: datePart((days) => Math.floor((civilOfDays(days).month - 1) / 3) + 1),
   month: datePart((days) => civilOfDays(days).month),

@@ -20,6 +20,20 @@ export interface StringKernels {
   concatViews(args: number, n: number, out: number, room: number, roomEnd: number): number;
   /** 1 when the text matches the pattern program (layout above the kernel). */
   likeView(view: number, program: number): number;
+  /** 1 and the part at `out`, or 0. `separator`: a view that is not empty. */
+  splitView(view: number, separator: number, index: number, out: number): number;
+  /** 1 and the group's text at `out`, or 0 (layouts above the kernel, kernels/assembly/regex.ts). */
+  regexView(view: number, program: number, scratch: number, out: number): number;
+  /** A time by a program (layout above the kernel). */
+  formatTime(
+    ticks: bigint,
+    perDay: bigint,
+    perSecond: bigint,
+    program: number,
+    out: number,
+    room: number,
+    roomEnd: number,
+  ): number;
   formatI64(value: bigint, out: number, room: number, roomEnd: number): number;
   /** 1 and the value at `out`, or 0. */
   parseI64(view: number, out: number): number;

@@ -1,6 +1,8 @@
 // The proleptic Gregorian calendar in whole days since 1970-01-01, all integers, floored below the epoch.
 // Eras of 400 years beginning on March 1st: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
 
+import { writeView } from './string';
+
 const YEAR: i32 = 0;
 const QUARTER: i32 = 1;
 const MONTH: i32 = 2;
@@ -72,6 +74,78 @@ export function floorDate(days: i64, part: i32, up: i64): i64 {
   const month = (date >> 5) & 15;
   if (part == MONTH) return monthStart(year, month + up);
   return monthStart(year, month - (month - 1) % 3 + 3 * up);
+}
+
+/** `value` with at least `count` digits and its sign. Answers the end. */
+function padded(at: u32, value: i64, count: u32): u32 {
+  let rest: u64 = value < 0 ? 0 - <u64>value : <u64>value;
+  if (value < 0) store<u8>(at++, 0x2d);
+  let digits: u32 = 1;
+  for (let r = rest; r >= 10; r /= 10) digits++;
+  if (digits < count) digits = count;
+  for (let i = digits; i > 0; i--) {
+    store<u8>(at + i - 1, 0x30 + <u32>(rest % 10));
+    rest /= 10;
+  }
+  return at + digits;
+}
+
+/**
+ * DATE_FORMAT. A program: u32 parts, then for each u32 what, u32 count: 0 year, 1 its last two digits, 2 month, 3 day, 4 day of
+ * the year, 5 hour, 6 hour of the half day, 7 minute, 8 second, 9 digits of a second's fraction, all with at least `count`
+ * digits, or 15 and `count` bytes, padded to 4.
+ */
+export function formatTime(
+  ticks: i64, perDay: i64, perSecond: i64, program: u32, out: u32, room: u32, roomEnd: u32,
+): u32 {
+  const parts = load<u32>(program);
+  let bound: u32 = 0;
+  let part = program + 4;
+  for (let i: u32 = 0; i < parts; i++) {
+    const count = load<u32>(part, 4);
+    // A year of 64 bits in seconds has twelve digits; a sign.
+    bound += count + 16;
+    part += 8 + (load<u32>(part) == 15 ? (count + 3) & ~3 : 0);
+  }
+  if (roomEnd - room < bound) return 0;
+  const days = floorDiv(ticks, perDay);
+  const inDay = ticks - days * perDay;
+  const seconds = <u32>(inDay / perSecond);
+  const date = civil(days);
+  const year = date >> 9;
+  const hour = seconds / 3600;
+  let at = room;
+  part = program + 4;
+  for (let i: u32 = 0; i < parts; i++) {
+    const what = load<u32>(part);
+    const count = load<u32>(part, 4);
+    part += 8;
+    switch (what) {
+      case 0: at = padded(at, year, count); break;
+      case 1: at = padded(at, ((year % 100) + 100) % 100, 2); break;
+      case 2: at = padded(at, (date >> 5) & 15, count); break;
+      case 3: at = padded(at, date & 31, count); break;
+      case 4: at = padded(at, days - monthStart(year, 1) + 1, count); break;
+      case 5: at = padded(at, hour, count); break;
+      case 6: at = padded(at, hour % 12 == 0 ? 12 : hour % 12, count); break;
+      case 7: at = padded(at, seconds / 60 % 60, count); break;
+      case 8: at = padded(at, seconds % 60, count); break;
+      case 9: {
+        let nanos = inDay % perSecond * (1000000000 / perSecond);
+        for (let digit: u32 = 0; digit < count; digit++) {
+          store<u8>(at++, 0x30 + <u32>(nanos / 100000000));
+          nanos = nanos % 100000000 * 10;
+        }
+        break;
+      }
+      default: {
+        for (let byte: u32 = 0; byte < count; byte++) store<u8>(at++, load<u8>(part + byte));
+        part += (count + 3) & ~3;
+      }
+    }
+  }
+  writeView(room, at - room, out);
+  return at - room > 12 ? at : room;
 }
 
 /** Whether a × b leaves the i64. */

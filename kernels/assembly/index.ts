@@ -8,6 +8,7 @@ export * from './state';
 export * from './ordered';
 export * from './recall';
 export * from './string';
+export { regexView, splitView } from './regex';
 export * from './calendar';
 export * from './exchange';
 export * from './sort';

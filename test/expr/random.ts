@@ -319,11 +319,58 @@ export const makers: Readonly<Record<Kind, readonly [string, Make][]>> = {
           random.below(2) ? literal(random.below(20) - 1) : arg('INT'),
         ),
     ],
+    [
+      'splitIndex',
+      (random, arg) =>
+        call(
+          'splitIndex',
+          arg('VARCHAR'),
+          literal(pick(random, [' ', 'a', 'X', 'é', 'ab', ' that is longer'])),
+          random.below(2) ? literal(random.below(6) - 1) : arg('INT'),
+        ),
+    ],
+    [
+      'regexpExtract',
+      (random, arg) =>
+        call(
+          'regexpExtract',
+          arg('VARCHAR'),
+          literal(
+            pick(random, ['a', '[^ ]+ ([a-z]*)', '(.)(.?)$', 'a?b|(x)', '\\d+', '(?:t|T)(.*?)( |$)', '^.{2,3}', 'é.*']),
+          ),
+          literal(0),
+        ),
+    ],
+    [
+      'regexpExtract group',
+      (random, arg) =>
+        call(
+          'regexpExtract',
+          arg('VARCHAR'),
+          literal(
+            pick(random, [
+              '(a)',
+              '[^ ]+ ([a-z]*)',
+              '(.)(.?)$',
+              'a?b|(x)',
+              '(\\d+)\\D',
+              '(?:t|T)(.*?)( |$)',
+              '^(.{2,3})',
+              '(longer).*(.)',
+            ]),
+          ),
+          literal(1),
+        ),
+    ],
     ['concat', (random, arg) => call('concat', ...Array.from({ length: 1 + random.below(3) }, () => arg('VARCHAR')))],
     ...temporal.map((k): [string, Make] => [
       `dateFormat ${k}`,
       (random, arg) =>
-        call('dateFormat', arg(k), literal(pick(random, ["yyyy-MM-dd'T'HH:mm", 'EEE d MMM yy', 'h a', 'D']))),
+        call(
+          'dateFormat',
+          arg(k),
+          literal(pick(random, ["yyyy-MM-dd'T'HH:mm", 'EEE d MMM yy', 'h a', 'D', 'HH:mm:ss.SSSSSS', "y''yy h"])),
+        ),
     ]),
     ...casts('VARCHAR', ['BOOLEAN', 'INT', 'BIGINT', 'DOUBLE', 'DATE', 'T3', 'T6']),
     ...sameOf('VARCHAR'),

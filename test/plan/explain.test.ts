@@ -46,13 +46,13 @@ describe('explain', () => {
     const notes = ['column s: decoded by the library: DELTA_LENGTH'];
     const source = b.source([field('at', types.timestamp3), field('n', types.bigint)], { notes });
     const shown = b.select(source, {
-      day: call('dateFormat', column('at'), literal('yyyy-MM-dd')),
+      day: call('dateFormat', column('at'), literal('d MMM yyyy')),
       more: call('plus', column('n'), literal(1)),
     });
     const mapped = b.add('map', [shown], { style: 'map', functionId: 'f0', schema: [field('x', types.int)] });
     const { json: explained, text: lines } = b.physical([b.sink(mapped)]).explain;
     expect(explained.expressions.map((e) => [e.compiled, e.why])).toEqual([
-      [false, 'DATE_FORMAT runs in JavaScript'],
+      [false, 'DATE_FORMAT with names of months, of days or of half days runs in JavaScript'],
       [true, null],
       [false, 'a JavaScript function'],
     ]);
