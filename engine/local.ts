@@ -16,6 +16,7 @@ import { TaskStatus } from '../workers/task.ts';
 import { realDisk } from './disk.ts';
 import { type Crew, type JobAnswer, JobRun, type Layout } from './job-run.ts';
 import { createMemory } from './memories.ts';
+import type { MemoryMap } from './memory-map.ts';
 import type { CheckpointNumbers, FromParticipant, ToParticipant } from './messages.ts';
 import { type JobNumbers, readNumbers } from './numbers.ts';
 import { slotBytes } from './options.ts';
@@ -37,6 +38,8 @@ export interface LocalWorld {
   readonly openState?: (path: string, options: { readonly takeOver: boolean }) => StateDirectory;
   /** Test mode: rows and contexts that are kept beyond their call throw. */
   readonly poisonRows?: boolean;
+  /** Where memories of slots come from, by their map; default: fresh ones. One that is used again had the same map before. */
+  readonly memory?: (map: MemoryMap) => WebAssembly.Memory;
   /** Called before each step of a task; what it throws is thrown by the task. */
   readonly beforeStep?: (step: number, participant: number) => void;
 }
@@ -289,7 +292,8 @@ export class LocalJob {
     const { shared, own } = this.#resources!;
     const { functions } = this.#submission;
     this.#dead.clear();
-    const memories = layout.maps.map((map, p) => (p < layout.participants ? createMemory(map.bytes) : null));
+    const memoryOf = this.#world.memory ?? (({ bytes }: MemoryMap) => createMemory(bytes));
+    const memories = layout.maps.map((map, p) => (p < layout.participants ? memoryOf(map) : null));
     const setup = {
       clock: this.clock,
       disk: this.#world.disk ?? realDisk,

@@ -8,20 +8,26 @@ import type { Kernels } from '../core/ports/kernels.ts';
 import type { SlotMemory } from '../core/record/memory.ts';
 
 const modules = new Map<string, WebAssembly.Module>();
+/** By memory: kernels keep nothing of their own, so a memory that is used again has them already. */
+const instances = new WeakMap<WebAssembly.Memory, Map<string, Record<string, unknown>>>();
 
 /** The kernels over one slot's memory. Errors: an `Error` when the package was not built. */
 export function loadKernels(memory: SlotMemory): Kernels {
   return instantiate('kernels.wasm', memory) as unknown as Kernels;
 }
 
-/** The exports of `dist/kernels/<file>`, instantiated over the slot's memory; compiled once per thread. */
+/** The exports of `dist/kernels/<file>`, instantiated once over the slot's memory; compiled once per thread. */
 export function instantiate(file: string, memory: SlotMemory): Record<string, unknown> {
   let module = modules.get(file);
   if (module === undefined) {
     module = new WebAssembly.Module(readFileSync(find(file)));
     modules.set(file, module);
   }
-  return new WebAssembly.Instance(module, { env: { memory: memory.memory } }).exports;
+  const known = instances.get(memory.memory) ?? new Map<string, Record<string, unknown>>();
+  instances.set(memory.memory, known);
+  const found = known.get(file) ?? new WebAssembly.Instance(module, { env: { memory: memory.memory } }).exports;
+  known.set(file, found);
+  return found;
 }
 
 /** Beside this file when it runs from dist/kernels; in the build output, for the source tree and for bundled threads. */

@@ -2,6 +2,9 @@
  * Jobs of the simulation, and what each must give, said plainly: arrays, Maps and loops over the same rows. Rows are made
  * from a sequence, in any order of arrival; so whatever a job gives must not depend on it.
  */
+import { existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import {
   connect,
   count,
@@ -55,6 +58,11 @@ export interface Expected {
 export interface Simulated {
   readonly ends: Ends;
   readonly expected: readonly Expected[];
+  /**
+   * Of a savepoint that is taken when all rows have been read: what is wrong with which keys (column `k`) hold which states;
+   * `at` is how far event time has come, in milliseconds since the rows begin. Null: all is well.
+   */
+  held?(holding: readonly { readonly state: string; readonly k: number }[], at: number): string | null;
 }
 
 export interface Shape {
@@ -142,7 +150,7 @@ function windows(rows: readonly Row[], sizeMs: number, slideMs: number): string[
 
 const tumbled = (draw: Draw, rows?: number) =>
   stream(draw, rows)
-    .groupBy('k', tumble('200 ms'))
+    .groupBy('k', tumble('60 ms'))
     .aggregate((r) => ({ n: count(), total: sum(r.v) }))
     .select((r) => ({ k: r.k, start: r.window.start, n: r.n, total: r.total }));
 
@@ -160,18 +168,18 @@ export const shapes: readonly Shape[] = [
     name: 'tumbling windows',
     build: (draw) => ({
       ends: tumbled(draw).to(sinkAt('/out/a', draw) as never),
-      expected: [{ directory: '/out/a', format: draw.format, rows: windows(rowsOf(draw), 200, 200) }],
+      expected: [{ directory: '/out/a', format: draw.format, rows: windows(rowsOf(draw), 60, 60) }],
     }),
   },
   {
     name: 'hopping windows',
     build: (draw) => ({
       ends: stream(draw)
-        .groupBy('k', hop('200 ms', '50 ms'))
+        .groupBy('k', hop('60 ms', '20 ms'))
         .aggregate((r) => ({ n: count(), total: sum(r.v) }))
         .select((r) => ({ k: r.k, start: r.window.start, n: r.n, total: r.total }))
         .to(sinkAt('/out/a', draw) as never),
-      expected: [{ directory: '/out/a', format: draw.format, rows: windows(rowsOf(draw), 200, 50) }],
+      expected: [{ directory: '/out/a', format: draw.format, rows: windows(rowsOf(draw), 60, 20) }],
     }),
   },
   {
@@ -293,7 +301,7 @@ export const shapes: readonly Shape[] = [
   {
     name: 'event-time timers',
     build(draw) {
-      const bucketMs = 100;
+      const bucketMs = 40;
       return {
         ends: stream(draw)
           .keyBy('k')
@@ -461,7 +469,7 @@ export const shapes: readonly Shape[] = [
     name: 'two sinks of one stream, and every row by itself',
     build(draw) {
       const sums = tumbled(draw);
-      const expected = windows(rowsOf(draw), 200, 200);
+      const expected = windows(rowsOf(draw), 60, 60);
       return {
         ends: {
           a: sums.to(jsonl('/out/a') as never),
@@ -486,11 +494,11 @@ export const shapes: readonly Shape[] = [
       return {
         ends: stream(draw)
           .union(stream(draw, others, 1))
-          .groupBy('k', tumble('100 ms'))
+          .groupBy('k', tumble('40 ms'))
           .aggregate((r) => ({ n: count(), total: sum(r.v) }))
           .select((r) => ({ k: r.k, start: r.window.start, n: r.n, total: r.total }))
           .to(sinkAt('/out/a', draw) as never),
-        expected: [{ directory: '/out/a', format: draw.format, rows: windows(rows, 100, 100) }],
+        expected: [{ directory: '/out/a', format: draw.format, rows: windows(rows, 40, 40) }],
       };
     },
   },
@@ -500,6 +508,7 @@ export const shapes: readonly Shape[] = [
       const rows = rowsOf(draw);
       // A key's rows are within a few milliseconds; what it holds lives for less than until its timer.
       const keyAt = (id: number): number => Math.floor(id / 10);
+      const livesMs = 48;
       const wide = schema({ id: t.bigint(), k: t.bigint(), at: t.timestamp(3) }) as Schema<{
         id: number;
         k: number;
@@ -518,15 +527,15 @@ export const shapes: readonly Shape[] = [
           .process({
             output: perKey,
             state: {
-              short: state.value(t.bigint(), { ttl: '50 ms' }),
-              list: state.list(t.bigint(), { ttl: '50 ms' }),
-              long: state.value(t.bigint(), { ttl: '10 seconds' }),
+              short: state.value(t.bigint(), { ttl: '16 ms' }),
+              list: state.list(t.bigint(), { ttl: '16 ms' }),
+              long: state.value(t.bigint(), { ttl: `${livesMs} ms` }),
             },
             onRow(row, ctx) {
               ctx.state.short.set(row.id);
               ctx.state.list.add(row.id);
               ctx.state.long.set((ctx.state.long.get() ?? 0) + 1);
-              ctx.timers.eventTime('look', '100 ms');
+              ctx.timers.eventTime('look', '30 ms');
             },
             onTimer(_timer, ctx) {
               const long = ctx.state.long.get() ?? -1;
@@ -546,7 +555,93 @@ export const shapes: readonly Shape[] = [
             rows: [...groups(rows, ({ id }) => keyAt(id))].map(([k, own]) => text(k, own.length, 0, 'gone')),
           },
         ],
+        held(holding, at) {
+          // Freed a sixteenth of its life later at the latest.
+          const old = holding.filter(({ k }) => Math.min(k * 10 + 9, draw.rows - 1) + livesMs + livesMs / 16 + 1 <= at);
+          return old.length === 0
+            ? null
+            : `time to live: at ${at} ms ${old.length} values are held that were gone before: ${JSON.stringify(old.slice(0, 5))}`;
+        },
+      };
+    },
+  },
+  {
+    name: 'many files, more than readers',
+    build(draw) {
+      const files = 5 + (draw.rows % 8);
+      const rows = rowsOf({ ...draw, keys: 7, skewed: false, disorder: false }, files * rowsPerFile);
+      const read = () => from(jsonl(directoryOf(files), { schema: plainRow })).eventTime('at');
+      return {
+        ends: {
+          sums: read()
+            .groupBy('k', tumble('40 ms'))
+            .aggregate((r) => ({ n: count(), total: sum(r.v) }))
+            .select((r) => ({ k: r.k, start: r.window.start, n: r.n, total: r.total }))
+            .to(sinkAt('/out/a', draw) as never),
+          all: read()
+            .pick('id', 'k')
+            .to(sinkAt('/out/b', draw) as never),
+        },
+        expected: [
+          { directory: '/out/a', format: draw.format, rows: windows(rows, 40, 40) },
+          { directory: '/out/b', format: draw.format, rows: rows.map(({ id, k }) => text(id, k)) },
+        ],
+      };
+    },
+  },
+  {
+    name: 'many timers at the end',
+    build(draw) {
+      const keys = draw.rows;
+      const rows = rowsOf({ ...draw, keys, skewed: false });
+      return {
+        ends: stream({ ...draw, keys, skewed: false })
+          .keyBy('k')
+          .process({
+            output: perKey,
+            state: { total: state.value(t.bigint()) },
+            onRow(row, ctx) {
+              ctx.state.total.set((ctx.state.total.get() ?? 0) + row.v);
+              ctx.timers.eventTime('end', far);
+              ctx.timers.eventTime('later', new Date(far.getTime() + (row.id % 3)));
+            },
+            onTimer(timer, ctx) {
+              ctx.emit({ k: ctx.key.k, n: 1, total: ctx.state.total.get() ?? -1, said: timer.name });
+              if (timer.name === 'later') ctx.state.total.clear();
+            },
+          })
+          .to(sinkAt('/out/a', draw) as never),
+        expected: [
+          {
+            directory: '/out/a',
+            format: draw.format,
+            rows: rows.flatMap(({ k, v }) => [text(k, 1, v, 'end'), text(k, 1, v, 'later')]),
+          },
+        ],
       };
     },
   },
 ];
+
+const rowsPerFile = 24;
+
+/** A directory of files that hold the rows in turn. Sources read the real disk: written once, the same for every seed. */
+function directoryOf(files: number): string {
+  const path = join(tmpdir(), `millrace-simulate-${files}x${rowsPerFile}`);
+  if (existsSync(path)) return path;
+  const partial = mkdtempSync(`${path}-`);
+  const draw = { keys: 7, skewed: false, disorder: false } as Draw;
+  const rows = rowsOf(draw, files * rowsPerFile);
+  for (let file = 0; file < files; file++) {
+    const own = rows.slice(file * rowsPerFile, (file + 1) * rowsPerFile);
+    const lines = own.map((row) => JSON.stringify({ ...row, at: new Date(startMs + row.at).toISOString() }));
+    writeFileSync(join(partial, `${String(file).padStart(2, '0')}.jsonl`), `${lines.join('\n')}\n`);
+  }
+  try {
+    renameSync(partial, path);
+  } catch {
+    // Another process was faster.
+    rmSync(partial, { recursive: true });
+  }
+  return path;
+}

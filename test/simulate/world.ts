@@ -6,8 +6,12 @@ import { buildPlan } from '../../core/api/job.ts';
 import { type Prng, prng } from '../../core/base/prng.ts';
 import type { UserFunction } from '../../core/operators/operator.ts';
 import type { Disk, DiskFile } from '../../core/ports/disk.ts';
+import type { JobAnswer } from '../../engine/job-run.ts';
 import { LocalJob, virtualClock } from '../../engine/local.ts';
+import { createMemory } from '../../engine/memories.ts';
+import type { MemoryMap } from '../../engine/memory-map.ts';
 import { checkOptions } from '../../engine/options.ts';
+import { openSavepoint, savedRows } from '../../engine/savepoint.ts';
 import { type DiskCall, type SimulatedDisk, simulatedDisk } from '../../testing/simulated-disk.ts';
 import { wrong } from './committed.ts';
 import { type Draw, type Shape, shapes, startMs } from './shapes.ts';
@@ -23,7 +27,10 @@ export const noCoverage = (): Coverage => ({
   'crash after a call': 0,
   'torn write': 0,
   'write lost': 0,
+  'write kept': 0,
+  'write torn by a crash': 0,
   'name lost': 0,
+  'name kept': 0,
   'power lost': 0,
   'process died': 0,
   'task failed': 0,
@@ -31,6 +38,9 @@ export const noCoverage = (): Coverage => ({
   'slow disk': 0,
   'clock jumped': 0,
   'checkpoint asked for': 0,
+  'checkpoint at the end': 0,
+  'crash at the end': 0,
+  'savepoint looked into': 0,
   'checkpoint timed out': 0,
   'checkpoint failed': 0,
   'stopped and started': 0,
@@ -63,18 +73,19 @@ interface Faults {
 }
 
 export async function live(seed: number, coverage: Coverage, only?: Shape): Promise<Life> {
+  memories.forget();
   const random = prng(seed);
   const shape = only ?? shapes[seed % shapes.length]!;
   coverage[shape.name]!++;
   const draw: Draw = {
-    rows: 60 + random.below(600),
+    rows: 40 + random.below(300),
     keys: 1 + random.below(random.below(2) === 0 ? 5 : 40),
     skewed: random.below(3) === 0,
     disorder: random.below(3) === 0,
     format: random.below(4) === 0 ? 'parquet' : 'jsonl',
     mode: random.below(3) === 0 ? 'bounded' : 'stream',
   };
-  const { ends, expected } = shape.build(draw);
+  const { ends, expected, held } = shape.build(draw);
   const disk = simulatedDisk(seed);
   const clock = virtualClock(startMs);
   disk.now = () => clock.nowMs();
@@ -107,6 +118,7 @@ export async function live(seed: number, coverage: Coverage, only?: Shape): Prom
   const slow = slowDisk(disk, () => (safety && random.below(8) === 0 ? 1 + random.below(40) : 0));
   let parallelism = 0;
   let damaged = false;
+  let violated: Violation | null = null;
   /** Milliseconds a turn may take: from one checkpoint in hundreds of turns to one in every other. */
   const pace = [2, 8, 25][random.below(3)]!;
   let zombie: LocalJob | null = null;
@@ -148,6 +160,7 @@ export async function live(seed: number, coverage: Coverage, only?: Shape): Prom
         seed: random.u32(),
         clock,
         disk: slow.disk,
+        memory: memories.take,
         ringBytes: [32, 64, 256][random.below(3)]! * 1024,
         poisonRows: random.below(4) === 0,
         beforeStep(step) {
@@ -186,6 +199,10 @@ export async function live(seed: number, coverage: Coverage, only?: Shape): Prom
     let lastDone = '';
     let turns = 0;
     let draining = false;
+    /** Turns from the end of the first task to a crash; -1: none is meant. */
+    let lastBlow = faults.left > 0 && random.below(2) === 0 ? random.below(25) : -1;
+    let looked = held === undefined || draw.mode !== 'stream';
+    let answer: JobAnswer | null = null;
     let failed = 0;
     let completed = 0;
     while (job.outcome === null) {
@@ -222,6 +239,23 @@ export async function live(seed: number, coverage: Coverage, only?: Shape): Prom
       if (job.checkpoints && job.checkpoints.completed !== completed) {
         coverage['checkpoints completed']! += job.checkpoints.completed - completed;
         completed = job.checkpoints.completed;
+      }
+      if (
+        safety &&
+        faults.left > 0 &&
+        (draining || job.participants.some((one) => one?.tasks.some(({ ended }) => ended)))
+      ) {
+        // What fires at the end can be interrupted, by a checkpoint and by a crash behind it.
+        if (random.below(4) === 0) {
+          coverage['checkpoint at the end']!++;
+          void job.ask({ kind: 'asked' });
+        }
+        if (lastBlow >= 0 && lastBlow-- === 0) {
+          faults.left--;
+          coverage['crash at the end']!++;
+          await die(random.below(2) === 0);
+          return false;
+        }
       }
       if (safety && faults.left > 0 && random.below(faults.perTurn) === 0) {
         faults.left--;
@@ -270,6 +304,19 @@ export async function live(seed: number, coverage: Coverage, only?: Shape): Prom
       lastDone = done;
       quiet = still ? quiet + 1 : 0;
       if (quiet < 6) continue;
+      if (!looked) {
+        looked = true;
+        const { watermarkMs } = job.numbers();
+        void job.ask({ kind: 'savepoint', directory: '/savepoints' }).then((told) => {
+          answer = told;
+          if (told.path === null || disk.crashed || watermarkMs === null) return;
+          coverage['savepoint looked into']!++;
+          const what = held!(holdingKeys(disk, told.path), watermarkMs - startMs);
+          if (what !== null) violated = new Violation(`an invariant: ${what}`);
+        });
+      }
+      if (held !== undefined && answer === null) continue;
+      if (violated) throw violated;
       draining = true;
       void job.stop({ drain: true });
     }
@@ -308,11 +355,39 @@ export async function live(seed: number, coverage: Coverage, only?: Shape): Prom
     if (ended) break;
     clock.advance(random.below(50));
   }
+  memories.giveBack();
   coverage['write lost']! += disk.faults.lostWrites;
+  coverage['write kept']! += disk.faults.keptWrites;
+  coverage['write torn by a crash']! += disk.faults.tornWrites;
   coverage['name lost']! += disk.faults.lostNames;
+  coverage['name kept']! += disk.faults.keptNames;
   coverage['slow disk']! += slow.delayed;
   return { shape: shape.name, calls: disk.calls, steps, trace };
 }
+
+/**
+ * Memories of slots are used again by later seeds, as they are by later jobs: with whatever lies in them. Those of a life
+ * that ended by a violation are not given back, something may still be at work in them.
+ */
+const memories = (() => {
+  const free: { readonly memory: WebAssembly.Memory; readonly map: MemoryMap }[] = [];
+  let taken: typeof free = [];
+  return {
+    take(map: MemoryMap): WebAssembly.Memory {
+      const at = free.findIndex(({ map: of }) => of.bytes === map.bytes && of.inboxTo === map.inboxTo);
+      const memory = at >= 0 ? free.splice(at, 1)[0]!.memory : createMemory(map.bytes);
+      taken.push({ memory, map });
+      return memory;
+    },
+    giveBack(): void {
+      free.push(...taken);
+      taken = [];
+    },
+    forget(): void {
+      taken = [];
+    },
+  };
+})();
 
 const turnsMax = 20_000;
 const patienceTurns = 1_500;
@@ -331,14 +406,37 @@ const doneSoFar = (job: LocalJob): string =>
       ]),
   );
 
-/**
- * A bit of the newest checkpoint is flipped, of its manifest or of a file that no older one needs. False: there are not two, or
- * it wrote no file.
- */
-function damageNewest(disk: SimulatedDisk, random: Prng): boolean {
+/** Which keys hold which states of process functions, by a savepoint. */
+function holdingKeys(disk: SimulatedDisk, path: string): { state: string; k: number }[] {
+  return untouched(disk, () =>
+    openSavepoint(disk, path).states.flatMap((saved) => {
+      if (/^(timers|ttl)\./.test(saved.name)) return [];
+      const of = (name: string): number => saved.columns.findIndex((column) => column.name === name);
+      const values = saved.columns.flatMap(({ name }, i) => (/^\$|^k$/.test(name) ? [] : [i]));
+      return [...savedRows(disk, path, saved)].flatMap((row) =>
+        values.filter((i) => row[i] !== null).map((i) => ({ state: saved.columns[i]!.name, k: Number(row[of('k')]) })),
+      );
+    }),
+  );
+}
+
+/** Without faults, and without leaving a trace. */
+function untouched<T>(disk: SimulatedDisk, work: () => T): T {
   const before = disk.onCall;
   disk.onCall = () => null;
   try {
+    return work();
+  } finally {
+    disk.onCall = before;
+  }
+}
+
+/**
+ * Up to 64 bytes of the newest checkpoint become others, of its manifest or of a file that no older one needs. False: there
+ * are not two, or it wrote no file.
+ */
+function damageNewest(disk: SimulatedDisk, random: Prng): boolean {
+  return untouched(disk, () => {
     if (disk.stat('/state/manifests') === null) return false;
     const manifests = disk.list('/state/manifests').filter((name) => name.startsWith('MANIFEST-'));
     const idOf = (name: string): number => Number(/\d+/.exec(name)?.[0]);
@@ -349,7 +447,9 @@ function damageNewest(disk: SimulatedDisk, random: Prng): boolean {
     const paths = [`/state/manifests/${manifests[0]}`, ...own.map((name) => `/state/files/${name}`)];
     const path = paths[random.below(paths.length)]!;
     const bytes = disk.read(path);
-    bytes[random.below(bytes.length)]! ^= 1 << random.below(8);
+    const at = random.below(bytes.length);
+    const to = Math.min(bytes.length, at + 1 + random.below(64));
+    for (let i = at; i < to; i++) bytes[i]! ^= 1 + random.below(255);
     disk.remove(path);
     const file = disk.create(path);
     file.write(bytes);
@@ -357,9 +457,7 @@ function damageNewest(disk: SimulatedDisk, random: Prng): boolean {
     file.close();
     disk.syncDirectory(path.slice(0, path.lastIndexOf('/')));
     return true;
-  } finally {
-    disk.onCall = before;
-  }
+  });
 }
 
 /** A disk whose asynchronous syncs take some turns. */
