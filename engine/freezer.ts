@@ -4,6 +4,7 @@
  * and everything is durable. Sinks close their transactions at the barrier. A task that has ended takes part as it was when
  * it did: it will say nothing any more.
  */
+import type { Clock } from '../core/base/clock.ts';
 import type { Chain } from '../core/plan/physical.ts';
 import type { FinishedPart } from '../core/ports/checkpoint.ts';
 import type { Json, SinkWriter } from '../core/ports/connector.ts';
@@ -14,8 +15,9 @@ import type { StateSnapshot } from '../state/snapshot.ts';
 import type { TaskMoment } from '../workers/task.ts';
 import type { SnapshotPart, TaskSnapshot } from './messages.ts';
 
-/** Pages read between two turns: about a millisecond. */
-const pagesPerTurn = 64;
+/** Pages are read for so long between two turns, and so many before it is looked at the clock. */
+const readMs = 3;
+const pagesPerLook = 8;
 
 interface Frozen {
   readonly chain: Chain;
@@ -24,6 +26,9 @@ interface Frozen {
 }
 
 export interface FreezerSetup {
+  readonly clock: Clock;
+  /** Frozen pages that are read between two rounds at most. */
+  readonly pagesPerRound: number;
   /** Null: nothing is kept on disk. */
   readonly writer: ReturnType<typeof checkpointWriter> | null;
   /** The newest durable checkpoint when the attempt began; 0: none. */
@@ -139,13 +144,21 @@ export class Freezer {
   /** Reads some of what is frozen; true while there is more. Called between rounds. */
   read(tasks: readonly Freezable[]): boolean {
     if (this.#id === 0 || this.#finishing) return false;
+    const { clock } = this.#setup;
+    let left = this.#setup.pagesPerRound;
+    const untilMs = clock.monotonicMs() + readMs;
     for (const task of tasks) {
       if (task.ended && !this.#frozen.some((frozen) => frozen.chain === task.chain))
         this.freeze(this.#id, task.chain, task.subtask, task.moment());
     }
     try {
       for (const { states } of this.#frozen) {
-        for (const state of states.values()) if (!state.read(pagesPerTurn)) return true;
+        for (const state of states.values()) {
+          while (!state.read(Math.min(pagesPerLook, left))) {
+            left -= pagesPerLook;
+            if (left <= 0 || clock.monotonicMs() >= untilMs) return true;
+          }
+        }
       }
     } catch (error) {
       const id = this.#id;

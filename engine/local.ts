@@ -164,6 +164,8 @@ export class LocalJob {
     const request = { jobId: 'local', plan, options, module: null, resources: shared, restore };
     const world = {
       clock: this.clock,
+      // Time stands still here: a seed is to meet what is written while a snapshot is read.
+      pagesPerRound: 1,
       random: this.#random.fork(),
       disk,
       openState,
@@ -296,6 +298,8 @@ export class LocalJob {
     const memories = layout.maps.map((map, p) => (p < layout.participants ? memoryOf(map) : null));
     const setup = {
       clock: this.clock,
+      // Time stands still here: a seed is to meet what is written while a snapshot is read.
+      pagesPerRound: 1,
       disk: this.#world.disk ?? realDisk,
       ...(this.#world.poisonRows ? { poisonRows: true } : {}),
       functions,

@@ -53,6 +53,8 @@ export class Participant {
     this.#slot = openSlot(deployment);
     const { transaction, participant } = deployment;
     this.#freezer = new Freezer({
+      clock: setup.clock,
+      pagesPerRound: setup.pagesPerRound ?? Number.POSITIVE_INFINITY,
       writer: transaction
         ? checkpointWriter({ disk: setup.disk, staging: transaction.staging, epoch: transaction.epoch, participant })
         : null,

@@ -21,6 +21,8 @@ export interface ParticipantSetup {
   /** Test mode: rows and contexts that are kept beyond their call throw. */
   readonly poisonRows?: boolean;
   readonly clock: Clock;
+  /** Frozen pages read between two rounds at most; default: as many as there is time for. */
+  readonly pagesPerRound?: number;
   /** For checkpoints and transactions. */
   readonly disk: Disk;
   /** Functions are at hand where the job was built (the caller's thread, the one-thread engine); null: import the module. */

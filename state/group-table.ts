@@ -16,15 +16,19 @@ import type { Recall, RecallBlock } from './recall.ts';
 import { type PageLayout, pageLayout, type Shape } from './shape.ts';
 import type { FrozenPages, TableSink } from './snapshot.ts';
 import { type TextStore, textStore } from './text-store.ts';
+import type { UndoLog } from './undo-log.ts';
 
 /** What the tables of a slot share. */
 export interface TableHome {
   readonly memory: SlotMemory;
   readonly kernels: Kernels;
   readonly pool: PagePool;
-  /** A place for the page that is being split. */
+  /** A place for the page that is being split, or read as it was. */
   readonly scratch: number;
   readonly recall: Recall;
+  readonly undo: UndoLog;
+  /** Snapshots that are being read. */
+  readonly reading: { count: number };
   /** One u32. */
   readonly counter: number;
   /** Two u32 per entry of a chunk. */
@@ -220,8 +224,28 @@ export class HashTable implements GroupTable {
   /** Every way to an address that may be written through ends here: what is touched is what the next checkpoint writes. */
   #touched(entries: number, n: number): number {
     const { stampAt, stamp } = this.shape;
-    if (stampAt !== 0) this.#home.kernels.stampEntries(entries, 0, n, stampAt, stamp);
-    return n;
+    const kept = this.#home.reading.count > 0 ? this.#keep(entries, n) : n;
+    if (stampAt !== 0) this.#home.kernels.stampEntries(entries, 0, kept, stampAt, stamp);
+    return kept;
+  }
+
+  /** What a snapshot still reads goes to the undo log before it is written. Answers how many entries may be. */
+  #keep(entries: number, n: number): number {
+    const { kernels, undo } = this.#home;
+    const { block, stampAt, stamp } = this.shape;
+    for (let k = 0; ; ) {
+      k = kernels.keepEntries(block, entries, k, n, stampAt, stamp);
+      if (k === n) return n;
+      if (this.#u32(block + at.shapeReasonAt) === at.stopUndone) {
+        const id = this.#u32(block + at.shapeStopAt);
+        const from = this.#pageOf(id);
+        if (!this.#copy(id)) return k;
+        kernels.movePage(entries, n, from, this.#pageOf(id));
+      } else if (!undo.grow()) {
+        this.stop = ResolveStop.needPage;
+        return k;
+      }
+    }
   }
 
   /** Before an empty table is restored: pages for so many entries, so that none splits on the way. */
@@ -503,6 +527,11 @@ export class HashTable implements GroupTable {
       firstPlace: this.#drainedPlace,
       firstId: partly ? (this.#ids[this.#drainedPage] ?? 0) : 0,
       texts: this.#textStore,
+      asFrozen: (page) => {
+        if (this.#u32(page + at.pageUndoAt) === 0) return page;
+        this.#home.kernels.pageAsFrozen(this.shape.block, page, this.#home.scratch);
+        return this.#home.scratch;
+      },
     };
   }
 
@@ -539,8 +568,11 @@ export class HashTable implements GroupTable {
   #makeRoom(): number {
     const id = this.#u32(this.shape.block + at.shapeStopAt);
     const reason = this.#u32(this.shape.block + at.shapeReasonAt);
-    if (reason === at.stopFrozen) return this.#makeWritable(id) ? 0 : -1;
+    if (reason === at.stopFrozen) return this.#home.undo.grow() ? 0 : this.#noPage();
     this.#moved();
+    // A page that a snapshot reads is not laid out anew: its copy is, when the kernel comes to it again.
+    const page = this.#pageOf(id);
+    if ((this.#home.pool.entry(id) & at.pageLogged) !== 0) return this.#copy(id) ? page : -1;
     switch (reason) {
       case at.stopFull:
         return this.#split(id) ? this.#pageOf(id) : this.#noPage();
@@ -556,15 +588,18 @@ export class HashTable implements GroupTable {
     return -1;
   }
 
-  /** Copy on first write; a page that is clean but no longer frozen only becomes dirty. */
+  /** Whatever is done to it: a page that a snapshot reads is copied, one that is clean only becomes dirty. */
   #makeWritable(id: number): boolean {
-    const { pool, kernels } = this.#home;
+    const { pool } = this.#home;
     const entry = pool.entry(id);
-    const from = (entry & ~at.pageFlags) >>> 0;
-    if ((entry & at.pageFrozen) === 0) {
-      pool.setEntry(id, (from | at.pageDirty) >>> 0);
-      return true;
-    }
+    if ((entry & (at.pageFrozen | at.pageLogged)) !== 0) return this.#copy(id);
+    pool.setEntry(id, (entry | at.pageDirty) >>> 0);
+    return true;
+  }
+
+  /** The page moves to a place of its own. */
+  #copy(id: number): boolean {
+    const { pool, kernels, memory } = this.#home;
     if (this.#copies === pageCopiesMax) {
       this.stop = ResolveStop.copied;
       return false;
@@ -574,9 +609,11 @@ export class HashTable implements GroupTable {
       this.stop = ResolveStop.needPage;
       return false;
     }
-    kernels.copyPage(to, from);
+    kernels.copyPage(to, this.#pageOf(id));
+    memory.u32[(to + at.pageUndoAt) >>> 2] = 0;
     pool.setEntry(id, (to | at.pageDirty) >>> 0);
     this.#copies++;
+    this.#moved();
     return true;
   }
 

@@ -374,7 +374,13 @@ export class BTree implements OrderedTable {
         if (level === 0) leaves.push(id);
       });
     }
-    return { ...sink.freeze(leaves, 0, false, this.stamp), firstPlace: 0, firstId: 0, texts: null };
+    return {
+      ...sink.freeze(leaves, 0, false, this.stamp),
+      firstPlace: 0,
+      firstId: 0,
+      texts: null,
+      asFrozen: (page) => page,
+    };
   }
 
   /** A frozen leaf as a block (core/ports/ordered-layout.ts) at `to`, a place; answers its bytes, less than a page's. */

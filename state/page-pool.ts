@@ -5,10 +5,11 @@
  * Two numberings: a *place* is a 16 KB block of memory (its address); an *id* is an index into the page table, whose
  * entry is `address | flags` (core/ports/page-layout.ts). Copy-on-write gives an id a new place. A frozen place belongs
  * to the snapshot that froze it, and is free again only when both the id has left it and the snapshot has released it.
+ * One that is logged belongs to both: it is written in place, and what it was stands in the undo log (undo-log.ts).
  */
 import { assert } from '../core/base/assert.ts';
 import { MillraceError } from '../core/base/errors.ts';
-import { pageDirty, pageFlags, pageFrozen, pageSize } from '../core/ports/page-layout.ts';
+import { pageDirty, pageFlags, pageFrozen, pageLogged, pageSize, pageUndoAt } from '../core/ports/page-layout.ts';
 import { alignUp, type SlotMemory } from '../core/record/memory.ts';
 
 export interface PagePool {
@@ -91,7 +92,7 @@ export function pagePool(memory: SlotMemory, from: number, to: number): PagePool
     },
     release(id) {
       const was = entry(id);
-      if ((was & pageFrozen) === 0) givePlace((was & ~pageFlags) >>> 0);
+      if ((was & (pageFrozen | pageLogged)) === 0) givePlace((was & ~pageFlags) >>> 0);
       u32[tableIndex + id] = 0;
       ids.push(id);
       pool.onRelease?.(id);
@@ -112,8 +113,12 @@ export function pagePool(memory: SlotMemory, from: number, to: number): PagePool
     },
     thaw(id, address) {
       const now = entry(id);
-      if ((now & ~pageFlags) >>> 0 === address) u32[tableIndex + id] = (now & ~pageFrozen) >>> 0;
-      else givePlace(address);
+      if ((now & ~pageFlags) >>> 0 !== address) {
+        givePlace(address);
+        return;
+      }
+      u32[tableIndex + id] = (now & ~(pageFrozen | pageLogged)) >>> 0;
+      if ((now & pageLogged) !== 0) u32[(address + pageUndoAt) >>> 2] = 0;
     },
   };
   return pool;

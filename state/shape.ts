@@ -78,8 +78,7 @@ export function entryLayout(
 export function shapeOf(
   memory: SlotMemory,
   decl: GroupTableDecl,
-  pageTable: number,
-  hashSeed: bigint,
+  slot: { readonly pageTable: number; readonly undo: number; readonly hashSeed: bigint },
   stamped = false,
 ): Shape {
   const { keys } = decl;
@@ -103,8 +102,9 @@ export function shapeOf(
   const set = (offset: number, value: number): void => {
     u32[(block + offset) >>> 2] = value;
   };
-  memory.u64[(block + at.shapeSeedAt) >>> 3] = hashSeed;
-  set(at.shapePageTableAt, pageTable);
+  memory.u64[(block + at.shapeSeedAt) >>> 3] = slot.hashSeed;
+  set(at.shapePageTableAt, slot.pageTable);
+  set(at.shapeUndoAt, slot.undo);
   set(at.shapeCapacityAt, layout.capacity);
   set(at.shapeStrideAt, stride);
   set(at.shapeEntriesAt, layout.entriesAt);

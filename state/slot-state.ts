@@ -35,6 +35,7 @@ import {
   stateSnapshot,
   unpackRecord,
 } from './snapshot.ts';
+import { undoLog } from './undo-log.ts';
 
 export interface SlotState {
   readonly pool: PagePool;
@@ -68,8 +69,6 @@ interface Home extends TableHome {
   readonly hashSeed: bigint;
   /** A place for the chunk that is being written or restored. */
   readonly chunk: number;
-  /** Snapshots that are being read. */
-  readonly reading: { count: number };
 }
 
 /** `tracked`: checkpoints go to files, only what changed each time; entries are stamped for it, which costs them 8 bytes. */
@@ -96,6 +95,7 @@ export function slotState(parts: {
     hashSeed,
     chunk,
     reading: { count: 0 },
+    undo: undoLog(pool),
     recall: recall(memory),
     counter: memory.arena.allocate(8, 'a counter'),
     imported: memory.arena.allocate(8 * importedMax, 'imported entries'),
@@ -195,7 +195,12 @@ function operatorState(
     );
   };
   const shape = (decl: GroupTableDecl): Shape =>
-    shapeOf(home.memory, decl, home.pool.table, home.hashSeed, home.tracker !== null);
+    shapeOf(
+      home.memory,
+      decl,
+      { pageTable: home.pool.table, undo: home.undo.block, hashSeed: home.hashSeed },
+      home.tracker !== null,
+    );
   const sinkOf = (file: CheckpointTarget | undefined): SnapshotSink => {
     if (file === undefined) return memorySink(home);
     assert(home.tracker !== null, 'a checkpoint of a slot that tracks no changes');
@@ -274,7 +279,7 @@ function operatorState(
       const part = sink.values(keyGroups, Object.fromEntries(values), saved);
       open = stateSnapshot(home.pool, part, frozen, () => {
         open = null;
-        home.reading.count--;
+        if (--home.reading.count === 0) home.undo.clear();
       });
       home.reading.count++;
       return open;

@@ -74,6 +74,8 @@ export interface FrozenPages extends FrozenIds {
   readonly firstPlace: number;
   readonly firstId: number;
   readonly texts: TextStore | null;
+  /** Where a page can be read as it was when it froze, until the next call. */
+  asFrozen(address: number): number;
 }
 
 export interface FrozenTable extends FrozenPages {
@@ -151,10 +153,11 @@ export function stateSnapshot(
     read(pages) {
       skipFinished();
       for (let budget = pages; budget > 0 && tableIndex < frozen.length; skipFinished()) {
-        const { sink, ids, addresses, firstId, firstPlace } = frozen[tableIndex] as FrozenTable;
+        const table = frozen[tableIndex] as FrozenTable;
+        const { sink, ids, addresses, firstId, firstPlace } = table;
         for (; budget > 0 && page < ids.length; budget--) {
           const id = ids[page] as number;
-          sink.page(id, addresses[page] as number, id === firstId ? firstPlace : 0);
+          sink.page(id, table.asFrozen(addresses[page] as number), id === firstId ? firstPlace : 0);
           thawNext();
         }
         // Chunks are filled within one call only: the place that gathers them is shared by the slot.

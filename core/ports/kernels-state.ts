@@ -82,6 +82,12 @@ export interface StateKernels {
   readLeaf(shape: number, leaf: number, entries: number, n: number, values: number, validity: number): number;
   /** A page's entries (with `stampAt`, those with a later stamp than `since`) appended to a chunk; answers the place it stopped at. */
   exportEntries(shape: number, page: number, from: number, chunk: number, stampAt: number, since: number): number;
+  /** What entries [from, n) of a list hold goes to the undo log where a snapshot reads their page; answers where it stopped. */
+  keepEntries(shape: number, entries: number, from: number, n: number, stampAt: number, stamp: number): number;
+  /** Entries of a list that lie in the page at `from` lie in its copy at `to` now. */
+  movePage(entries: number, n: number, from: number, to: number): void;
+  /** Writes at `to` what a logged page was when it froze. */
+  pageAsFrozen(shape: number, page: number, to: number): void;
   /** Writes a stamp into the entries [from, n) of a list. */
   stampEntries(entries: number, from: number, n: number, stampAt: number, stamp: number): void;
   /** Accumulators of entries of another table with an equal declaration replace those of entry by entry. */

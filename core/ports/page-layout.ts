@@ -36,12 +36,18 @@ export const pageDepthAt = 28;
 export const pagePrefixAt = 32;
 /** In slots that track changes: the stamp at which it was laid out anew, and may have lost entries. */
 export const pageRewrittenAt = 36;
+/** The newest record of what the page was when it froze (below); 0: it is not logged. */
+export const pageUndoAt = 40;
+/** Bytes of entries in its records. */
+export const pageUndoneAt = 44;
 export const pageTagsAt = 64;
 
 /** Flags of a page table entry, in the low bits of the page's address. */
 export const pageDirty = 1;
 export const pageFrozen = 2;
 export const pageAbsent = 4;
+/** A snapshot reads it, and it may be written: what it was lies in the undo log. */
+export const pageLogged = 8;
 export const pageFlags = 16383;
 
 /** A table's block: where its directory is, and 63 − its depth. */
@@ -80,6 +86,8 @@ export const shapeInverseAt = 68;
 export const shapeSeedAt = 72;
 /** Keys that the last `recall` kernel did not remember. */
 export const shapeMissesAt = 80;
+/** Address of the slot's undo log. */
+export const shapeUndoAt = 84;
 export const shapeLeavesAt = 88;
 
 export const leafBytes = 32;
@@ -103,3 +111,19 @@ export const stopHeap = 2;
 /** It must be copied before it is written. */
 export const stopFrozen = 3;
 export const stopAbsent = 4;
+/** So much of it stands in the undo log that a copy is less. */
+export const stopUndone = 5;
+
+/**
+ * The undo log: what entries of pages that a snapshot still reads were when it froze. Its block: {u32 where the next record
+ * goes, u32 where the room for records ends}. A record: {u32 the page's next older record, u32 address of the bytes, 0: of
+ * header and tags}{bytes, whole words}. The oldest of a page is its header and tags: entries that are inserted later are not
+ * there for who takes them from it, so of each entry only what follows its key needs to be kept. An entry may be kept
+ * more than once; the oldest counts.
+ */
+export const undoNextAt = 0;
+export const undoEndAt = 4;
+export const undoBytes = 8;
+export const undoRecordBytes = 8;
+/** Bytes of entries of one page that are kept at most: past it the page is copied. */
+export const pageUndoneMax = 8192;

@@ -2,7 +2,8 @@
 // of state.ts and recall.ts; not exported from the .wasm. The layout is drawn in core/ports/page-layout.ts.
 import { canonicalBits } from './canonical';
 import {
-  pageCountAt, pageCapacityAt, pageEntriesAt, pageCountMaxAt, pageHeapAt, pageTagsAt, pageAbsent, pageFlags, tableDirectoryAt, tableShiftAt,
+  pageCountAt, pageCapacityAt, pageEntriesAt, pageCountMaxAt, pageHeapAt, pageTagsAt, pageUndoAt, pageUndoneAt, pageDirty, pageFrozen, pageAbsent,
+  pageLogged, pageFlags, tableDirectoryAt, tableShiftAt, shapeUndoAt, undoNextAt, undoEndAt, undoRecordBytes,
   shapePageTableAt, shapeStrideAt, shapeKeysAt, shapeNullsAt, shapeReasonAt, shapeStopAt, shapeNeedAt, shapeEntryMaxAt, shapeInverseAt,
   shapeLeavesAt, leafBytes, leafStorageAt, leafOffsetAt, leafValuesAt, leafValidityAt, leafViewsAt,
   storageBit, storageI32, storageI64, storageF64, storageView, stopFull, stopHeap, stopFrozen, stopAbsent,
@@ -41,6 +42,40 @@ export function stopAtPage(shape: usize, table: usize, hash: u64, k: usize): i32
   store<u32>(shape, load<u32>(entry) & pageAbsent ? stopAbsent : stopFrozen, shapeReasonAt);
   store<u32>(shape, <u32>((entry - <usize>load<u32>(shape, shapePageTableAt)) >> 2), shapeStopAt);
   return <i32>k;
+}
+
+/**
+ * The page of a page table entry is to be written: it becomes dirty, and where a snapshot still reads it, its header and
+ * tags go to the undo log first. Answers what the entry is now; 0: the page is absent, or the log is full.
+ */
+export function writable(shape: usize, tableEntry: usize): u32 {
+  let entry = load<u32>(tableEntry);
+  const page = <usize>entry & pageMask;
+  if (page == 0 || entry & pageAbsent) return 0;
+  if (entry & pageFrozen) {
+    const bytes = <usize>pageTagsAt + ((<usize>load<u32>(page, pageCapacityAt) + 16 + 7) & ~7);
+    const record = undoRecord(shape, 0, 0, bytes);
+    if (record == 0) return 0;
+    memory.copy(record + undoRecordBytes, page, bytes);
+    store<u32>(page, <u32>record, pageUndoAt);
+    store<u32>(page, 0, pageUndoneAt);
+    entry = (entry & ~pageFrozen) | pageLogged;
+  }
+  entry |= pageDirty;
+  store<u32>(tableEntry, entry);
+  return entry;
+}
+
+/** Room for a record of `bytes` bytes of what stands at `at`; 0: none. */
+export function undoRecord(shape: usize, older: u32, at: usize, bytes: usize): usize {
+  const log = <usize>load<u32>(shape, shapeUndoAt);
+  const record = <usize>load<u32>(log, undoNextAt);
+  const next = record + undoRecordBytes + bytes;
+  if (next > <usize>load<u32>(log, undoEndAt)) return 0;
+  store<u32>(log, <u32>next, undoNextAt);
+  store<u32>(record, older);
+  store<u32>(record, <u32>at, 4);
+  return record;
 }
 
 /** `hasRoom` has said which kind of full it is. */

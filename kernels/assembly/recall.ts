@@ -3,7 +3,7 @@
 // have not moved since. What is not remembered is found or inserted as ever, and remembered; a row for which that cannot
 // be done stops the kernel, with the reason in the shape block.
 import { mix, rawView } from './canonical';
-import { hasRoom, insert, pageEntry, pageMask, placeOf, sameKey, sameView, stopAtPage, stopFullAt, stored } from './entries';
+import { hasRoom, insert, pageEntry, pageMask, placeOf, sameKey, sameView, stopAtPage, stopFullAt, stored, writable } from './entries';
 import {
   pageCapacityAt, pageEntriesAt, pageDirty, pageFrozen, pageAbsent, shapeStrideAt, shapeLineMaskAt, shapeReasonAt, shapeSeedAt,
   shapeMissesAt, shapeLeavesAt, leafOffsetAt, leafValuesAt, leafViewsAt, stopDone,
@@ -117,10 +117,14 @@ function holds<K>(at: usize, key: u64, view: usize): bool {
 
 /** Entry of one key, inserted if it is new; 0: it cannot be, and the shape block says why. */
 function find<K>(shape: usize, table: usize, hash: u64, values: usize, view: usize, row: usize, k: usize): usize {
-  const entry = load<u32>(pageEntry(shape, table, hash));
+  const tableEntry = pageEntry(shape, table, hash);
+  let entry = load<u32>(tableEntry);
   if ((entry & (pageDirty | pageFrozen | pageAbsent)) != pageDirty) {
-    stopAtPage(shape, table, hash, k);
-    return 0;
+    entry = writable(shape, tableEntry);
+    if (entry == 0) {
+      stopAtPage(shape, table, hash, k);
+      return 0;
+    }
   }
   const page = <usize>entry & pageMask;
   const stride = <usize>load<u32>(shape, shapeStrideAt);

@@ -1,14 +1,14 @@
 // State pages: find or insert keys, split, move and read entries. The layout is drawn in core/ports/page-layout.ts. A
 // kernel that cannot go on (page full, frozen, absent) stops at that row, says why in the shape block, and is called again.
 import {
-  hasRoom, heapHas, insert, matches, occupy, pageEntry, pageMask, placeOf, sameBytes, sameKey, stopAtPage, stopFullAt, stored, tagOf,
+  hasRoom, heapHas, insert, matches, occupy, pageEntry, pageMask, placeOf, sameBytes, sameKey, stopAtPage, stopFullAt, stored, tagOf, undoRecord, writable,
 } from './entries';
 import {
-  pageSize, pageIdAt, pageDepthAt, pagePrefixAt, pageCountAt, pageCapacityAt, pageEntriesAt, pageCountMaxAt, pageHeapAt, pageDeadAt, pageTagsAt,
+  pageSize, pageIdAt, pageDepthAt, pagePrefixAt, pageCountAt, pageCapacityAt, pageEntriesAt, pageCountMaxAt, pageHeapAt, pageDeadAt, pageUndoAt, pageUndoneAt, pageTagsAt,
   pageDirty, pageFrozen, pageAbsent, tableDirectoryAt, tableShiftAt, shapePageTableAt, shapeCapacityAt, shapeStrideAt,
   shapeEntriesAt, shapeKeysAt, shapeNullsAt, shapeAccumulatorsAt, shapeReasonAt, shapeSinkAt,
   shapeTextsAt, shapeLineMaskAt, shapeInverseAt, shapeLeavesAt, leafBytes, leafStorageAt, leafOffsetAt, leafValuesAt, leafViewsAt,
-  storageBit, storageI32, storageI64, storageF64, storageView, stopDone, stopFull,
+  storageBit, storageI32, storageI64, storageF64, storageView, stopDone, stopFull, stopFrozen, stopUndone, undoRecordBytes, pageUndoneMax, shapeStopAt,
 } from '../../core/ports/page-layout';
 
 /** Rows whose cache lines are touched ahead of the probes that depend on them. */
@@ -111,7 +111,15 @@ function byEntries<K>(shape: usize, table: usize, hashes: usize, rows: usize, fr
     for (; k < stop; k++) {
       let at = <usize>load<u32>(entries + (k << 2));
       const hash = stored(load<u64>(hashes + (k << 3)));
-      if (at == 0) return stopAtPage(shape, table, hash, k);
+      if (at == 0) {
+        const page = <usize>writable(shape, pageEntry(shape, table, hash)) & pageMask;
+        if (page == 0) return stopAtPage(shape, table, hash, k);
+        if (!isInteger<K>() || isBoolean<K>()) {
+          capacity = load<u32>(page, pageCapacityAt);
+          firstAt = <usize>load<u32>(page, pageEntriesAt);
+        }
+        at = page + firstAt + placeOf(hash, capacity, lineMask) * stride;
+      }
       const row = rows ? <usize>load<u32>(rows + (k << 2)) : k;
       const key = isVector<K>() ? (views ? views + (<usize>load<u32>(values + (row << 2)) << 4) : values + (row << 4)) : 0;
       for (;;) {
@@ -158,8 +166,12 @@ function byTags<K>(shape: usize, table: usize, hashes: usize, rows: usize, from:
   const none = i8x16.splat(0);
   for (let k = <usize>from; k < <usize>n; k++) {
     const hash = stored(load<u64>(hashes + (k << 3)));
-    const entry = load<u32>(pages + (<usize>load<u32>(directory + (<usize>(((hash << 10) >> 1) >> shift) << 2)) << 2));
-    if ((entry & (pageDirty | pageFrozen | pageAbsent)) != pageDirty) return stopAtPage(shape, table, hash, k);
+    const tableEntry = pages + (<usize>load<u32>(directory + (<usize>(((hash << 10) >> 1) >> shift) << 2)) << 2);
+    let entry = load<u32>(tableEntry);
+    if ((entry & (pageDirty | pageFrozen | pageAbsent)) != pageDirty) {
+      entry = writable(shape, tableEntry);
+      if (entry == 0) return stopAtPage(shape, table, hash, k);
+    }
     const page = <usize>entry & pageMask;
     if (!isInteger<K>() || isBoolean<K>()) {
       capacity = load<u32>(page, pageCapacityAt);
@@ -442,7 +454,11 @@ export function absorbEntries(shape: usize, table: usize, sources: usize, from: 
       const source = <usize>load<u32>(sources + (k << 2));
       const hash = load<u64>(source);
       let at = <usize>load<u32>(to + (k << 2));
-      if (at == 0) return stopAtPage(shape, table, hash, k);
+      if (at == 0) {
+        const opened = <usize>writable(shape, pageEntry(shape, table, hash)) & pageMask;
+        if (opened == 0) return stopAtPage(shape, table, hash, k);
+        at = opened + <usize>load<u32>(opened, pageEntriesAt) + placeOf(hash, load<u32>(opened, pageCapacityAt), lineMask) * stride;
+      }
       const page = at & pageMask;
       for (;;) {
         const found = load<u64>(at);
@@ -623,6 +639,61 @@ export function importEntries(shape: usize, table: usize, chunk: usize, from: i3
   }
   store<u32>(shape, stopDone, shapeReasonAt);
   return <i32>count;
+}
+
+/**
+ * Before the entries [from, n) of a list are written: what they hold goes to the undo log, where a snapshot still reads their
+ * page. With `stampAt` those that carry `stamp` have been kept since. Answers the one it stopped at: the log has no room
+ * (`stopFrozen`), or the page has had its share of it (`stopUndone`).
+ */
+export function keepEntries(shape: usize, entries: usize, from: i32, n: i32, stampAt: usize, stamp: u32): i32 {
+  const offset = <usize>load<u32>(shape, shapeAccumulatorsAt);
+  const bytes = <usize>load<u32>(shape, shapeStrideAt) - offset;
+  if (bytes == 0) return n;
+  for (let k = <usize>from; k < <usize>n; k++) {
+    const at = <usize>load<u32>(entries + (k << 2));
+    const page = at & pageMask;
+    const older = load<u32>(page, pageUndoAt);
+    if (older == 0 || (stampAt != 0 && load<u32>(at + stampAt) == stamp)) continue;
+    const kept = load<u32>(page, pageUndoneAt);
+    const full = kept >= <u32>pageUndoneMax;
+    const record: usize = full ? 0 : undoRecord(shape, older, at + offset, bytes);
+    if (record == 0) {
+      store<u32>(shape, full ? stopUndone : stopFrozen, shapeReasonAt);
+      store<u32>(shape, load<u32>(page), shapeStopAt);
+      return <i32>k;
+    }
+    copyWords(record + undoRecordBytes, at + offset, bytes);
+    store<u32>(page, <u32>record, pageUndoAt);
+    store<u32>(page, kept + <u32>bytes, pageUndoneAt);
+  }
+  return n;
+}
+
+/** Entries of a list that lie in the page at `from` lie in its copy at `to` now. */
+export function movePage(entries: usize, n: i32, from: usize, to: usize): void {
+  for (let at = entries, end = entries + (<usize>n << 2); at < end; at += 4) {
+    const entry = <usize>load<u32>(at);
+    if ((entry & pageMask) == from) store<u32>(at, <u32>(entry - from + to));
+  }
+}
+
+/** The page that a logged one was when it froze, at `to`. */
+export function pageAsFrozen(shape: usize, page: usize, to: usize): void {
+  memory.copy(to, page, pageSize);
+  const bytes = <usize>load<u32>(shape, shapeStrideAt) - <usize>load<u32>(shape, shapeAccumulatorsAt);
+  let record = <usize>load<u32>(page, pageUndoAt);
+  while (record != 0) {
+    const at = <usize>load<u32>(record, 4);
+    if (at == 0) {
+      memory.copy(to, record + undoRecordBytes, <usize>pageTagsAt + ((<usize>load<u32>(page, pageCapacityAt) + 16 + 7) & ~7));
+    } else copyWords(to + at - page, record + undoRecordBytes, bytes);
+    record = <usize>load<u32>(record);
+  }
+  const stride = <usize>load<u32>(shape, shapeStrideAt);
+  const capacity = <usize>load<u32>(to, pageCapacityAt);
+  let at = to + <usize>load<u32>(to, pageEntriesAt);
+  for (let i: usize = 0; i < capacity; i++, at += stride) if (load<u8>(to + i, pageTagsAt) == 0) store<u64>(at, 0);
 }
 
 /** Stamps the entries [from, n) of a list. Their lines have just been touched. */
