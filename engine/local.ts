@@ -391,8 +391,10 @@ export class LocalJob {
     }
     for (const [p, participant] of this.#participants.entries()) {
       if (!participant || this.#dead.has(p)) continue;
+      // What a barrier found is handed over before the end is told.
       if (participant.readFrozen()) moved = true;
-      if (this.#run!.state?.phase === 'running' && participant.tasks.every((task) => task.ended)) participant.finish();
+      else if (this.#run!.state?.phase === 'running' && participant.tasks.every((task) => task.ended))
+        participant.finish();
     }
     return moved;
   }
