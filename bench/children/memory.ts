@@ -26,7 +26,7 @@ if (what === 'endless') {
     console.error(error);
     process.exit(1);
   });
-  await new Promise((resolve) => setTimeout(resolve, 1000));
+  while (handle.metrics().rowsOut === 0) await wait(0.2);
   process.send!({ rows: handle.metrics().rowsOut });
 } else {
   await grouped(100_000);
