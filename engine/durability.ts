@@ -12,6 +12,7 @@ import type { Json, SinkCommitter, Split } from '../core/ports/connector.ts';
 import type { Disk } from '../core/ports/disk.ts';
 import type { CheckpointPurpose } from '../core/schedule/checkpoints.ts';
 import type { JobOutcome, Unread } from '../core/schedule/job.ts';
+import { stateError } from '../state/checkpoint/errors.ts';
 import type { DurableOptions, Restored, SnapshotPart, TaskSnapshot, Transaction } from './messages.ts';
 import { checkFit, type KeepingOperator, type PlanRecord, planRecord, recordOf } from './plan-fit.ts';
 import type { Prepared } from './prepare.ts';
@@ -78,7 +79,7 @@ export class Durability {
       return durability;
     } catch (error) {
       state.close();
-      throw error;
+      throw stateError(error, options.stateDir);
     }
   }
 
@@ -265,7 +266,7 @@ export class Durability {
       this.#manifest = this.#state.commit(content);
     } catch (error) {
       if (isFenced(error)) this.#lost = true;
-      throw error;
+      throw stateError(error, this.#state.path);
     }
     this.#lastText = text;
     this.#lastId = Math.max(this.#lastId, id);

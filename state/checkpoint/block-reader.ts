@@ -78,7 +78,8 @@ function reader(file: DiskReader, path: string, expected: Pick<FileRef, 'bytes' 
   if (expected !== null && file.bytes !== expected.bytes)
     damage(`has ${file.bytes} bytes, ${expected.bytes} were expected`);
   if (file.bytes < headerBytes + trailerBytes) damage(`has ${file.bytes} bytes, too few for a checkpoint file`);
-  const version = headerVersion(read(0, headerBytes));
+  const header = read(0, headerBytes);
+  const version = headerVersion(header);
   if (version === null) return damage('does not begin as a checkpoint file does');
   if (version !== fileVersion) damage(`is of format ${version}, this version reads format ${fileVersion}`);
   const trailer = decodeTrailer(read(file.bytes - trailerBytes, trailerBytes));
@@ -96,6 +97,7 @@ function reader(file: DiskReader, path: string, expected: Pick<FileRef, 'bytes' 
     damage('is not the file that the manifest names: the hash of its footer differs');
   }
   const footer = JSON.parse(new TextDecoder().decode(bytes)) as FileFooter;
+  if (checksumOf(header) !== footer.blocks[0]?.[1]) damage('the checksum of its header does not match');
 
   /** Where each block begins, and the end of the last. */
   const starts = new Float64Array(footer.blocks.length + 1);

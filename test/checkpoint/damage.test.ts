@@ -5,6 +5,7 @@
  */
 import { describe, expect, test } from 'vitest';
 import { prng } from '../../core/base/prng.ts';
+import { headerBytes } from '../../state/checkpoint/format.ts';
 import { refusesDamage, twoCheckpoints } from './damage.ts';
 
 describe.each(['part', 'manifest'] as const)('the %s of a small checkpoint', (which) => {
@@ -38,6 +39,15 @@ describe.each(['part', 'manifest'] as const)('the %s of a small checkpoint', (wh
     expect(id).toBe(1);
     if (which === 'part') expect(reason).toBe(`${place.pathOf.part}: is missing`);
   });
+});
+
+test('a reader refuses a damaged header, whichever byte', async () => {
+  const place = await twoCheckpoints(20);
+  for (let at = 0; at < headerBytes; at++) {
+    const bytes = place.bytesOf('part').slice();
+    bytes[at]! ^= 4;
+    expect(refusesDamage(place, 'part', bytes), `byte ${at}`).toBeNull();
+  }
 });
 
 test('random flips of a large checkpoint are never silently loaded', { timeout: 120_000 }, async () => {
