@@ -309,7 +309,7 @@ export class Durability {
       parallelism: this.#job.options.parallelism,
       hashSeed: prepared.hashSeed,
       finished: purpose.kind === 'final',
-      tasks: [...parts].sort(byParticipant).flatMap(([, part]) => part.tasks.map(taskEntry)),
+      tasks: [...parts].sort(byParticipant).flatMap(([, part]) => part.tasks.map(taskEntry).sort(byOperator)),
       parts: [...parts]
         .sort(byParticipant)
         .map(([participant, part]) => ({ participant, file: part.file?.file ?? null })),
@@ -368,6 +368,11 @@ export class Durability {
 }
 
 type ByParticipant = readonly [number, SnapshotPart];
+/** A participant's tasks come in the order in which the barrier passed them: what has not changed must say the same. */
+const byOperator = (a: TaskEntry, b: TaskEntry): number => {
+  const [one, other] = [a, b].map(({ operators, subtask }) => `${operators.join()} ${subtask}`) as [string, string];
+  return one < other ? -1 : 1;
+};
 const byParticipant = (a: ByParticipant, b: ByParticipant): number => a[0] - b[0];
 
 const isFenced = (error: unknown): boolean => isMillraceError(error) && error.code === 'state/fenced';

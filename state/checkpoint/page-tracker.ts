@@ -15,6 +15,8 @@ import { pageDirty, pageFlags, pageFrozen } from '../../core/ports/page-layout.t
 export interface TrackedFile {
   readonly ref: FileRef;
   readonly checkpoint: number;
+  /** Bytes of pages, and of changes, that were written to it: what could count of it at most. */
+  readonly pageBytes: number;
   /** Its pages are written again with the next checkpoint, so that it can go. */
   retired: boolean;
 }
@@ -39,7 +41,9 @@ export class WrittenPages {
     this.generations[this.count] = generation;
     this.positions[this.count] = position === null ? 0 : position + 1;
     this.bytes[this.count++] = bytes;
+    this.totalBytes += bytes;
   }
+  totalBytes = 0;
 }
 
 function doubled(column: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
@@ -102,8 +106,8 @@ export class PageTracker {
     (this.generation[id] as number)++;
   }
 
-  addFile(ref: FileRef, checkpoint: number): number {
-    this.files.push({ ref, checkpoint, retired: false });
+  addFile(ref: FileRef, checkpoint: number, pageBytes: number): number {
+    this.files.push({ ref, checkpoint, pageBytes, retired: false });
     return this.files.length - 1;
   }
 

@@ -42,7 +42,7 @@ import { valuesToText } from './values.ts';
 
 /** Files that a participant's maps refer to at most: past it the one with the least that counts is retired. */
 const filesMax = 96;
-/** A file that counts for less than this share of its bytes is retired. */
+/** A file of whose pages less than this share still counts is retired: to write what counts again makes the rest free. */
 const liveShareMin = 0.25;
 /** A page whose changes come to between half its size and all of it, depending on the page, is written whole: not all at once. */
 const changesShare = (id: number): number => 0.5 + ((Math.imul(id, 0x9e3779b1) >>> 24) / 255) * 0.5;
@@ -127,7 +127,7 @@ export function checkpointWriter(setup: WriterSetup): CheckpointWriter {
     last = now.last;
     if (tracker === null) return;
     if (now.file !== null && now.written !== null) {
-      const number = tracker.addFile(now.file, now.id);
+      const number = tracker.addFile(now.file, now.id, now.written.totalBytes);
       tracker.adopt(now.written, number, now.id);
       // Runs in the file that had no number yet.
       changesOf = new Map(
@@ -310,9 +310,10 @@ export function checkpointWriter(setup: WriterSetup): CheckpointWriter {
     };
 
     async function finish(): Promise<FinishedPart> {
+      // In an order of their own: that of the tasks is the order in which the barrier passed them.
       const signature = JSON.stringify([
-        operators.map(({ id: of, keyGroups, text }) => [of, keyGroups, text]),
-        tables.map(({ key, format, map }) => [key, format, map.count]),
+        operators.map(({ id: of, keyGroups, text }) => JSON.stringify([of, keyGroups, text])).sort(),
+        tables.map(({ key, format, map }) => JSON.stringify([key, format, map.count])).sort(),
       ]);
       // A page that is new is written, so as many pages as before are the same pages.
       const changed = full || written.count > 0 || signature !== last.signature;
@@ -423,7 +424,8 @@ function retire(tracker: PageTracker, changesOf: ReadonlyMap<string, readonly Ch
     if (file === null) continue;
     if (live[i] === 0 && !withChanges.has(i)) files[i] = null;
     else {
-      if ((live[i] as number) < liveShareMin * file.ref.bytes) file.retired = true;
+      // Its map and footer are no reason: a small file has little else, and what counts of it would be written for ever.
+      if ((live[i] as number) < liveShareMin * file.pageBytes) file.retired = true;
       kept.push(file);
     }
   }
