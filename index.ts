@@ -77,6 +77,7 @@ export type {
   Ends,
   ErrorOptions,
   Grouped,
+  Joined,
   Output,
   Stream,
   TopN,

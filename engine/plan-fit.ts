@@ -35,7 +35,11 @@ export function planRecord(logical: Plan, physical: PhysicalPlan): PlanRecord {
 export function keepingOperators(physical: PhysicalPlan): readonly KeepingOperator[] {
   return physical.chains.flatMap((chain) =>
     chain.operators.flatMap((operator): KeepingOperator[] => {
-      const keeps = keptBy(operator, inputOf(physical, chain, operator));
+      const keeps = keptBy(
+        operator,
+        inputOf(physical, chain, operator),
+        chain.inputs.map((ids) => edgeLayout(physical, ids)),
+      );
       if (keeps === null || operator.id.endsWith('.partial')) return [];
       const { id, name, node } = operator;
       const connector = node.kind === 'sink' ? node.connector : null;
@@ -45,7 +49,7 @@ export function keepingOperators(physical: PhysicalPlan): readonly KeepingOperat
 }
 
 /** null: nothing. */
-function keptBy({ node }: ChainOperator, input: Layout): string | null {
+function keptBy({ node }: ChainOperator, input: Layout, ports: readonly Layout[]): string | null {
   const column = (index: number): string => {
     const leaf = input[index];
     return leaf ? `${leaf.name} ${typeText(leaf.type)}` : `#${index}`;
@@ -72,6 +76,15 @@ function keptBy({ node }: ChainOperator, input: Layout): string | null {
       const calls = node.calls.map((call) => `${call.fn}(${call.argType ? typeText(call.argType) : '*'})`);
       return `groups by (${keys.join(', ')})${node.window ? ` in ${JSON.stringify(node.window)}` : ''}: ${calls.join(', ')}`;
     }
+    case 'join': {
+      // It begins a chain: each of its inputs is an edge.
+      const side = (port: 0 | 1): string => {
+        const text = (leaf: number): string => `${ports[port]![leaf]!.name} ${typeText(ports[port]![leaf]!.type)}`;
+        const kept = [...new Set([...node.output[port], ...(node.residual?.leaves[port] ?? [])])].sort((a, b) => a - b);
+        return `(${kept.map(text).join(', ')}) by (${node.keys[port].map(text).join(', ')})${node.updating[port] ? ' that may go' : ''}`;
+      };
+      return `${node.type} join of rows ${side(0)} with ${side(1)}`;
+    }
     case 'process':
       return `state {${[...node.state, ...node.broadcastState].map(stateText).join('; ')}} by (${(node.ports.find((port) => port.key)?.key?.fields ?? []).map((field) => `${field.name} ${typeText(field.type)}`).join(', ')})`;
   }
@@ -95,11 +108,13 @@ const typeText = (type: DataType): string => {
   return parameters.length > 0 ? `${kind}(${parameters.join(',')})` : kind;
 };
 
+const edgeLayout = (physical: PhysicalPlan, ids: readonly number[]): Layout =>
+  physical.edges.find((edge) => edge.id === ids[0])?.layout ?? [];
+
 function inputOf(physical: PhysicalPlan, chain: Chain, operator: ChainOperator): Layout {
   const index = chain.operators.indexOf(operator);
   if (index === 0) {
-    const edge = physical.edges.find((candidate) => candidate.id === chain.inputs[0]?.[0]);
-    return edge?.layout ?? [];
+    return edgeLayout(physical, chain.inputs[0] ?? []);
   }
   for (const feeder of chain.operators) {
     for (const [port, targets] of feeder.targets.entries()) {

@@ -55,8 +55,11 @@ export function column(path: readonly string[], parent: Made | null = null, note
   });
 }
 
-/** The columns of a row: every property is a column. `names` are those that are known; without them a row cannot be spread. */
-export function rowColumns(names: readonly string[] | null): unknown {
+/**
+ * The columns of a row: every property is a column, of a ROW column `of` where one is named. `names` are those that are
+ * known; without them a row cannot be spread.
+ */
+export function rowColumns(names: readonly string[] | null, of: readonly string[] = []): unknown {
   // Spreading asks for a property's descriptor just before its value: such a read does not count as made.
   let spreading: string | null = null;
   return new Proxy(Object.create(null) as object, {
@@ -64,7 +67,7 @@ export function rowColumns(names: readonly string[] | null): unknown {
       if (typeof key === 'symbol') return undefined;
       const noted = spreading !== key;
       spreading = null;
-      return column([key], null, noted);
+      return column([...of, key], null, noted);
     },
     has: (_target, key) => typeof key === 'string' && (names === null || names.includes(key)),
     ownKeys: () => {

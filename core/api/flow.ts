@@ -6,7 +6,7 @@
 import { MillraceError } from '../base/errors.ts';
 import type { UnboundExpr } from '../expr/tree.ts';
 import { deadLetterFields } from '../plan/dead-letters.ts';
-import type { WindowSpec } from '../plan/nodes.ts';
+import type { JoinType, WindowSpec } from '../plan/nodes.ts';
 import type { Json } from '../ports/connector.ts';
 import { type Callee, located, notAStream, notNegative, once, policyOf, shown, whole } from './checks.ts';
 import { rowColumns, treeOf } from './expression.ts';
@@ -214,6 +214,30 @@ class Flow {
     return this.#step(this.union, () => ({ kind: 'union' }), { mode }, tips);
   }
 
+  join(right: StreamOf<unknown, Mode>, on: OnCallback, options?: unknown): object {
+    return this.#joined(this.join, 'inner', right, on, options);
+  }
+
+  leftJoin(right: StreamOf<unknown, Mode>, on: OnCallback, options?: unknown): object {
+    return this.#joined(this.leftJoin, 'left', right, on, options);
+  }
+
+  rightJoin(right: StreamOf<unknown, Mode>, on: OnCallback, options?: unknown): object {
+    return this.#joined(this.rightJoin, 'right', right, on, options);
+  }
+
+  fullJoin(right: StreamOf<unknown, Mode>, on: OnCallback, options?: unknown): object {
+    return this.#joined(this.fullJoin, 'full', right, on, options);
+  }
+
+  semiJoin(right: StreamOf<unknown, Mode>, on: OnCallback, options?: unknown): Flow {
+    return this.#join(this.semiJoin, 'semi', right, on, options);
+  }
+
+  antiJoin(right: StreamOf<unknown, Mode>, on: OnCallback, options?: unknown): Flow {
+    return this.#join(this.antiJoin, 'anti', right, on, options);
+  }
+
   groupBy(...keys: unknown[]): object {
     const { names, columns, window } = located(this.groupBy, () => keysOf(keys));
     const windowed = window !== null || names.some((name) => isWindowColumn(this.#tip.columns, name));
@@ -323,6 +347,54 @@ class Flow {
     return flowOf({ ...flow.#tip, columns: keepOthers ? columns && placed(columns, known) : known });
   }
 
+  #join(callee: Callee, type: JoinType, right: StreamOf<unknown, Mode>, on: OnCallback, options: unknown): Flow {
+    const method = callee.name;
+    const other = located(callee, () => tipOf(right) ?? notAStream(method, right));
+    const mode = loosest([this.#tip.mode, other.mode]);
+    const corrects = type !== 'inner' && type !== 'semi';
+    return this.#step(
+      callee,
+      () => {
+        refuseJoinOptions(method, options);
+        refuseShortCircuits(on, method);
+        const answer = underNotes(
+          () => on(sideColumns('left', this.#tip), sideColumns('right', other)),
+          (made) => [made],
+          method,
+        );
+        if (!madeOf(answer))
+          throw new MillraceError(
+            'plan/type',
+            `${method}'s condition is ${shown(answer)}, not an expression such as left.id.eq(right.id)`,
+          );
+        return { kind: 'join', type, condition: treeOf(answer, method) };
+      },
+      { mode: corrects ? updatingOf(mode) : mode },
+      [other],
+    );
+  }
+
+  /** A join of both sides' columns, which a select has still to name. */
+  #joined(callee: Callee, type: JoinType, right: StreamOf<unknown, Mode>, on: OnCallback, options: unknown): object {
+    const join = this.#join(callee, type, right, on, options);
+    const left = this.#tip;
+    const joined = {
+      select: (columns: OnCallback): Flow =>
+        join.#project(
+          joined.select,
+          () => {
+            refuseShortCircuits(columns, 'select');
+            return namedColumns(
+              () => columns(sideColumns('left', left), sideColumns('right', tipOf(right) as Tip)),
+              'select',
+            );
+          },
+          false,
+        ),
+    };
+    return Object.freeze(joined);
+  }
+
   #topN(callee: Callee, keys: readonly (string | null)[], n: number, options: TopN<never, string>, mode: Mode): Flow {
     const { rankAs = null, using = 'ROW_NUMBER', orderBy } = options ?? {};
     const columns = this.#tip.columns;
@@ -398,24 +470,40 @@ class Flow {
 
   /** The named expressions that a callback answers. */
   #columns(callback: Callback, method: string): readonly NamedTree[] {
-    const named = (): (NamedTree & { value: unknown })[] => {
-      const answer = callback(this.#row());
-      if (typeof answer !== 'object' || answer === null || answer instanceof Promise || madeOf(answer)) {
-        throw new MillraceError(
-          'plan/type',
-          `${method} takes named columns, as in ({ total: … }), not ${shown(answer)}`,
-        );
-      }
-      return Object.entries(answer).map(([name, value]) => {
-        checkColumnName(name);
-        return { name, value, expr: treeOf(value, `column '${name}'`) };
-      });
-    };
     refuseShortCircuits(callback, method);
-    const columns = underNotes(named, (made) => made.map(({ value }) => value), method);
-    if (columns.length === 0) throw new MillraceError('plan/type', `${method} takes one column at least`);
-    return columns.map(({ name, expr }) => ({ name, expr }));
+    return namedColumns(() => callback(this.#row()), method);
   }
+}
+
+function namedColumns(answered: () => unknown, method: string): readonly NamedTree[] {
+  const named = (): (NamedTree & { value: unknown })[] => {
+    const answer = answered();
+    if (typeof answer !== 'object' || answer === null || answer instanceof Promise || madeOf(answer)) {
+      throw new MillraceError('plan/type', `${method} takes named columns, as in ({ total: … }), not ${shown(answer)}`);
+    }
+    return Object.entries(answer).map(([name, value]) => {
+      checkColumnName(name);
+      return { name, value, expr: treeOf(value, `column '${name}'`) };
+    });
+  };
+  const columns = underNotes(named, (made) => made.map(({ value }) => value), method);
+  if (columns.length === 0) throw new MillraceError('plan/type', `${method} takes one column at least`);
+  return columns.map(({ name, expr }) => ({ name, expr }));
+}
+
+/** The columns of one side of a join. */
+function sideColumns(side: 'left' | 'right', { columns }: Tip): unknown {
+  return rowColumns(columns?.map(({ name }) => name) ?? null, [side]);
+}
+
+function refuseJoinOptions(method: string, options: unknown): void {
+  if (options === undefined) return;
+  const names = typeof options === 'object' && options !== null ? Object.keys(options) : [];
+  const asked = names.length > 0 ? `'${names.join("', '")}'` : shown(options);
+  throw new MillraceError(
+    'plan/unsupported',
+    `${method} takes no options yet, and ${asked} was given; without a bound both sides are kept for as long as the job runs`,
+  );
 }
 
 /** Records that a step could not take, at its last output: the second, unless said. */
@@ -426,6 +514,8 @@ function errorsOf(tip: Tip, port = 1): Flow {
 
 // biome-ignore lint/suspicious/noExplicitAny: a callback gets a proxy for whatever row type it was written for
 type Callback = (row: any) => unknown;
+// biome-ignore lint/suspicious/noExplicitAny: as above, of both sides
+type OnCallback = (left: any, right: any) => unknown;
 
 /** Keys of a grouping: columns, and one window at most, which stands among them as null. */
 function keysOf(keys: readonly unknown[]): {

@@ -85,6 +85,26 @@ export interface Stream<R, out M extends Mode = Mode> extends StreamOf<R, M> {
   /** UNION ALL: the same columns, by name. */
   union<M2 extends Mode>(...others: StreamOf<R, M2>[]): Stream<R, Both<M, M2>>;
 
+  /**
+   * Rows of both streams for which the condition is true, on any condition; equal columns of the two sides make it fast.
+   * NULL equals nothing. A `select` says which columns come out.
+   */
+  join<R2, M2 extends Mode>(right: StreamOf<R2, M2>, on: On<R, R2>): Joined<R, R2, Both<M, M2>>;
+  /** As `join`, and rows of the left side that match none, the right side's columns NULL: taken back when a match comes. */
+  leftJoin<R2, M2 extends Mode>(right: StreamOf<R2, M2>, on: On<R, R2>): Joined<R, Nullable<R2>, Updating<Both<M, M2>>>;
+  rightJoin<R2, M2 extends Mode>(
+    right: StreamOf<R2, M2>,
+    on: On<R, R2>,
+  ): Joined<Nullable<R>, R2, Updating<Both<M, M2>>>;
+  fullJoin<R2, M2 extends Mode>(
+    right: StreamOf<R2, M2>,
+    on: On<R, R2>,
+  ): Joined<Nullable<R>, Nullable<R2>, Updating<Both<M, M2>>>;
+  /** Rows for which the other stream has a match, each once. */
+  semiJoin<R2, M2 extends Mode>(right: StreamOf<R2, M2>, on: On<R, R2>): Stream<R, Both<M, M2>>;
+  /** Rows for which the other stream has none: taken back when one comes. */
+  antiJoin<R2, M2 extends Mode>(right: StreamOf<R2, M2>, on: On<R, R2>): Stream<R, Updating<Both<M, M2>>>;
+
   /** Relational grouping. A window is a key like a column is. */
   groupBy<const K extends readonly ((keyof R & string) | WindowKey)[]>(
     ...keys: K
@@ -134,6 +154,12 @@ export interface Grouped<R, K, M extends Mode> {
     n: number,
     options: TopN<R, N>,
   ): Stream<Flat<R & { [P in N]: number }>, Grouping<K, M>>;
+}
+type On<L, R> = (left: Columns<L>, right: Columns<R>) => Condition;
+type Nullable<R> = { [K in keyof R]: R[K] | null };
+/** Two sides that still have to say which columns they become. */
+export interface Joined<L, R, M extends Mode> {
+  select<E extends Selection<'row'>>(columns: (left: Columns<L>, right: Columns<R>) => E): Stream<Flat<Selected<E>>, M>;
 }
 /** A stream with side outputs. */
 export type WithSide<R, M extends Mode, S> = Stream<R, M> & { readonly side: S };

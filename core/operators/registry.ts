@@ -2,6 +2,7 @@
 import { assert } from '../base/assert.ts';
 import type { PhysicalKind, PhysicalNode } from '../plan/physical.ts';
 import { aggregateOperator } from './aggregate.ts';
+import { joinOperator } from './join/operator.ts';
 import { limitOperator } from './limit.ts';
 import { mapOperator } from './map.ts';
 import type { Operator, OperatorContext } from './operator.ts';
@@ -21,6 +22,7 @@ const operators: { readonly [K in OperatorKind]: Create<K> } = {
   map: mapOperator,
   aggregate: aggregateOperator,
   process: processOperator,
+  join: joinOperator,
   sort: sortOperator,
   limit: limitOperator,
   topN: topNOperator,

@@ -113,6 +113,7 @@ const nodeChecks: { [K in PlanNodeKind]: NodeCheck<Extract<PlanNode, { kind: K }
     }
   },
   process: checkProcess,
+  join: nothing,
   distinct: nothing,
   sort: (node, { regime }) => {
     if (!regime.bounded)
@@ -280,6 +281,7 @@ const changeChecks: { [K in Exclude<RelNode['kind'], 'sink'>]: ChangeCheck<Extra
     }
   },
   process: nothing,
+  join: nothing,
   sort: nothing,
   limit: (_node, { rel, makers, regime }) => {
     fail(

@@ -53,13 +53,15 @@ export type Requirement =
   /** Every row in every subtask. */
   | { readonly kind: 'all' };
 
-/** What is asked of input `port`; all operators but process functions have one. */
+/** What is asked of input `port`; all operators but joins and process functions have one. */
 export function requirementOf(node: PhysicalNode, port = 0): Requirement {
   switch (node.kind) {
     case 'process': {
       const { key } = node.ports[port]!;
       return key === null ? { kind: 'all' } : { kind: 'hash', keys: key.leaves };
     }
+    case 'join':
+      return node.keys[0].length === 0 ? { kind: 'one' } : { kind: 'hash', keys: node.keys[port]! };
     case 'aggregate':
       if (node.phase === 'partial') return { kind: 'none' };
       return node.keys.length === 0 ? { kind: 'one' } : { kind: 'hash', keys: node.keys };
@@ -91,11 +93,11 @@ export function distribute(plan: RelPlan, traits: readonly Traits[], options: Di
     const from = refs.map(({ ref }) => outputPlacement(placed[ref.rel]!, ref.port));
     const ports = refs.map(({ port }) => port);
     const { placement, exchanges } =
-      rel.node.kind === 'process'
-        ? placeProcess(rel.node, from, ports, options.parallelism)
+      rel.node.kind === 'process' || rel.node.kind === 'join'
+        ? placePorts(rel.node, from, ports, options.parallelism)
         : placeOf(rel, from, updating, keys, options);
     const producers = refs.map(({ ref, port }, i): Producer => ({ ref, exchange: exchanges[i]!, port }));
-    const node: PhysicalNode = rel.node.kind === 'sink' ? { ...rel.node, updating } : rel.node;
+    const node = informed(rel.node, refs, placed);
     placed.push({
       ...rel,
       node,
@@ -111,7 +113,7 @@ export function distribute(plan: RelPlan, traits: readonly Traits[], options: Di
     const feeds = rel.inputs.flatMap((ref, port): Feed[] =>
       (ref.port === 0 ? standing[ref.rel]! : [{ rel: standing[ref.rel]![0]!.rel, port: ref.port }]).map((from) => ({
         ref: from,
-        port: rel.node.kind === 'process' ? port : 0,
+        port: rel.node.kind === 'process' || rel.node.kind === 'join' ? port : 0,
       })),
     );
     const refs = feeds.map(({ ref }) => ref);
@@ -140,6 +142,15 @@ export function distribute(plan: RelPlan, traits: readonly Traits[], options: Di
     standing.push([{ rel: put(main, input, changes, state, keyed[index]), port: 0 }]);
   });
   return placed;
+}
+
+/** A node that is told which of its inputs may take rows back. */
+function informed(node: PhysicalNode, feeds: readonly Feed[], placed: readonly PlacedRel[]): PhysicalNode {
+  const updating = (port: number): boolean =>
+    feeds.some((feed) => feed.port === port && placed[feed.ref.rel]!.changes[feed.ref.port] === 'all');
+  if (node.kind === 'sink') return { ...node, updating: updating(0) };
+  if (node.kind === 'join') return { ...node, updating: [updating(0), updating(1)] };
+  return node;
 }
 
 /** What feeds an input port: several where a union stood. */
@@ -252,7 +263,12 @@ function keysBelow(plan: RelPlan): (readonly number[] | null)[] {
     const keys = moved?.every((leaf) => leaf !== null) ? (moved as number[]) : null;
     wanted[index] = keys;
     inputs.forEach((ref, port) => {
-      const asked = node.kind === 'process' ? (node.ports[port]!.key?.leaves ?? null) : keys;
+      const asked =
+        node.kind === 'process'
+          ? (node.ports[port]!.key?.leaves ?? null)
+          : node.kind === 'join' && node.keys[port]!.length > 0
+            ? node.keys[port]!
+            : keys;
       const first = !seen[ref.rel];
       seen[ref.rel] = true;
       wanted[ref.rel] =
@@ -263,20 +279,30 @@ function keysBelow(plan: RelPlan): (readonly number[] | null)[] {
 }
 
 /** Keyed inputs are hashed, each by its own columns, unless they lie that way; broadcast ones go everywhere. */
-function placeProcess(
-  node: Extract<PhysicalNode, { kind: 'process' }>,
+function placePorts(
+  node: Extract<PhysicalNode, { kind: 'process' | 'join' }>,
   from: readonly Placement[],
   ports: readonly number[],
   parallelism: number,
 ): Decision {
-  if (parallelism === 1) return gathered(from, placement('slots', 1));
+  if (parallelism === 1 || requirementOf(node).kind === 'one') return gathered(from, placement('slots', 1));
   const exchanges = from.map((p, i): Exchange | null => {
     const wanted = requirementOf(node, ports[i]!);
     if (wanted.kind === 'all') return { kind: 'broadcast' };
     if (wanted.kind !== 'hash') return null;
     return p.parallelism === parallelism && satisfies(p, wanted) ? null : { kind: 'hash', keys: wanted.keys };
   });
-  return { placement: placement('slots', parallelism), exchanges };
+  const distribution = node.kind === 'join' ? joinDistribution(node) : ({ kind: 'any' } as const);
+  return { placement: { place: 'slots', parallelism, distribution }, exchanges };
+}
+
+/** Rows lie by the key of a side that none of them lacks. */
+function joinDistribution({ type, keys, output }: Extract<PhysicalNode, { kind: 'join' }>): Distribution {
+  const side = type === 'full' ? null : type === 'right' ? 1 : 0;
+  if (side === null) return { kind: 'any' };
+  const places = keys[side].map((leaf) => output[side].indexOf(leaf));
+  if (places.includes(-1)) return { kind: 'any' };
+  return { kind: 'hash', keys: places.map((place) => (side === 0 ? place : output[0].length + place)) };
 }
 
 function placement(place: 'slots' | 'caller', parallelism: number): Placement {

@@ -192,6 +192,11 @@ function expressionsOf(operator: ChainOperator, input: Layout): ExplainedJson['e
       why: 'a JavaScript function',
     }));
   }
+  if (node.kind === 'join' && node.residual !== null) {
+    const { condition, text } = node.residual;
+    const answer = compiles(condition);
+    return [{ operator: operator.name, text, compiled: answer === true, why: answer === true ? null : answer.reason }];
+  }
   if (node.kind !== 'project') return [];
   const computed: Expr[] = [
     ...(node.filter ? [node.filter] : []),

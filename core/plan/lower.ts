@@ -11,6 +11,7 @@ import { type Layout, layoutOf, rowtimeColumn, rowtimeName } from '../record/lay
 import { sameType } from '../record/types.ts';
 import { leafIndices, leavesOf, projectColumns, rowtimeIndex, type Schema, sameLayout } from './columns.ts';
 import { columnExpr, identity, isIdentity } from './expressions.ts';
+import { lowerJoin } from './join.ts';
 import { whereOf } from './names.ts';
 import type { AggregateNode, NodeRef, Plan, PlanNode, PlanNodeKind, WindowSpec } from './nodes.ts';
 import type { SortKey } from './physical.ts';
@@ -142,6 +143,10 @@ const table: { [K in PlanNodeKind]: Lower<Extract<PlanNode, { kind: K }>> } = {
       timed,
     };
     return outputsOf(builder.add(rel(node, 'main', inputs, process, ...outputs)), node, schemas);
+  },
+  join: (node, [left, right], { schemas, builder }) => {
+    const from = inputSchemas(node, schemas);
+    return [lowerJoin(node, [left!, right!], [from[0]!, from[1]!], schemas.get(node.id)![0]!, builder)];
   },
   distinct: (node, [input], { schemas, builder }) => {
     const layout = leavesOf(schemas.get(node.id)![0]!);

@@ -110,6 +110,18 @@ export interface ProcessNode extends NodeHead {
   /** Rows and timers for which it throws; absent: the job fails. */
   readonly onError?: OnError;
 }
+/** `semi` and `anti` give rows of the left input only. */
+export type JoinType = 'inner' | 'left' | 'right' | 'full' | 'semi' | 'anti';
+/**
+ * Two inputs, left and right. What comes out has two columns, `left` and `right`, a ROW of each side; a `select` behind it
+ * says which columns they become. `semi` and `anti`: the left input's columns.
+ */
+export interface JoinNode extends NodeHead {
+  readonly kind: 'join';
+  readonly type: JoinType;
+  /** Over `left` and `right`. */
+  readonly condition: UnboundExpr;
+}
 export interface DistinctNode extends NodeHead {
   readonly kind: 'distinct';
 }
@@ -152,6 +164,7 @@ export type PlanNode =
   | UnionNode
   | AggregateNode
   | ProcessNode
+  | JoinNode
   | DistinctNode
   | SortNode
   | LimitNode

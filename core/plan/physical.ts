@@ -8,7 +8,7 @@ import type { ConnectorSpec, ReadRequest } from '../ports/connector.ts';
 import type { Layout } from '../record/layout.ts';
 import type { Fields } from '../record/types.ts';
 import type { OnError } from './dead-letters.ts';
-import type { WindowSpec } from './nodes.ts';
+import type { JoinType, WindowSpec } from './nodes.ts';
 import type { StateSpec } from './states.ts';
 
 export interface PhysicalPlan {
@@ -92,6 +92,14 @@ export interface ProcessInput {
   readonly handler: string;
 }
 
+/** What must be TRUE beside equal keys, where a filter behind the join would not do: it decides which rows match none. */
+export interface JoinResidual {
+  /** Over the `leaves` of both sides, left before right. */
+  readonly condition: Expr;
+  readonly leaves: readonly [readonly number[], readonly number[]];
+  readonly text: string;
+}
+
 /** Where an operator is split in two around an exchange: before it, behind it; `single` is not split. */
 export type Phase = 'single' | 'partial' | 'final';
 
@@ -156,6 +164,23 @@ export type PhysicalNode =
       readonly onError?: OnError;
       /** Whether rows of keyed inputs have event time. */
       readonly timed: boolean;
+    }
+  /**
+   * Two inputs, 0 left and 1 right. Rows whose keys are equal, none of them NULL, and for which `residual` is TRUE, match.
+   * Output leaves: those of `output`, left before right; of a side that can be missing they are nullable. `semi` and `anti`
+   * give left leaves only.
+   */
+  | {
+      readonly kind: 'join';
+      readonly type: JoinType;
+      /** By side: leaves of the key, of the same types on both. None: all rows meet in one subtask. */
+      readonly keys: readonly [readonly number[], readonly number[]];
+      readonly output: readonly [readonly number[], readonly number[]];
+      readonly residual: JoinResidual | null;
+      /** By side: its rows may be taken back, so state knows them by their values. The planner decides when it places the join. */
+      readonly updating: readonly [boolean, boolean];
+      /** The equal keys, for people: `left.id = right.auction`. */
+      readonly on: string;
     }
   /**
    * Bounded input. Sorts its rows and gives the first `limit` of them. Phases: `partial` in every subtask before the rows

@@ -17,6 +17,7 @@ import {
   type Schema,
 } from './columns.ts';
 import { deadLetterSchema, onErrorOf } from './dead-letters.ts';
+import { joinSchema } from './join.ts';
 import { fail, fieldTypeText, nearest, unknownColumn, whereOf } from './names.ts';
 import type {
   AggregateNode,
@@ -128,6 +129,7 @@ const rules: { [K in PlanNodeKind]: SchemaRule<Extract<PlanNode, { kind: K }>> }
   },
   aggregate: (node, [input]) => [aggregateSchema(node, input!), input!],
   process: (node, inputs) => [...processSchemas(node, inputs), ...errorSchemas(node)],
+  join: (node, [left, right]) => [joinSchema(node, left!, right!)],
   distinct: (_node, [input]) => [{ fields: input!.fields, time: false }],
   sort: (node, [input]) => {
     requireLeaves(

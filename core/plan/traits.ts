@@ -123,6 +123,13 @@ const table: { [K in RelNode['kind']]: TraitRule<Extract<RelNode, { kind: K }>> 
     rowsMax: null,
     state: processState(node),
   }),
+  join: ({ node, inputs: [left, right], bounded, inputLayouts }) => ({
+    changes: [joinChanges(node, [left!.changes[0]!, right!.changes[0]!], bounded)],
+    upsertKey: joinKey(node, left!, right!),
+    order: null,
+    rowsMax: null,
+    state: joinState(node, inputLayouts, bounded),
+  }),
   sort: ({ node, inputs: [input] }) => ({
     ...passed(input!),
     order: node.by,
@@ -148,6 +155,40 @@ const table: { [K in RelNode['kind']]: TraitRule<Extract<RelNode, { kind: K }>> 
   },
   sink: ({ inputs: [input] }) => ({ ...passed(input!), state: null }),
 };
+
+type JoinRel = Extract<RelNode, { kind: 'join' }>;
+
+function joinChanges({ type }: JoinRel, inputs: readonly Changes[], bounded: boolean): Changes {
+  if (bounded) return 'insert';
+  const corrects = type !== 'inner' && type !== 'semi';
+  return corrects || inputs.includes('all') ? 'all' : 'insert';
+}
+
+/** The keys of both sides; of one alone, where a row of it meets one row of the other at most. */
+function joinKey({ type, keys, output }: JoinRel, left: Traits, right: Traits): readonly number[] | null {
+  const sides = [left, right].map(({ upsertKey }, side) => {
+    const places = upsertKey?.map((leaf) => output[side]!.indexOf(leaf) + (side === 0 ? 0 : output[0].length));
+    return {
+      key: places && upsertKey!.every((leaf) => output[side]!.includes(leaf)) ? places : null,
+      once: upsertKey?.every((leaf) => keys[side]!.includes(leaf)) ?? false,
+    };
+  });
+  const [l, r] = sides;
+  if (type === 'semi' || type === 'anti') return l!.key;
+  if (r!.once && (type === 'inner' || type === 'left') && l!.key) return l!.key;
+  if (l!.once && (type === 'inner' || type === 'right') && r!.key) return r!.key;
+  return l!.key && r!.key ? [...l!.key, ...r!.key] : null;
+}
+
+function joinState({ keys, type }: JoinRel, inputs: readonly Layout[], bounded: boolean): string {
+  const by = (side: number): string =>
+    keys[side]!.length === 0 ? '' : ` by (${keys[side]!.map((leaf) => inputs[side]![leaf]!.name).join(', ')})`;
+  const until = bounded
+    ? 'until the inputs end'
+    : 'for as long as the job runs: it grows with every row of both sides, and nothing bounds it (group or deduplicate before the join, or filter both sides)';
+  const right = type === 'semi' || type === 'anti' ? 'different rows' : 'rows';
+  return `rows of the left side${by(0)} and ${right} of the right side${by(1)}, ${until}`;
+}
 
 /** ROW_NUMBER beside the partition identifies a row. */
 function rankKey(node: Extract<RelNode, { kind: 'topN' }>, rel: Rel): readonly number[] | null {

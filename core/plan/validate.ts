@@ -177,6 +177,7 @@ const nodeShapes: { readonly [K in PlanNodeKind]: Check } = {
     onTimer: orNull(text),
     onError: oneOf(undefined, 'skip', 'side'),
   }),
+  join: shape({ type: oneOf('inner', 'left', 'right', 'full', 'semi', 'anti'), condition: expr }),
   distinct: any,
   sort: shape({ by: order }),
   limit: shape({ rows: whole }),
@@ -189,6 +190,11 @@ const nodeShapes: { readonly [K in PlanNodeKind]: Check } = {
   }),
   sink: shape({ connector, schema: orNull(fields) }),
 };
+
+function inputsOf(kind: PlanNodeKind, node: Record<string, unknown>): number {
+  if (kind === 'join') return 2;
+  return kind === 'process' ? (node.ports as unknown[]).length : 1;
+}
 
 /**
  * `kinds`, and how many `outputs` they have: of the nodes before it. Inputs stand before their consumers, so a plan cannot
@@ -213,7 +219,7 @@ function validateNode(
       ? inputs.length === 0
       : kind === 'union'
         ? inputs.length > 0
-        : inputs.length === (kind === 'process' ? (node.ports as unknown[]).length : 1) && inputs.length > 0;
+        : inputs.length === inputsOf(kind, node) && inputs.length > 0;
   if (!right) wrong(`${path}.inputs`, `as many as a ${kind} has`, `${inputs.length} inputs`);
   inputs.forEach((entry, i) => {
     const at = `${path}.inputs[${i}]`;

@@ -4,6 +4,7 @@
  */
 import { prng } from '../../core/base/prng.ts';
 import { aggregateCases } from '../support/aggregate-cases.ts';
+import { joinCases } from '../support/join-cases.ts';
 import { operatorCases } from '../support/operator-cases.ts';
 import { regimes, runOperator } from '../support/operator-harness.ts';
 import type { LongSuite } from './suite.ts';
@@ -14,7 +15,7 @@ export const suite: LongSuite = {
   cases: 10_000,
   casesInCi: 300,
   async run({ cases, seed, log }) {
-    const makers: typeof operatorCases = { ...operatorCases, ...aggregateCases };
+    const makers: typeof operatorCases = { ...operatorCases, ...aggregateCases, ...joinCases };
     const names = Object.keys(makers);
     const coverage: Record<string, number> = { more: 0, restored: 0, late: 0 };
     const failures: string[] = [];

@@ -35,7 +35,12 @@ export function interpretPhysical(
         else if (node.kind === 'sink') {
           outputs.set(node.output, [...(outputs.get(node.output) ?? []), ...inputs[index]!]);
           return;
-        } else made = evaluate(operator, inputs[index]!, functions, chain.parallelism === 1 || subtask === 0);
+        } else if (node.kind === 'join')
+          made = joined(
+            node,
+            chain.inputs.map((edges) => edges.flatMap((edge) => arrived[edge]![subtask]!)),
+          );
+        else made = evaluate(operator, inputs[index]!, functions, chain.parallelism === 1 || subtask === 0);
         for (const target of operator.targets[0]!) {
           if (target.kind === 'operator') inputs[target.index]!.push(...made);
           else send(plan, target.edge, made, subtask, arrived[target.edge]!);
@@ -99,6 +104,32 @@ function evaluate(operator: ChainOperator, rows: readonly Row[], functions: Func
     default:
       throw new Error(`${node.kind} in the middle of a chain`);
   }
+}
+
+/** A join begins its chain: each port has edges of its own. */
+function joined({ type, keys, output, residual }: Of<'join'>, [left, right]: readonly (readonly Row[])[]): Row[] {
+  const holds = residual && interpret(residual.condition);
+  const pick = (row: Row, leaves: readonly number[]): Row => leaves.map((leaf) => row[leaf]!);
+  const equal = (a: Value, b: Value): boolean =>
+    a !== null && b !== null && compareValues(a, b) === 0 && !Number.isNaN(a);
+  const matches = (l: Row, r: Row): boolean =>
+    keys[0].every((key, i) => equal(l[key]!, r[keys[1][i]!]!)) &&
+    (holds === null || holds([...pick(l, residual!.leaves[0]), ...pick(r, residual!.leaves[1])]) === true);
+  const nothing = output.map((leaves): Row => leaves.map(() => null));
+  const unmet = new Set(right);
+  const result: Row[] = [];
+  for (const l of left!) {
+    const met = right!.filter((r) => matches(l, r));
+    for (const r of met) unmet.delete(r);
+    if (type === 'semi' || type === 'anti') {
+      if (met.length > 0 === (type === 'semi')) result.push(pick(l, output[0]));
+      continue;
+    }
+    result.push(...met.map((r): Row => [...pick(l, output[0]), ...pick(r, output[1])]));
+    if (met.length === 0 && (type === 'left' || type === 'full')) result.push([...pick(l, output[0]), ...nothing[1]!]);
+  }
+  if (type !== 'right' && type !== 'full') return result;
+  return [...result, ...[...unmet].map((r): Row => [...nothing[0]!, ...pick(r, output[1])])];
 }
 
 function sorted(rows: readonly Row[], by: readonly SortKey[]): Row[] {

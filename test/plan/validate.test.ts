@@ -32,7 +32,7 @@ describe('a plan that comes as JSON', () => {
     [
       'has a node of an unknown kind',
       ['nodes', 2, 'kind'],
-      'join',
+      'sideways',
       'plan.nodes[2].kind must be one of source, eventTime',
     ],
     ['has a kind that every object has', ['nodes', 2, 'kind'], 'constructor', 'plan.nodes[2].kind must be one of'],

@@ -60,9 +60,8 @@ export function brokenLaws(
       chain.inputs.length === 0 ? chain.operators[0]!.node.kind === 'source' : chain.inputs[0]!.length > 0,
       `chain ${chain.id} has no input`,
     );
-    const layouts = chain.inputs.flat().map((edge) => plan.edges[edge]!.layout);
     law(
-      layouts.every((layout) => sameLayout(layout, layouts[0]!)),
+      chain.inputs.every((ids) => ids.every((id) => sameLayout(plan.edges[id]!.layout, plan.edges[ids[0]!]!.layout))),
       `chain ${chain.id} gets rows of different layouts on one port`,
     );
     chain.operators.forEach((operator, index) => {
@@ -179,6 +178,27 @@ function brokenOperator(plan: PhysicalPlan, chain: Chain, operator: ChainOperato
       }
       break;
     }
+    case 'join': {
+      law(index === 0 && chain.inputs.length === 2, 'has not two inputs of its own');
+      for (const side of [0, 1] as const) {
+        const layout = plan.edges[chain.inputs[side]![0]!]!.layout;
+        const reads = [...node.keys[side], ...node.output[side], ...(node.residual?.leaves[side] ?? [])];
+        law(
+          reads.every((leaf) => leaf >= 0 && leaf < layout.length),
+          `reads a column that is not there, of side ${side}`,
+        );
+        law(isHashed(plan, chain, index, node.keys[side], side), `equal keys of side ${side} may be in two subtasks`);
+        law(
+          node.keys[side].every((key, i) => {
+            const other = plan.edges[chain.inputs[0]![0]!]!.layout[node.keys[0][i]!]!;
+            return typeName(layout[key]!.type) === typeName(other.type);
+          }),
+          'keys are of two types',
+        );
+      }
+      law(output.length === node.output[0].length + node.output[1].length, 'gives other columns than both sides');
+      break;
+    }
     case 'sort':
       law(
         node.by.every((key) => inside(key.column)),
@@ -205,11 +225,11 @@ function brokenOperator(plan: PhysicalPlan, chain: Chain, operator: ChainOperato
 }
 
 /** Follows the keys up to the exchange that must have brought equal ones together. */
-function isHashed(plan: PhysicalPlan, chain: Chain, index: number, keys: readonly number[]): boolean {
+function isHashed(plan: PhysicalPlan, chain: Chain, index: number, keys: readonly number[], port = 0): boolean {
   if (chain.parallelism === 1) return true;
   if (keys.length === 0) return false;
   if (index === 0) {
-    return (chain.inputs[0] ?? []).every((id) => {
+    return (chain.inputs[port] ?? []).every((id) => {
       const edge = plan.edges[id]!;
       if (edge.exchange.kind === 'hash') return JSON.stringify(edge.exchange.keys) === JSON.stringify(keys);
       if (edge.exchange.kind !== 'forward' || edge.from.port !== 0) return false;
@@ -225,6 +245,11 @@ function isHashed(plan: PhysicalPlan, chain: Chain, index: number, keys: readonl
 /** The same for keys of an operator's output. */
 function isHashedBehind(plan: PhysicalPlan, chain: Chain, index: number, keys: readonly number[]): boolean {
   const { node } = chain.operators[index]!;
+  if (node.kind === 'join') {
+    const side = node.type === 'right' ? 1 : 0;
+    const leaves = keys.map((key) => node.output[side][key - (side === 0 ? 0 : node.output[0].length)] ?? -1);
+    return node.type !== 'full' && isHashed(plan, chain, index, leaves, side);
+  }
   const above = keys.map((key): number | null => {
     switch (node.kind) {
       case 'project': {

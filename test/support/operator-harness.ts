@@ -32,7 +32,7 @@ export type TestRow = readonly TestValue[];
 
 /** What goes into an operator, in order of arrival. */
 export type Arrival =
-  | { readonly kind: 'row'; readonly row: TestRow; readonly rowKind?: number }
+  | { readonly kind: 'row'; readonly row: TestRow; readonly rowKind?: number; readonly port?: number }
   | { readonly kind: 'watermark'; readonly timeMs: number };
 
 /** What came out, in order. Watermarks are what a `watermark` operator said. */
@@ -44,6 +44,8 @@ export type Departure =
 export interface OperatorSetup {
   readonly node: PhysicalNode;
   readonly input: Layout;
+  /** Of an operator with several: by port; `input` is the first. */
+  readonly inputs?: readonly Layout[];
   readonly outputs: readonly Layout[];
   readonly bounded: boolean;
   readonly functions?: Readonly<Record<string, UserFunction>>;
@@ -93,13 +95,16 @@ export function runOperator(
 ): OperatorRun {
   const run = new Run(setup, regime, random);
   let pending: { row: TestRow; rowKind: number }[] = [];
+  let port = 0;
   const feed = (): void => {
-    if (pending.length > 0) run.batch(pending);
+    if (pending.length > 0) run.batch(pending, port);
     pending = [];
   };
   for (const arrival of arrivals) {
     if (run.satisfied) break;
     if (arrival.kind === 'row') {
+      if ((arrival.port ?? 0) !== port) feed();
+      port = arrival.port ?? 0;
       pending.push({ row: arrival.row, rowKind: arrival.rowKind ?? 0 });
       if (pending.length >= regime.batchRows) feed();
     } else {
@@ -138,13 +143,13 @@ class Run implements Output {
     return this.#operator.satisfied === true;
   }
 
-  batch(rows: readonly { row: TestRow; rowKind: number }[]): void {
+  batch(rows: readonly { row: TestRow; rowKind: number }[], port: number): void {
     if (this.#random.next() < this.#regime.restoreChance) this.#restore();
     const { arena } = this.#slot.memory;
     const from = arena.usedBytes;
-    const batch = this.#batchOf(rows);
+    const batch = this.#batchOf(rows, this.#setup.inputs?.[port] ?? this.#setup.input);
     const bytes = arena.usedBytes - from;
-    this.#drive((operator) => operator.onBatch(batch, 0, this));
+    this.#drive((operator) => operator.onBatch(batch, port, this));
     // Consumed: nobody reads it again.
     this.#slot.memory.u8.fill(0xa5, 1024 + from, 1024 + from + bytes);
     this.coverage.batches++;
@@ -249,7 +254,7 @@ class Run implements Output {
   }
 
   /** The rows as a batch: with rows between them that are not in, when the regime says so. */
-  #batchOf(rows: readonly { row: TestRow; rowKind: number }[]): Batch {
+  #batchOf(rows: readonly { row: TestRow; rowKind: number }[], input: Layout): Batch {
     const { selection, dictionary } = this.#regime;
     const all: { row: TestRow; rowKind: number }[] = [];
     const selected: number[] = [];
@@ -260,11 +265,11 @@ class Run implements Output {
       selected.push(all.length);
       all.push(row);
     }
-    const columns = this.#setup.input.map((_, leaf) => all.map(({ row }) => row[leaf] as TestValue));
+    const columns = input.map((_, leaf) => all.map(({ row }) => row[leaf] as TestValue));
     const kinds = all.map(({ rowKind }) => rowKind);
     const origin: BatchOrigin = { source: 'test', firstRow: this.#fed };
     this.#fed += all.length;
-    const batch = testBatch(this.#slot.memory, this.#setup.input, columns, {
+    const batch = testBatch(this.#slot.memory, input, columns, {
       dictionary,
       ...(selection ? { selection: selected } : {}),
       ...(kinds.some((kind) => kind !== 0) ? { kinds } : {}),
@@ -275,7 +280,7 @@ class Run implements Output {
 
 /** A context of the one subtask there is, but for what `own` says. */
 export function operatorContext(
-  { input, outputs, bounded, functions, arrow }: OperatorSetup,
+  { input, inputs, outputs, bounded, functions, arrow }: OperatorSetup,
   own: Pick<OperatorContext, 'memory' | 'kernels' | 'state' | 'batchRows'> & Partial<OperatorContext>,
 ): OperatorContext {
   return {
@@ -285,7 +290,7 @@ export function operatorContext(
     subtask: 0,
     parallelism: 1,
     name: 'operator',
-    inputs: [input],
+    inputs: inputs ?? [input],
     outputs,
     arrow: arrow ?? noArrow,
     userFunction: (id) => functions?.[id] as UserFunction,

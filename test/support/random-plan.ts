@@ -95,7 +95,7 @@ function step(
   /** An order by all columns leaves no choice. */
   const every = schema.fields.map((f) => f.name);
   const same = (next: Ref): Growing => ({ ref: next, updating });
-  switch (random.below(11)) {
+  switch (random.below(13)) {
     case 0:
     case 1:
       return same(builder.filter(ref, randomCondition(random, schema.fields)));
@@ -155,10 +155,62 @@ function step(
       const sorted = builder.sort(ref, `${random.below(2) === 0 ? '-' : ''}${oneOf(random, names)}`, ...every);
       return same(random.below(2) === 0 ? sorted : builder.add('limit', [sorted], { rows: random.below(20) }));
     }
+    case 10:
+    case 11:
+      return joinStep(random, builder, from, oneOf(random, pool), options);
     default:
       if (updating) return null;
       return same(builder.add('limit', [ref], { rows: random.below(50) }));
   }
+}
+
+const joinTypes = ['inner', 'left', 'right', 'full', 'semi', 'anti'] as const;
+
+/** One join to a plan, by columns of many values: joins of joins are very many rows. */
+function joinStep(
+  random: Prng,
+  builder: PlanBuilder,
+  left: Growing,
+  right: Growing,
+  options: RandomPlanOptions,
+): Growing | null {
+  if (builder.nodes.some((node) => node.kind === 'join')) return null;
+  const sides = [schemaAt(builder, left.ref).fields, schemaAt(builder, right.ref).fields] as const;
+  const ofSide = (side: 'left' | 'right', name: string): UnboundExpr => ({ kind: 'column', path: [side, name] });
+  const pairs = sides[0].flatMap((a) =>
+    sides[1].filter((b) => sameType(a.type, b.type) && a.type.kind !== 'ROW').map((b) => [a, b] as const),
+  );
+  const many = pairs.filter(([a, b]) => [a, b].every(({ name }) => ['id', 'v', 'at', 'fine', 'x'].includes(name)));
+  if (many.length === 0) return null;
+  const conditions = [oneOf(random, many), ...(random.below(2) === 0 ? [oneOf(random, pairs)] : [])].map(([a, b]) =>
+    call(
+      'eq',
+      ...(random.below(2) === 0
+        ? [ofSide('left', a.name), ofSide('right', b.name)]
+        : [ofSide('right', b.name), ofSide('left', a.name)]),
+    ),
+  );
+  if (random.below(2) === 0) {
+    const [a, b] = oneOf(random, pairs);
+    conditions.push(call(oneOf(random, ['lt', 'gte', 'ne']), ofSide('left', a.name), ofSide('right', b.name)));
+  }
+  if (random.below(3) === 0) {
+    const [a, b] = oneOf(random, pairs);
+    const side = random.below(2) === 0 ? 'left' : 'right';
+    conditions.push(call('isNotNull', ofSide(side, side === 'left' ? a.name : b.name)));
+  }
+  const condition = conditions.reduce((all, next) => call('and', all, next));
+  const type = oneOf(random, joinTypes);
+  const joined = builder.add('join', [left.ref, right.ref], { type, condition });
+  const updating = options.unbounded === true && (left.updating || right.updating || !['inner', 'semi'].includes(type));
+  if (type === 'semi' || type === 'anti') return { ref: joined, updating };
+  const columns = (['left', 'right'] as const).flatMap((side, i) =>
+    sides[i]!.flatMap(({ name }) =>
+      random.below(3) > 0 ? [[i === 0 ? name : `${name}_r${builder.nodes.length}`, ofSide(side, name)] as const] : [],
+    ),
+  );
+  if (columns.length === 0) columns.push(['only', ofSide('left', sides[0][0]!.name)]);
+  return { ref: builder.select(joined, Object.fromEntries(columns)), updating };
 }
 
 export function schemaAt(builder: PlanBuilder, ref: Ref): Schema {

@@ -8,7 +8,7 @@ import { interpret } from '../../core/expr/interpret.ts';
 import type { UnboundExpr } from '../../core/expr/tree.ts';
 import { literalOfValue, type Value } from '../../core/expr/value.ts';
 import { leafIndices, leavesOf, projectColumns, type Schema } from '../../core/plan/columns.ts';
-import type { AggregateNode, OrderKey, Plan, PlanNode, TopNNode, WindowSpec } from '../../core/plan/nodes.ts';
+import type { AggregateNode, JoinNode, OrderKey, Plan, PlanNode, TopNNode, WindowSpec } from '../../core/plan/nodes.ts';
 import { inputSchemas, schemasOf } from '../../core/plan/schema.ts';
 import type { SourceInfo } from '../../core/ports/connector.ts';
 import { type DataType, type Fields, ticksPerMs } from '../../core/record/types.ts';
@@ -129,6 +129,8 @@ function evaluate(
     }
     case 'topN':
       return topN(node, input, inputSchema[0]!);
+    case 'join':
+      return { rows: joined(node, inputs, inputSchema) };
     case 'process':
       throw new Error('process functions have a reference of their own (process-reference.ts)');
     case 'sink': {
@@ -167,6 +169,35 @@ function toMs(value: Value, type: DataType): bigint {
 function floorDivide(a: bigint, b: bigint): bigint {
   const quotient = a / b;
   return a < 0n && quotient * b !== a ? quotient - 1n : quotient;
+}
+
+function joined(node: JoinNode, [left, right]: readonly Table[], schemas: readonly Schema[]): Row[] {
+  const sides = schemas.map((schema) => ({ fields: schema.fields, time: false }));
+  const layout = leavesOf({
+    fields: sides.map(({ fields }, i) => ({
+      name: i === 0 ? 'left' : 'right',
+      type: { kind: 'ROW', fields },
+      nullable: false,
+    })),
+    time: false,
+  });
+  const condition = interpret(bindCondition(node.condition, layout));
+  const [l, r] = [left!, right!].map(({ rows }, i) => rows.map((row) => row.slice(0, leavesOf(sides[i]!).length)));
+  const nothing = sides.map((side): Row => leavesOf(side).map(() => null));
+  const met = new Set<Row>();
+  const result: Row[] = [];
+  for (const a of l!) {
+    const matches = r!.filter((b) => condition([...a, ...b]) === true);
+    for (const b of matches) met.add(b);
+    if (node.type === 'semi' || node.type === 'anti') {
+      if (matches.length > 0 === (node.type === 'semi')) result.push(a);
+      continue;
+    }
+    result.push(...matches.map((b) => [...a, ...b]));
+    if (matches.length === 0 && (node.type === 'left' || node.type === 'full')) result.push([...a, ...nothing[1]!]);
+  }
+  if (node.type !== 'right' && node.type !== 'full') return result;
+  return [...result, ...r!.filter((b) => !met.has(b)).map((b) => [...nothing[0]!, ...b])];
 }
 
 // ── Groups ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -354,3 +354,17 @@ const ended = flights.keyBy('origin', 'delay').process({
   },
 });
 same<M<typeof ended>, 'bounded'>();
+
+// joins: NULL where a side can be missing, as loose as the looser side, corrected where a match may still come
+declare const people: Stream<{ id: number; name: string }, 'append'>;
+const paired = people.join(ended, (l, r) => l.name.isNotNull().and(r.n.gt(0))).select((l, r) => ({ ...l, n: r.n }));
+same<R<typeof paired>, { id: number; name: string; n: number }>();
+same<M<typeof paired>, 'append'>();
+const outer = people.fullJoin(people, (l, r) => l.id.eq(r.id)).select((l, r) => ({ left: l.id, right: r.name }));
+same<R<typeof outer>, { left: number | null; right: string | null }>();
+same<M<typeof outer>, 'updating'>();
+const without = people.antiJoin(people, (l, r) => l.id.eq(r.id));
+same<R<typeof without>, { id: number; name: string }>();
+same<M<typeof without>, 'updating'>();
+const final = ended.leftJoin(ended, (l, r) => l.n.eq(r.n)).select((_l, r) => ({ n: r.n }));
+same<M<typeof final>, 'bounded'>();

@@ -18,6 +18,7 @@ import {
   iterable,
   job,
   jsonl,
+  type Mode,
   max,
   min,
   parquet,
@@ -293,6 +294,32 @@ connect({ a: flights });
 state.reducing(t.double(), (a, b) => `${a}${b}`);
 // @ts-expect-error
 state.value(t.double(), { ttl: '1 dya' });
+
+// 37 a join's condition: no column of that side, no condition, sides compared as different types
+// @ts-expect-error
+flights.join(live, (l, r) => l.origin.eq(r.orign));
+// @ts-expect-error
+flights.join(live, (l, _r) => l.origin);
+// @ts-expect-error
+flights.join(live, (l, r) => l.origin.eq(r.delay));
+// 38 a join of two sides has no columns before a select
+// @ts-expect-error
+flights.join(live, (l, r) => l.origin.eq(r.origin)).filter((f) => f.origin.isNull());
+// 39 what an outer join may leave NULL
+declare const takesOrigin: import('../../index.ts').Sink<{ origin: string }, Mode>;
+flights
+  .leftJoin(flights, (l, r) => l.origin.eq(r.destination))
+  .select((_l, r) => ({ origin: r.origin }))
+  // @ts-expect-error
+  .to(takesOrigin);
+// 40 an updating join into what takes inserts only
+declare const takesInserts: import('../../index.ts').Sink<{ origin: string }, 'bounded' | 'append'>;
+const corrected = live.antiJoin(flights, (l, r) => l.origin.eq(r.origin)).pick('origin');
+// @ts-expect-error
+corrected.to(takesInserts);
+// 41 options that are not built
+// @ts-expect-error
+live.join(flights, (l, r) => l.origin.eq(r.origin), { ttl: '1 day' });
 
 void (0 as unknown as Stream<1>);
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;

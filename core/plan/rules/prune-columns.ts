@@ -69,6 +69,7 @@ const narrows: { [K in RelNode['kind']]: boolean } = {
   project: false,
   map: true,
   process: true,
+  join: true,
   union: true,
   aggregate: true,
   sort: true,
@@ -150,6 +151,23 @@ const table: { [K in RelNode['kind']]: Narrow<Extract<RelNode, { kind: K }>> } =
     }));
     return { node: { ...node, ports }, kept, outputs: kept.map((leaves, port) => pick(rel.outputs[port]!, leaves)) };
   },
+  join: (node, { rel, moved, needed }) => {
+    const [left, right] = node.output;
+    const kept = all(rel.outputs[0]!).filter((leaf) => needed.has(leaf));
+    const own = (leaves: readonly number[], side: number): number[] => leaves.map(moved[side]!);
+    const both = (leaves: readonly [readonly number[], readonly number[]]) =>
+      [own(leaves[0], 0), own(leaves[1], 1)] as const;
+    return {
+      node: {
+        ...node,
+        keys: both(node.keys),
+        output: both([left.filter((_, i) => needed.has(i)), right.filter((_, i) => needed.has(left.length + i))]),
+        residual: node.residual && { ...node.residual, leaves: both(node.residual.leaves) },
+      },
+      kept: [kept],
+      outputs: [pick(rel.outputs[0]!, kept)],
+    };
+  },
   union: (node, context) => passing(node, context),
   aggregate: (node, { rel, moved, keptInput, needed }) => {
     const layout = rel.outputs[0]!;
@@ -221,7 +239,7 @@ function needsOf(plan: RelPlan): Needs {
     const rel = plan.rels[index]!;
     rel.inputs.forEach((input, i) => {
       const layout = plan.rels[input.rel]!.outputs[input.port]!;
-      const needed = new Set(neededBy(rel, layout, outputs[index]!));
+      const needed = new Set(neededBy(rel, layout, outputs[index]!, i));
       if (needed.size === 0) needed.add(cheapestLeaf(layout));
       inputs[index]![i] = needed;
       for (const leaf of needed) outputs[input.rel]![input.port]!.add(leaf);
@@ -230,7 +248,7 @@ function needsOf(plan: RelPlan): Needs {
   return { of: (rel, i) => inputs[rel]![i]!, output: (rel, port) => outputs[rel]![port]! };
 }
 
-function neededBy(rel: Rel, input: Layout, outputs: readonly Leaves[]): Iterable<number> {
+function neededBy(rel: Rel, input: Layout, outputs: readonly Leaves[], port: number): Iterable<number> {
   const { node } = rel;
   const main = outputs[0]!;
   switch (node.kind) {
@@ -249,6 +267,11 @@ function neededBy(rel: Rel, input: Layout, outputs: readonly Leaves[]): Iterable
     }
     case 'process':
       return all(input);
+    case 'join': {
+      const first = port === 0 ? 0 : node.output[0].length;
+      const shown = node.output[port]!.filter((_, i) => main.has(first + i));
+      return [...node.keys[port]!, ...shown, ...(node.residual?.leaves[port] ?? [])];
+    }
     case 'union':
     case 'limit':
       return main;

@@ -1,0 +1,179 @@
+/**
+ * A join as it was asked for becomes keys, filters and what is left: equalities between the sides are keys, conditions on
+ * one side go before the join where that changes nothing, the rest stays in it, or behind it where matches are all that
+ * comes out. Knows one node and its inputs.
+ */
+import { bindCondition } from '../expr/bind.ts';
+import { canFail } from '../expr/functions.ts';
+import { exprText } from '../expr/print.ts';
+import type { Expr } from '../expr/tree.ts';
+import { type Layout, layoutOf } from '../record/layout.ts';
+import type { Field, Fields } from '../record/types.ts';
+import { leavesOf, rowtimeIndex, type Schema } from './columns.ts';
+import { columnExpr, columnsOf, conjunction, conjunctsOf, identity, moveColumns } from './expressions.ts';
+import { whereOf } from './names.ts';
+import type { JoinNode, JoinType } from './nodes.ts';
+import type { RelBuilder, RelNode, RelRef } from './rel.ts';
+
+/** By side: its rows come out also where they match none. */
+const preserved: { readonly [T in JoinType]: readonly [boolean, boolean] } = {
+  inner: [false, false],
+  left: [true, false],
+  right: [false, true],
+  full: [true, true],
+  semi: [false, false],
+  anti: [true, false],
+};
+
+/** The columns of a join. Its rows come when the last of their parts does, so they have no event time. */
+export function joinSchema(node: JoinNode, left: Schema, right: Schema): Schema {
+  bindCondition(node.condition, leavesOf(bothSides(left, right)), whereOf(node));
+  if (node.type === 'semi' || node.type === 'anti') return { fields: left.fields, time: false };
+  const [keepsLeft, keepsRight] = preserved[node.type];
+  return bothSides(left, right, [keepsRight, keepsLeft]);
+}
+
+function bothSides(left: Schema, right: Schema, nullable: readonly [boolean, boolean] = [false, false]): Schema {
+  const side = (name: string, fields: Fields, i: 0 | 1): Field => ({
+    name,
+    type: { kind: 'ROW', fields },
+    nullable: nullable[i],
+  });
+  return { fields: [side('left', left.fields, 0), side('right', right.fields, 1)], time: false };
+}
+
+type Pair<T> = readonly [T, T];
+
+export function lowerJoin(
+  node: JoinNode,
+  inputs: readonly [RelRef, RelRef],
+  [left, right]: Pair<Schema>,
+  result: Schema,
+  builder: RelBuilder,
+): RelRef {
+  const both = leavesOf(bothSides(left, right));
+  const own: Pair<Layout> = [ownLeaves(builder.layout(inputs[0])), ownLeaves(builder.layout(inputs[1]))];
+  const split = splitCondition(
+    conjunctsOf(bindCondition(node.condition, both, whereOf(node))),
+    own[0].length,
+    node.type,
+  );
+
+  const sides = ([0, 1] as const).map((side) => {
+    const keys = split.keys.map((pair) => pair[side]);
+    return prepared(node, inputs[side], own[side], keys, split.before[side], builder);
+  });
+  const outputs = leavesOf(result);
+  const onlyLeft = node.type === 'semi' || node.type === 'anti';
+  const join: RelNode = {
+    kind: 'join',
+    type: node.type,
+    keys: [sides[0]!.keys, sides[1]!.keys],
+    output: [all(own[0]), onlyLeft ? [] : all(own[1])],
+    residual: residualOf(conjunction(split.inside), own, both),
+    updating: [false, false],
+    on: split.keys
+      .map(
+        ([a, b]) =>
+          `${exprText(a, both)} = ${exprText(
+            moveColumns(b, (leaf) => leaf + own[0].length),
+            both,
+          )}`,
+      )
+      .join(' and '),
+  };
+  const refs = sides.map(({ ref }) => ref);
+  const joined = builder.add({ node: join, inputs: refs, outputs: [outputs], from: node, role: 'main' });
+  const filter = conjunction(split.behind);
+  if (filter === null) return joined;
+  const project = { kind: 'project', filter, columns: identity(outputs) } as const;
+  return builder.add({ node: project, inputs: [joined], outputs: [outputs], from: node, role: 'result' });
+}
+
+interface SplitCondition {
+  /** Over each side's own leaves. */
+  readonly keys: readonly Pair<Expr>[];
+  /** Filters of each side, over its own leaves. */
+  readonly before: Pair<Expr[]>;
+  /** Over the leaves of both. */
+  readonly inside: readonly Expr[];
+  readonly behind: readonly Expr[];
+}
+
+function splitCondition(conjuncts: readonly Expr[], leftLeaves: number, type: JoinType): SplitCondition {
+  const keys: Pair<Expr>[] = [];
+  const before: [Expr[], Expr[]] = [[], []];
+  const inside: Expr[] = [];
+  const behind: Expr[] = [];
+  const sideOf = (expr: Expr): 0 | 1 | null => {
+    const leaves = [...columnsOf(expr)];
+    if (leaves.length === 0) return null;
+    if (leaves.every((leaf) => leaf < leftLeaves)) return 0;
+    return leaves.every((leaf) => leaf >= leftLeaves) ? 1 : null;
+  };
+  const ownExpr = (expr: Expr, side: 0 | 1): Expr =>
+    side === 0 ? expr : moveColumns(expr, (leaf) => leaf - leftLeaves);
+  for (const condition of conjuncts) {
+    if (condition.kind === 'call' && condition.fn === 'eq') {
+      const [a, b] = condition.args as [Expr, Expr];
+      const [sideA, sideB] = [sideOf(a), sideOf(b)];
+      if (sideA !== null && sideB !== null && sideA !== sideB) {
+        keys.push(sideA === 0 ? [a, ownExpr(b, 1)] : [b, ownExpr(a, 1)]);
+        continue;
+      }
+    }
+    const side = sideOf(condition);
+    // A row of a side that is not preserved, and fails alone, is in no result; a condition that can raise must see matches only.
+    if (side !== null && !preserved[type][side] && !canFail(condition)) before[side].push(ownExpr(condition, side));
+    else if (type === 'inner') behind.push(condition);
+    else inside.push(condition);
+  }
+  return { keys, before, inside, behind };
+}
+
+/** An input with the keys that must be computed behind its own leaves, without event time, and without rows that cannot match. */
+function prepared(
+  node: JoinNode,
+  input: RelRef,
+  own: Layout,
+  keys: readonly Expr[],
+  conditions: readonly Expr[],
+  builder: RelBuilder,
+): { readonly ref: RelRef; readonly keys: readonly number[] } {
+  const computed = keys.filter((key) => key.kind !== 'column');
+  const made = computed.map((key, i) => layoutOf([{ name: `$key${i}`, type: key.type, nullable: key.nullable }])[0]!);
+  const leaves = keys.map((key) => (key.kind === 'column' ? key.index : own.length + computed.indexOf(key)));
+  const filter = conjunction(conditions);
+  if (filter === null && computed.length === 0) return { ref: input, keys: leaves };
+  const columns = [...own.map((_, i) => columnExpr(own, i)), ...computed];
+  const project = { kind: 'project', filter, columns } as const;
+  const role = computed.length > 0 ? 'arguments' : 'columns';
+  return {
+    ref: builder.add({ node: project, inputs: [input], outputs: [[...own, ...made]], from: node, role }),
+    keys: leaves,
+  };
+}
+
+function residualOf(
+  condition: Expr | null,
+  own: Pair<Layout>,
+  both: Layout,
+): Extract<RelNode, { kind: 'join' }>['residual'] {
+  if (condition === null) return null;
+  const leaves = [...columnsOf(condition)].sort((a, b) => a - b);
+  return {
+    condition: moveColumns(condition, (leaf) => leaves.indexOf(leaf)),
+    leaves: [
+      leaves.filter((leaf) => leaf < own[0].length),
+      leaves.filter((leaf) => leaf >= own[0].length).map((leaf) => leaf - own[0].length),
+    ],
+    text: exprText(condition, both),
+  };
+}
+
+function ownLeaves(layout: Layout): Layout {
+  const time = rowtimeIndex(layout);
+  return time === null ? layout : layout.slice(0, time);
+}
+
+const all = (layout: Layout): number[] => layout.map((_, i) => i);

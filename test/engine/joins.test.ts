@@ -1,0 +1,106 @@
+/** Joins as a person runs them: through corrections, a crash and another parallelism; and what is refused. */
+
+import { describe, expect, test } from 'vitest';
+import { channel, collect, collection, count, explain, from, schema, sum, t } from '../../index.ts';
+import { testDriver } from '../../testing.ts';
+
+const auctions = channel(schema({ id: t.bigint(), category: t.string() }));
+const bids = channel(schema({ auction: t.bigint().nullable(), price: t.bigint() }));
+
+interface Change {
+  readonly kind: string;
+  readonly row: Readonly<Record<string, unknown>>;
+}
+
+/** What a changelog comes to. */
+function fold(changes: readonly Change[], into = new Map<string, number>()): Map<string, number> {
+  for (const { kind, row } of changes) {
+    const text = JSON.stringify(row);
+    const n = (into.get(text) ?? 0) + (kind === '+I' || kind === '+U' ? 1 : -1);
+    expect(n, `${kind} ${text}`).toBeGreaterThanOrEqual(0);
+    if (n === 0) into.delete(text);
+    else into.set(text, n);
+  }
+  return into;
+}
+
+describe.each([1, 2, 3])('at parallelism %i', (parallelism) => {
+  test('a row stands alone until its match comes, through a crash', async () => {
+    const standing = from(auctions)
+      .leftJoin(from(bids), (a, b) => a.id.eq(b.auction).and(b.price.gt(10)))
+      .select((a, b) => ({ id: a.id, price: b.price }));
+    await using driver = testDriver({ standing }, { seed: 7, parallelism });
+    driver.push(auctions, { id: 1, category: 'a' }, { id: 2, category: 'b' });
+    driver.push(bids, { auction: 1, price: 5 }, { auction: null, price: 50 });
+    const result = fold((await driver.read('standing')) as Change[]);
+    expect([...result.keys()].sort()).toEqual(['{"id":1,"price":null}', '{"id":2,"price":null}']);
+    driver.checkpoint();
+    driver.crash();
+    driver.restore({ parallelism: 4 - parallelism });
+    driver.push(bids, { auction: 2, price: 20 }, { auction: 2, price: 21 });
+    fold((await driver.read('standing')) as Change[], result);
+    expect([...result.keys()].sort()).toEqual(['{"id":1,"price":null}', '{"id":2,"price":20}', '{"id":2,"price":21}']);
+  });
+
+  test('what a side takes back, the join and what groups it take back', async () => {
+    const best = from(bids)
+      .groupBy('auction')
+      .aggregate((b) => ({ bids: count(), total: sum(b.price) }));
+    const perCategory = from(auctions)
+      .join(best, (a, b) => a.id.eq(b.auction))
+      .select((a, b) => ({ category: a.category, total: b.total }))
+      .groupBy('category')
+      .aggregate((r) => ({ auctions: count(), total: sum(r.total) }));
+    await using driver = testDriver({ perCategory }, { seed: 11, parallelism });
+    const result = new Map<string, number>();
+    for (let i = 0; i < 60; i++) {
+      if (i % 10 === 0) driver.push(auctions, { id: i / 10, category: i % 20 === 0 ? 'even' : 'odd' });
+      driver.push(bids, { auction: i % 7, price: i });
+      if (i === 40) driver.checkpoint();
+      if (i === 45) {
+        driver.crash();
+        driver.restore({ parallelism: 4 - parallelism });
+      }
+    }
+    fold((await driver.read('perCategory')) as Change[], result);
+    const totals = [0, 1, 2, 3, 4, 5].map((id) =>
+      Array.from({ length: 60 }, (_, i) => i)
+        .filter((i) => i % 7 === id)
+        .reduce((a, b) => a + b, 0),
+    );
+    const of = (parity: number): number => totals.filter((_, id) => id % 2 === parity).reduce((a, b) => a + b, 0);
+    expect([...result.keys()].sort()).toEqual([
+      JSON.stringify({ category: 'even', auctions: 3, total: of(0) }),
+      JSON.stringify({ category: 'odd', auctions: 3, total: of(1) }),
+    ]);
+  });
+});
+
+describe('plans', () => {
+  const rows = from(collection([{ id: 1, name: 'a' }], { schema: schema({ id: t.bigint(), name: t.string() }) }));
+
+  test('explain says what a join keeps, what bounds it, and what is compiled', async () => {
+    const text = await explain(
+      rows
+        .leftJoin(rows, (l, r) => l.id.eq(r.id).and(l.name.lt(r.name)))
+        .select((l, r) => ({ id: l.id, other: r.name })),
+      { mode: 'stream', parallelism: 2 },
+    );
+    expect(text).toContain('left join on left.id = right.id');
+    expect(text).toContain('matches where left.name < right.name');
+    expect(text).toContain('changes +I −U +U −D');
+    expect(text).toMatch(
+      /keeps rows of the left side by \(id\) and rows of the right side by \(id\), for as long as the job runs.*nothing bounds it/,
+    );
+    expect(text).toMatch(/compiled +leftJoin +left.name < right.name/);
+    expect(text).toContain('hash(id)');
+  });
+
+  test('equal keys of different numbers meet', async () => {
+    const small = from(collection([{ n: 1 }, { n: 2 }], { schema: schema({ n: t.int() }) }));
+    const large = from(collection([{ n: 2 }, { n: 3 }], { schema: schema({ n: t.double() }) }));
+    const joined = small.fullJoin(large, (s, l) => s.n.eq(l.n)).select((s, l) => ({ s: s.n, l: l.n }));
+    const found = await collect(joined, { parallelism: 2 });
+    expect(found.map(({ s, l }) => `${s} ${l}`).sort()).toEqual(['1 null', '2 2', 'null 3']);
+  });
+});
