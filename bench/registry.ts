@@ -13,6 +13,7 @@ import { kernelParquet } from './kernel-parquet.ts';
 import { kernelState } from './kernel-state.ts';
 import { latency } from './latency.ts';
 import { memory } from './memory.ts';
+import { nexmarkBench } from './nexmark.ts';
 import { stateAccess, timers, ttl } from './process.ts';
 import { scaling } from './scaling.ts';
 import { snapshot } from './snapshot.ts';
@@ -25,6 +26,7 @@ export const benches: readonly Bench[] = [
   windows,
   exchange,
   flights,
+  nexmarkBench,
   scaling,
   start,
   latency,

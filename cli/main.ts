@@ -19,6 +19,13 @@ const count = (text: string): number => {
   if (!Number.isInteger(value)) throw new InvalidArgumentError('It must be a whole number.');
   return value;
 };
+/** `20m`, `500k`, `1000`. */
+const amount = (text: string): number => {
+  const match = /^(\d+(?:\.\d+)?)([km]?)$/i.exec(text);
+  const value = match ? Number(match[1]) * ({ k: 1000, m: 1_000_000 }[match[2]!.toLowerCase()] ?? 1) : Number.NaN;
+  if (!Number.isInteger(value)) throw new InvalidArgumentError("It must be a number, as in '20m', '500k' or '1000'.");
+  return value;
+};
 const param = (text: string, before: Record<string, string>): Record<string, string> => {
   const at = text.indexOf('=');
   if (at < 1) throw new InvalidArgumentError('Write it as name=value.');
@@ -104,6 +111,30 @@ program
   .action(async (directory: string, operator: string | undefined) =>
     (await import('./state.ts')).showCommand(directory, operator),
   );
+
+const eventOptions = (command: InstanceType<typeof Command>): InstanceType<typeof Command> =>
+  command
+    .option('--events <n>', "events of all three kinds, as in '20m'", amount, 1_000_000)
+    .option('--rate <n>', 'events to a second of event time', amount, 100_000)
+    .option('--seed <n>', 'of the events', count, 0)
+    .option('-p, --parallelism <n>', 'slots', count);
+
+eventOptions(program.command('bench'))
+  .description('measure a query over events that are made while the clock runs')
+  .argument('<suite>', 'nexmark')
+  .requiredOption('--query <name>', 'a query of examples/nexmark, as in q5')
+  .option('--stream', 'as an unbounded stream')
+  .option('--bounded', 'as ended input (unless said)')
+  .option('--checkpoint <every>', "with checkpoints, as in '10s'")
+  .option('--whole', 'make every kind of event and every column, whatever the query asks for')
+  .option('--json', 'as one line of JSON')
+  .action(async (suite: string, options) => (await import('./nexmark.ts')).benchCommand(suite, options));
+
+eventOptions(program.command('nexmark'))
+  .description("write Nexmark's events as files: persons, auctions and bids")
+  .argument('<dir>', 'where to; a directory each')
+  .addOption(new Option('--format <format>', 'of the files').choices(['parquet', 'jsonl']).default('parquet'))
+  .action(async (directory: string, options) => (await import('./nexmark.ts')).eventsCommand(directory, options));
 
 watchOutput();
 try {

@@ -10,15 +10,25 @@ import { isMillraceError, MillraceError } from '../core/base/errors.ts';
 
 /** The module's default export. Errors: `job/not-found`, `job/import-failed`, `job/no-default-export`. */
 export async function importDefault(url: string): Promise<unknown> {
+  const module = await importModule(url);
+  if (module.default !== undefined) return module.default;
+  throw new MillraceError(
+    'job/no-default-export',
+    'the job file has no default export; end it with `export default job(name, () => …)`',
+    { where: { path: url.startsWith('file:') ? fileURLToPath(url) : url } },
+  );
+}
+
+/** All that the module exports. Errors: `job/not-found`, `job/import-failed`. */
+export async function importModule(url: string): Promise<Readonly<Record<string, unknown>>> {
   const path = url.startsWith('file:') ? fileURLToPath(url) : url;
   const stat = url.startsWith('file:') ? statSync(path, { throwIfNoEntry: false }) : null;
   if (stat === undefined || stat?.isDirectory()) {
     const what = stat ? `${path} is a directory, not a job file` : `there is no job file at ${path}`;
     throw new MillraceError('job/not-found', what, { where: { path } });
   }
-  let module: { default?: unknown };
   try {
-    module = await importAny(url, path);
+    return await importAny(url, path);
   } catch (error) {
     if (isMillraceError(error)) throw error;
     const said = error instanceof Error ? `${error.name}: ${error.message.replace(/\s+/g, ' ')}` : describeValue(error);
@@ -28,14 +38,6 @@ export async function importDefault(url: string): Promise<unknown> {
       cause: error,
     });
   }
-  if (module.default === undefined) {
-    throw new MillraceError(
-      'job/no-default-export',
-      'the job file has no default export; end it with `export default job(name, () => …)`',
-      { where: { path } },
-    );
-  }
-  return module.default;
 }
 
 /**
@@ -55,10 +57,10 @@ async function placeOf(error: unknown, path: string): Promise<string | null> {
   return lineIn(check.stderr ?? '');
 }
 
-async function importAny(url: string, path: string): Promise<{ default?: unknown }> {
+async function importAny(url: string, path: string): Promise<Record<string, unknown>> {
   const typescript = ['.ts', '.mts', '.cts', '.tsx'].includes(extname(path));
   const native = (process.features as { typescript?: unknown }).typescript;
-  if (!typescript || (native && !path.includes('node_modules'))) return import(url) as Promise<{ default?: unknown }>;
+  if (!typescript || (native && !path.includes('node_modules'))) return import(url) as Promise<Record<string, unknown>>;
   const { createJiti } = await import('jiti');
   // The engine itself must be this very instance, not a copy that jiti made of it.
   const jiti = createJiti(import.meta.url, {
@@ -67,5 +69,5 @@ async function importAny(url: string, path: string): Promise<{ default?: unknown
     nativeModules: ['millrace', ...['../index.js', './index.js'].map((path) => new URL(path, import.meta.url).href)],
     fsCache: true,
   });
-  return jiti.import<{ default?: unknown }>(path);
+  return jiti.import<Record<string, unknown>>(path);
 }

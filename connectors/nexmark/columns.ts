@@ -271,6 +271,8 @@ class House {
   #view(at: number, text: string): void {
     const { u8, u32 } = this.#memory;
     const bytes = Buffer.from(text);
+    // Memory may hold what an earlier job left: the padding is written, too.
+    u8.fill(0, at, at + 16);
     u32[at >>> 2] = bytes.length;
     u8.set(bytes.subarray(0, bytes.length > 12 ? 4 : 12), at + 4);
     if (bytes.length > 12) u32[(at + 12) >>> 2] = this.#bytes(text);

@@ -3,7 +3,9 @@ import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { nexmarkSource } from '../../connectors/nexmark/nexmark.ts';
 import { type EventKind, type NexmarkOptions, nexmarkFields, rowsAmong } from '../../connectors/nexmark/options.ts';
-import { type ReadOptions, readAll, specOf, type Value } from './support.ts';
+import { layoutOf } from '../../core/record/layout.ts';
+import { testSlot } from '../support/slot.ts';
+import { type ReadOptions, readAll, readerContext, specOf, type Value } from './support.ts';
 
 const kinds = ['person', 'auction', 'bid'] as const;
 const startMs = Date.parse('2015-07-15T00:00:00Z');
@@ -356,6 +358,25 @@ test('with disorder, events are late by less than it says', async () => {
   }
   expect(behind).toBeGreaterThan(1000);
   expect(behind).toBeLessThan(2000);
+});
+
+test('whatever an earlier job left in memory, padding of short texts is zeros', async () => {
+  const slot = testSlot({ bytes: 32 * 1024 * 1024 });
+  slot.memory.u8.fill(0xff, 1024);
+  const spec = specOf('nexmark', { ...defaults, of: 'bid' });
+  const layout = layoutOf(nexmarkFields.bid).filter(({ name }) => name === 'channel');
+  const request = { layout, prune: [], timeColumn: null };
+  const reader = nexmarkSource.reader(spec, request, readerContext(slot, 4096));
+  const [split] = await nexmarkSource.enumerate(spec, request, 1, () => null);
+  reader.open(split!);
+  reader.poll();
+  const { values } = reader.batch.columns[0]!;
+  for (let row = 0; row < 1000; row++) {
+    const at = values + row * 16;
+    const length = slot.memory.u32[at >>> 2]!;
+    const padding = slot.memory.u8.subarray(at + 4 + length, at + 16);
+    if (padding.some((byte) => byte !== 0)) throw new Error(`row ${row} has padding ${padding.join()}`);
+  }
 });
 
 test('options that cannot be are refused', async () => {

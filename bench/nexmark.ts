@@ -1,0 +1,75 @@
+/**
+ * Nexmark's queries over ended input: ours over events that are made while the clock runs, DuckDB over the same events in
+ * tables that are loaded before. Run in the repository: the queries are those of examples/nexmark.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { importModule } from '../engine/job-module.ts';
+import { blackhole, collect, from, parquet, run, type StreamOf } from '../index.ts';
+import { type Nexmark, nexmark } from '../nexmark.ts';
+import type { Bench, BenchCase, CaseOptions, Cell, Engine } from './harness.ts';
+import { openDuck } from './rivals/duckdb.ts';
+import { nexmarkSql } from './rivals/nexmark.ts';
+
+export const nexmarkBench: Bench = {
+  name: 'nexmark',
+  describe: 'the queries of examples/nexmark over ended input, events made while the clock runs',
+  cases: Object.keys(nexmarkSql).map(
+    (name): BenchCase => ({ name, rows: 1_000_000, bar: 'shown', engines: (options) => engines(name, options) }),
+  ),
+};
+
+type Row = Readonly<Record<string, unknown>>;
+type Query = (of: Nexmark<number>) => StreamOf<Row, 'bounded'> & { to(sink: unknown): Parameters<typeof run>[0] };
+
+async function engines(name: string, { rows, slots }: CaseOptions): Promise<Engine[]> {
+  const { query } = (await importModule(pathToFileURL(resolve('examples', 'nexmark', `${name}.ts`)).href)) as {
+    query: Query;
+  };
+  const { sql, determined } = nexmarkSql[name]!;
+  const source = nexmark({ events: rows, rate: 100_000 });
+  const duck = await openDuck(slots);
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-nexmark-'));
+  const { persons, auctions, bids } = source;
+  await run({
+    person: from(persons).to(parquet(`${folder}/person`)),
+    auction: from(auctions).to(parquet(`${folder}/auction`)),
+    bid: from(bids).to(parquet(`${folder}/bid`)),
+  }).result();
+  for (const table of ['person', 'auction', 'bid']) {
+    await duck.connection.run(`CREATE TABLE ${table} AS SELECT * FROM '${folder}/${table}/*.parquet'`);
+  }
+  rmSync(folder, { recursive: true, force: true });
+  return [
+    {
+      name: 'millrace',
+      slots,
+      run: () => run(query(source).to(blackhole()), { parallelism: slots }).result(),
+      rows: async () => cells(await collect(query(source), { parallelism: slots }), determined ?? null),
+    },
+    {
+      name: 'duckdb',
+      slots,
+      run: () => duck.connection.run(sql),
+      async rows() {
+        const result = await duck.connection.runAndReadAll(sql);
+        const columns = result.columnNames();
+        const all = result.getRowsJS().map((row) => Object.fromEntries(row.map((value, i) => [columns[i]!, value])));
+        return cells(all, determined ?? null);
+      },
+      close: () => duck.close(),
+    },
+  ];
+}
+
+/** Rows as plain cells, of these columns; null: of all. */
+function cells(rows: readonly Row[], columns: readonly string[] | null): Cell[][] {
+  return rows.map((row) =>
+    (columns ?? Object.keys(row)).map((name): Cell => {
+      const value = row[name];
+      return value instanceof Date ? value.getTime() : ((value ?? null) as Cell);
+    }),
+  );
+}

@@ -1,0 +1,51 @@
+/**
+ * Nexmark's queries as DuckDB answers them, written from the benchmark's description and not from ours, over the same events as
+ * Parquet: tables person, auction and bid.
+ */
+
+export interface NexmarkSql {
+  readonly sql: string;
+  /** Columns that are determined where the query leaves ties open. */
+  readonly determined?: readonly string[];
+}
+
+const ranks = `count(*) AS total_bids,
+  count(*) FILTER (WHERE price < 10000) AS rank1_bids,
+  count(*) FILTER (WHERE price >= 10000 AND price < 1000000) AS rank2_bids,
+  count(*) FILTER (WHERE price >= 1000000) AS rank3_bids`;
+
+export const nexmarkSql: Readonly<Record<string, NexmarkSql>> = {
+  q0: { sql: 'SELECT auction, bidder, price, dateTime, extra FROM bid' },
+  q2: { sql: 'SELECT auction, price FROM bid WHERE auction % 123 = 0' },
+  q5: {
+    // A bid of second s is in the five windows that end after it, at even seconds.
+    sql: `WITH counted AS (
+        SELECT auction, w.ending AS ending, count(*) AS num
+        FROM bid, LATERAL (SELECT (epoch_ms(dateTime) // 2000 + i) * 2000 AS ending FROM range(1, 6) r(i)) w
+        GROUP BY ALL
+      )
+      SELECT auction, num FROM (SELECT *, max(num) OVER (PARTITION BY ending) AS most FROM counted) WHERE num = most`,
+  },
+  q17: {
+    sql: `SELECT auction, strftime(dateTime, '%Y-%m-%d') AS day, ${ranks}, min(price) AS min_price, max(price) AS max_price,
+      (sum(price) // count(*))::BIGINT AS avg_price, sum(price)::BIGINT AS sum_price FROM bid GROUP BY 1, 2`,
+  },
+  q19: {
+    sql: `SELECT auction, bidder, price, channel, url, dateTime, extra, rank_number FROM (
+        SELECT *, row_number() OVER (PARTITION BY auction ORDER BY price DESC) AS rank_number FROM bid
+      ) WHERE rank_number <= 10`,
+    determined: ['auction', 'price', 'rank_number'],
+  },
+  q21: {
+    sql: `SELECT * FROM (
+        SELECT auction, bidder, price, channel,
+          CASE lower(channel) WHEN 'apple' THEN '0' WHEN 'google' THEN '1' WHEN 'facebook' THEN '2' WHEN 'baidu' THEN '3'
+            ELSE CASE WHEN contains(url, '&channel_id=') THEN split_part(split_part(url, '&channel_id=', 2), '&', 1) END END AS channel_id
+        FROM bid
+      ) WHERE channel_id IS NOT NULL`,
+  },
+  q22: {
+    sql: `SELECT auction, bidder, price, channel, split_part(url, '/', 4) AS dir1, split_part(url, '/', 5) AS dir2,
+      split_part(url, '/', 6) AS dir3 FROM bid`,
+  },
+};

@@ -1,0 +1,169 @@
+/**
+ * `millrace bench nexmark`: one query of examples/nexmark over events that are made while the clock runs, into a sink that
+ * keeps nothing. `millrace nexmark`: the same events as files, for other engines.
+ */
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { from } from '../core/api/flow.ts';
+import type { End, Ends } from '../core/api/job.ts';
+import { type Nexmark, nexmark } from '../core/api/nexmark.ts';
+import type { JobHandle } from '../core/api/run.ts';
+import { blackhole } from '../core/api/sinks.ts';
+import { jsonl, parquet } from '../core/api/sources.ts';
+import type { Duration } from '../core/base/duration.ts';
+import { MillraceError } from '../core/base/errors.ts';
+import { importModule } from '../engine/job-module.ts';
+import { run } from '../engine/run.ts';
+import { write } from './output.ts';
+import { rate, seconds } from './report.ts';
+
+export interface EventOptions {
+  readonly events: number;
+  readonly rate: number;
+  readonly seed: number;
+}
+
+export interface BenchOptions extends EventOptions {
+  readonly query: string;
+  readonly parallelism?: number;
+  readonly stream?: boolean;
+  readonly bounded?: boolean;
+  readonly checkpoint?: string;
+  readonly whole?: boolean;
+  readonly json?: boolean;
+}
+
+type Query = (sources: Nexmark<number>) => { to(sink: ReturnType<typeof blackhole>): End };
+
+/** Events read to warm up, at most. */
+const warmUpEvents = 500_000;
+
+export async function benchCommand(suite: string, options: BenchOptions): Promise<void> {
+  if (suite !== 'nexmark') {
+    throw new MillraceError(
+      'option/invalid',
+      `there is no benchmark '${suite}' here, only nexmark; others: npm run bench -- --list`,
+    );
+  }
+  if (options.stream && options.bounded)
+    throw new MillraceError('option/invalid', 'say --stream or --bounded, not both');
+  const { query: name, events } = options;
+  const file = queryFile(name);
+  const { query } = (await importModule(pathToFileURL(file).href)) as { query?: Query };
+  if (typeof query !== 'function') throw new MillraceError('option/invalid', `${file} exports no query`);
+  await measure(query, { ...options, events: Math.min(events, warmUpEvents) });
+  const measured = await measure(query, options);
+  const mode = options.stream ? 'stream' : 'bounded';
+  if (options.json) {
+    await write(
+      `${JSON.stringify({ query: name, mode, parallelism: options.parallelism ?? null, events, ...measured })}\n`,
+    );
+    return;
+  }
+  const { ms, cpuMs, rowsOut, digest, lateRows } = measured;
+  await write(
+    `${name} ${mode}: ${events} events in ${seconds(ms)}, ${rate(events, ms)} events/s, ${rate(events, cpuMs)} to a second of CPU; ` +
+      `${rowsOut} rows out, digest ${digest}${lateRows > 0 ? `, ${lateRows} late` : ''}\n`,
+  );
+}
+
+interface Measured {
+  readonly ms: number;
+  readonly cpuMs: number;
+  readonly eventsPerSecond: number;
+  readonly rowsOut: number;
+  readonly lateRows: number;
+  /** Of all bytes of the result rows, corrections taken into account: equal whatever the parallelism and the mode. */
+  readonly digest: string;
+}
+
+async function measure(query: Query, options: BenchOptions): Promise<Measured> {
+  const { events, rate: perSecond, seed, parallelism, stream, checkpoint, whole } = options;
+  const sources = nexmark({ events, rate: perSecond, seed });
+  const checksum = new SharedArrayBuffer(24);
+  const stateDir = checkpoint === undefined ? null : mkdtempSync(join(tmpdir(), 'millrace-bench-'));
+  const { persons, auctions, bids } = sources;
+  // Every kind and every column is made, whatever the query asks for.
+  const rest = {
+    persons: from(persons).to(blackhole()),
+    auctions: from(auctions).to(blackhole()),
+    bids: from(bids).to(blackhole()),
+  };
+  const ends: Ends = { result: query(sources).to(blackhole({ checksum })), ...(whole ? rest : {}) };
+  const cpu = process.cpuUsage();
+  const start = performance.now();
+  try {
+    const handle = run(ends, {
+      ...(parallelism === undefined ? {} : { parallelism }),
+      ...(stream ? { mode: 'stream' as const } : {}),
+      ...(stateDir === null ? {} : { stateDir, checkpoint: { every: durationOf(checkpoint!) } }),
+    });
+    if (stream) await drain(handle);
+    const { rowsOut, lateRows } = await handle.result();
+    const ms = performance.now() - start;
+    const { user, system } = process.cpuUsage(cpu);
+    const [sum, rows] = new BigInt64Array(checksum);
+    const digest = `${BigInt.asUintN(64, sum!).toString(16).padStart(16, '0')}-${rows}`;
+    return { ms, cpuMs: (user + system) / 1000, eventsPerSecond: (events / ms) * 1000, rowsOut, lateRows, digest };
+  } finally {
+    if (stateDir !== null) rmSync(stateDir, { recursive: true, force: true });
+  }
+}
+
+/** All events read as a stream; then it is stopped, so that the last windows close. */
+async function drain(handle: JobHandle<Ends>): Promise<void> {
+  const timer = setInterval(() => {
+    const { rowsIn, estimatedRows } = handle.metrics();
+    if (estimatedRows === null || rowsIn < estimatedRows) return;
+    clearInterval(timer);
+    handle.stop({ drain: true }).catch(() => {});
+  }, 1);
+  try {
+    await handle.result();
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+const durationOf = (text: string): Duration =>
+  text.replace(/^(\d+)(ms|s)$/, (_, n, unit) => `${n} ${unit === 's' ? 'seconds' : 'ms'}`) as Duration;
+
+/** In the repository: two folders above this file, three above the bundle; the package has no examples. */
+function queryFile(name: string): string {
+  const folders = ['../../examples/nexmark', '../../../examples/nexmark'].map((path) =>
+    fileURLToPath(new URL(path, import.meta.url)),
+  );
+  const folder = [...folders, resolve('examples/nexmark')].find((path) => existsSync(path));
+  if (folder === undefined) {
+    throw new MillraceError(
+      'option/invalid',
+      'the queries stand in examples/nexmark of the repository, which is not here',
+    );
+  }
+  const file = join(folder, `${name}.ts`);
+  if (/^q\d+$/.test(name) && existsSync(file)) return file;
+  throw new MillraceError('option/invalid', `there is no query '${name}' in ${folder}`);
+}
+
+export interface FileOptions extends EventOptions {
+  readonly format: 'parquet' | 'jsonl';
+  readonly parallelism?: number;
+}
+
+/** Persons, auctions and bids, a directory each. */
+export async function eventsCommand(directory: string, options: FileOptions): Promise<void> {
+  const { events, rate: perSecond, seed, format, parallelism } = options;
+  const { persons, auctions, bids } = nexmark({ events, rate: perSecond, seed });
+  const place = format === 'jsonl' ? jsonl : parquet;
+  const { rowsOut } = await run(
+    {
+      person: from(persons).to(place(join(directory, 'person'))),
+      auction: from(auctions).to(place(join(directory, 'auction'))),
+      bid: from(bids).to(place(join(directory, 'bid'))),
+    },
+    parallelism === undefined ? {} : { parallelism },
+  ).result();
+  await write(`${rowsOut} events in ${directory}\n`);
+}

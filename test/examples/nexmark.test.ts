@@ -1,0 +1,102 @@
+/**
+ * The queries of examples/nexmark: against DuckDB's answer over the same events by SQL written on its own, at parallelism 1
+ * to 3; as a stream, the changes of every run come to the same table.
+ */
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DuckDBInstance } from '@duckdb/node-api';
+import { blackhole, collect, from, parquet, run } from 'millrace';
+import { nexmark } from 'millrace/connectors/nexmark';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { nexmarkSql } from '../../bench/rivals/nexmark.ts';
+import { root } from './support.ts';
+
+const events = 40_000;
+const source = nexmark({ events, rate: 1000, seed: 7, start: '2026-03-01T23:59:50Z' });
+type Row = Readonly<Record<string, unknown>>;
+type Query = (
+  of: typeof source,
+) => Parameters<typeof collect<Row>>[0] & { to(sink: unknown): Parameters<typeof run>[0] };
+
+const names = readdirSync(join(root, 'examples', 'nexmark')).map((file) => file.replace(/\.ts$/, ''));
+const queries = new Map<string, Query>();
+let answers: ReadonlyMap<string, readonly string[]>;
+
+beforeAll(async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-nexmark-'));
+  const { persons, auctions, bids } = source;
+  await run({
+    person: from(persons).to(parquet(`${folder}/person`)),
+    auction: from(auctions).to(parquet(`${folder}/auction`)),
+    bid: from(bids).to(parquet(`${folder}/bid`)),
+  }).result();
+  const duckdb = await (await DuckDBInstance.create(':memory:')).connect();
+  for (const table of ['person', 'auction', 'bid']) {
+    await duckdb.run(`CREATE TABLE ${table} AS SELECT * FROM '${folder}/${table}/*.parquet'`);
+  }
+  const all = new Map<string, readonly string[]>();
+  for (const name of names) {
+    queries.set(name, (await import(`../../examples/nexmark/${name}.ts`)).query);
+    const { sql, determined } = nexmarkSql[name]!;
+    const result = await duckdb.runAndReadAll(sql);
+    const columns = result.columnNames();
+    const rows = result.getRowsJS().map((row) => Object.fromEntries(row.map((value, i) => [columns[i]!, value])));
+    all.set(name, texts(rows, determined ?? columns));
+  }
+  answers = all;
+  rmSync(folder, { recursive: true });
+}, 120_000);
+
+/** Rows as sorted text, of these columns. */
+function texts(rows: readonly Row[], columns: readonly string[]): string[] {
+  const plain = (value: unknown): unknown =>
+    typeof value === 'bigint' ? Number(value) : value instanceof Date ? value.toISOString() : (value ?? null);
+  return rows.map((row) => JSON.stringify(columns.map((column) => plain(row[column])))).sort();
+}
+
+test('every query has its SQL', () => {
+  expect(names.filter((name) => !nexmarkSql[name])).toEqual([]);
+  expect(names.length).toBeGreaterThan(5);
+});
+
+describe.each(names)('%s', (name) => {
+  for (const parallelism of [1, 2, 3]) {
+    test(`ended input at parallelism ${parallelism}`, async () => {
+      const rows = await collect(queries.get(name)!(source), { parallelism });
+      const expected = answers.get(name)!;
+      expect(expected.length).toBeGreaterThan(0);
+      const columns = nexmarkSql[name]!.determined ?? Object.keys(rows[0]!);
+      expect(texts(rows, columns)).toEqual(expected);
+    });
+
+    test(`a stream at parallelism ${parallelism} comes to the same table`, async () => {
+      const determined = nexmarkSql[name]!.determined;
+      const sum = async (mode: 'bounded' | 'stream', slots: number): Promise<string> => {
+        const checksum = new SharedArrayBuffer(24);
+        const made = queries.get(name)!(source) as unknown as {
+          pick(...columns: string[]): typeof made;
+          to: (sink: unknown) => never;
+        };
+        const rows = determined ? made.pick(...determined) : made;
+        const handle = run(rows.to(blackhole({ checksum })), { parallelism: slots, mode });
+        if (mode === 'stream') {
+          let failed = false;
+          handle.result().catch(() => {
+            failed = true;
+          });
+          for (;;) {
+            const { rowsIn, estimatedRows } = handle.metrics();
+            if (failed || (estimatedRows !== null && rowsIn >= estimatedRows)) break;
+            await new Promise((resolve) => setTimeout(resolve, 5));
+          }
+          if (!failed) await handle.stop({ drain: true });
+        }
+        expect((await handle.result()).lateRows).toBe(0);
+        // The sum of the rows that are there in the end, and how many.
+        return new BigInt64Array(checksum).slice(0, 2).join();
+      };
+      expect(await sum('stream', parallelism)).toBe(await sum('bounded', 1));
+    });
+  }
+});
