@@ -1,7 +1,11 @@
 // One process that wants a state directory. Arguments: directory, what to do, a number.
 //   start   waits until the clock says so many milliseconds, opens, says `won <epoch>` or `lost <code>`, and holds it
-//   zombie  opens, makes checkpoints; before its n-th disk call from then on it stops itself (SIGSTOP)
+//   zombie  opens, makes checkpoints, whose sink commits a file each into `<directory>-out`; before its n-th disk call from
+//           then on it stops itself (SIGSTOP)
 
+import { crc32 } from 'node:zlib';
+import { fileCommitter } from '../../dist/connectors/files/committer.js';
+import { finalName, stagingDirectory } from '../../dist/connectors/files/staging.js';
 import { realDisk } from '../../dist/engine/disk.js';
 import { openState } from '../../dist/engine/state-directory.js';
 import { blockFile } from '../../dist/state/checkpoint/block-file.js';
@@ -41,7 +45,7 @@ if (what === 'start') {
       },
     });
   const disk = watched(realDisk);
-  const content = (checkpointId, files) => ({
+  const content = (checkpointId, files, handles) => ({
     checkpointId,
     jobName: 'job',
     jobKey: 'job',
@@ -53,12 +57,25 @@ if (what === 'start') {
     tasks: [],
     parts: files.map(({ name }, participant) => ({ participant, file: name })),
     sources: [],
-    sinks: [],
+    sinks: [{ operator: 'sink', handles }],
     files,
   });
   try {
     const state = openState(directory, { disk });
     armed = true;
+    const out = `${directory}-out`;
+    const sink = fileCommitter(out, { disk, jobKey: 'job' });
+    sink.open(state.epoch, [], null);
+    const prepared = (id) => {
+      const staged = `1-0-${id}`;
+      const bytes = new TextEncoder().encode(`row ${id}\n`);
+      const file = disk.create(`${stagingDirectory(out, 'job', state.epoch)}/${staged}`);
+      file.write(bytes);
+      file.syncNow();
+      file.close();
+      const final = finalName('job', id, 0, 0, '.jsonl');
+      return { staged, final, checkpoint: id, bytes: bytes.length, rows: 1, checksum: crc32(bytes) };
+    };
     const checkpoint = async (id) => {
       const { staging, epoch } = state;
       const name = partName(id, epoch, 0);
@@ -73,7 +90,9 @@ if (what === 'start') {
       };
       const file = blockFile(place);
       file.append(6, 0, 0, 0, new Uint8Array(100).fill(id));
-      state.commit(content(id, [await file.finish({ files: [], operators: [], tables: [] })]));
+      const handles = [prepared(id)];
+      state.commit(content(id, [await file.finish({ files: [], operators: [], tables: [] })], handles));
+      sink.commit(handles);
     };
     for (const id of [1, 2, 3]) await checkpoint(state.lastCheckpointId + id);
     state.clean(2);

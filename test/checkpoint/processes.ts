@@ -4,6 +4,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { fileCommitter } from '../../connectors/files/committer.ts';
+import { realDisk } from '../../engine/disk.ts';
 import { openState } from '../../engine/state-directory.ts';
 import { contentOf } from './support.ts';
 
@@ -66,10 +68,16 @@ export interface ZombieOutcome {
   /** False: it came to its end before its n-th call. */
   readonly stopped: boolean;
   readonly said: string;
+  /** In the state directory or in the sink's, after the successor had both. */
   readonly changed: boolean;
+  /** Null: the sink's directory holds the rows of each checkpoint that counts, once, and no others. */
+  readonly wrong: string | null;
 }
 
-/** An owner stops itself (SIGSTOP) before its n-th disk call, a successor takes over and commits, the owner continues. */
+/**
+ * An owner stops itself (SIGSTOP) before its n-th disk call, of its checkpoints or of its sink; a successor takes over,
+ * commits what was promised and a checkpoint of its own; the owner continues.
+ */
 export async function stoppedOwner(path: string, n: number): Promise<ZombieOutcome> {
   const zombie = child(path, 'zombie', `${n}`);
   const stopped = await new Promise<boolean>((resolve) => {
@@ -83,17 +91,29 @@ export async function stoppedOwner(path: string, n: number): Promise<ZombieOutco
   if (!stopped) {
     const said = await zombie.line;
     await zombie.ended;
-    return { stopped, said, changed: false };
+    return { stopped, said, changed: false, wrong: null };
   }
   const successor = openState(path, { takeOver: true });
+  const out = `${path}-out`;
+  const sink = fileCommitter(out, { disk: realDisk, jobKey: 'job' });
+  const { manifest } = successor.latest();
+  const handles = manifest?.sinks.flatMap((one) => one.handles) ?? [];
+  sink.open(successor.epoch, handles, manifest?.checkpointId ?? 0);
   successor.commit(contentOf(successor.lastCheckpointId + 1, []));
-  const before = contents(path);
+  const before = contents(path) + contents(out);
   zombie.process.kill('SIGCONT');
   const said = await zombie.line;
   await zombie.ended;
-  const changed = contents(path) !== before;
+  const changed = contents(path) + contents(out) !== before;
+  const rows = readdirSync(out)
+    .filter((name) => !name.startsWith('.'))
+    .flatMap((name) => readFileSync(join(out, name), 'utf8').split('\n').slice(0, -1))
+    .sort();
+  const expected = Array.from({ length: manifest?.checkpointId ?? 0 }, (_, i) => `row ${i + 1}`);
+  const wrong = rows.join() === expected.join() ? null : `the sink holds ${rows.join()}, not ${expected.join()}`;
+  sink.close();
   successor.close();
-  return { stopped, said, changed };
+  return { stopped, said, changed, wrong };
 }
 
 function stateOf(pid: number): string | null {

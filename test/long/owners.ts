@@ -24,12 +24,13 @@ export const suite: LongSuite = {
     // In the long run every call, in CI every seventh.
     for (let n = 1; ; n += cases >= 200 ? 1 : 7) {
       const place = emptyPlace();
-      const { stopped, said, changed } = await stoppedOwner(place.path, n);
+      const { stopped, said, changed, wrong } = await stoppedOwner(place.path, n);
       place.remove();
       if (!stopped) break;
       coverage['stopped owners']!++;
       if (/state\/fenced|ENOENT/.test(said)) coverage.fenced!++;
       else failures.push(`stopped before call ${n}: it said ${said}`);
+      if (wrong !== null) failures.push(`stopped before call ${n}: ${wrong}`);
       if (changed) failures.push(`stopped before call ${n}: it changed something`);
     }
     return { cases: coverage.starts! + coverage['stopped owners']!, failures, coverage };
