@@ -24,8 +24,20 @@ import {
 export function fileCommitter(path: string, { disk, jobKey }: CommitterContext): SinkCommitter {
   checkJobKey(jobKey);
   let staging: string | null = null;
+  let epoch = 0;
   /** The last checkpoint all of whose files were committed, as far as is known. */
   let mark: number | null = null;
+
+  /** What is not there any more where a later epoch is has been taken over. */
+  const unlessFenced = (work: () => void): void => {
+    try {
+      work();
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      const latest = Math.max(0, ...disk.list(path).flatMap((name) => epochOf(name, jobKey) ?? []));
+      throw latest > epoch ? fenced(path, `its epoch is ${latest}, not ${epoch}`, error) : error;
+    }
+  };
 
   const commit = (files: readonly StagedFile[]): void => {
     assert(staging !== null, 'a sink commits before it was opened');
@@ -43,15 +55,7 @@ export function fileCommitter(path: string, { disk, jobKey }: CommitterContext):
   /** A file is neither staged nor visible: is that as it should be? */
   const checkGone = (file: StagedFile, from: string): void => {
     const where = { path: join(path, file.final) };
-    if (disk.stat(path) !== null && disk.stat(from) === null) {
-      throw new MillraceError(
-        'state/fenced',
-        `another process has taken over ${path}; nothing more is committed here`,
-        {
-          where,
-        },
-      );
-    }
+    if (disk.stat(path) !== null && disk.stat(from) === null) throw fenced(path, 'nothing more is committed here');
     // It was visible, and somebody has fetched it since.
     if (mark !== null && file.checkpoint <= mark) return;
     throw new MillraceError(
@@ -72,8 +76,9 @@ export function fileCommitter(path: string, { disk, jobKey }: CommitterContext):
   };
 
   return {
-    open(epoch, pending, restored = null) {
-      guarded(path, () => {
+    open(ownEpoch, pending, restored = null) {
+      const work = (): void => {
+        epoch = ownEpoch;
         const files = pending.map((handle) => stagedFile(handle, path));
         makeDurably(disk, path);
         staging = takeOver(disk, path, jobKey, epoch);
@@ -88,10 +93,11 @@ export function fileCommitter(path: string, { disk, jobKey }: CommitterContext):
         }
         const kept = mark === null ? null : markName(mark);
         for (const name of disk.list(staging)) if (name !== kept) disk.removeTree(join(staging, name));
-      });
+      };
+      guarded(path, () => unlessFenced(work));
     },
     commit(handles) {
-      guarded(path, () => commit(handles.map((handle) => stagedFile(handle, path))));
+      guarded(path, () => unlessFenced(() => commit(handles.map((handle) => stagedFile(handle, path)))));
     },
     close() {
       guarded(path, () => {
@@ -102,20 +108,15 @@ export function fileCommitter(path: string, { disk, jobKey }: CommitterContext):
   };
 }
 
+const fenced = (path: string, why: string, cause?: unknown): MillraceError =>
+  new MillraceError('state/fenced', `another process has taken over ${path}: ${why}`, { where: { path }, cause });
+
 /** What earlier epochs staged goes where only this one looks. Errors: `state/fenced` where a later one was here. */
 function takeOver(disk: Disk, path: string, jobKey: string, epoch: number): string {
   const staging = stagingDirectory(path, jobKey, epoch);
   const epochs = disk.list(path).flatMap((name) => epochOf(name, jobKey) ?? []);
   const latest = Math.max(0, ...epochs);
-  if (latest > epoch) {
-    throw new MillraceError(
-      'state/fenced',
-      `another process has taken over ${path}: its epoch is ${latest}, not ${epoch}`,
-      {
-        where: { path },
-      },
-    );
-  }
+  if (latest > epoch) throw fenced(path, `its epoch is ${latest}, not ${epoch}`);
   const earlier = epochs.filter((other) => other < epoch).sort((a, b) => b - a);
   if (!epochs.includes(epoch)) {
     const previous = earlier.shift();
