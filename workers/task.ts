@@ -5,7 +5,7 @@
  */
 import { assert, unreachable } from '../core/base/assert.ts';
 import { withWhere } from '../core/base/errors.ts';
-import { stepMs } from '../core/base/limits.ts';
+import { flushMs, stepMs } from '../core/base/limits.ts';
 import type { DeadLetters } from '../core/operators/dead-letters.ts';
 import { type Operator, type Output, Progress, watermarkMax, watermarkMin } from '../core/operators/operator.ts';
 import { positionOf, type SourceDriver, type SourcePosition } from '../core/operators/source.ts';
@@ -100,6 +100,8 @@ export class Task {
   #complete = false;
   #sentWatermarkMs = watermarkMin;
   #sentIdle = false;
+  /** When gathered rows last crossed. */
+  #sentAtMs = 0;
   /** When the source was last asked for its event time. */
   #offeredAtMs = 0;
   /** Operators that may wait for the clock. */
@@ -170,8 +172,26 @@ export class Task {
   /** Runs until something stops it or `overdue` says that the step was long enough. */
   step(overdue: () => boolean): TaskStatus {
     const status = this.#step(overdue);
+    if (!this.#ended) this.#sendGathered();
     this.#parts.publish();
     return status;
+  }
+
+  /**
+   * What was gathered crosses now and then, and event time with it, though frames are not full: a task that always has work
+   * never parks, and one whose large output is blocked may have little to say elsewhere.
+   */
+  #sendGathered(): void {
+    const nowMs = this.#parts.monotonicMs();
+    if (nowMs - this.#sentAtMs < flushMs) return;
+    this.#sentAtMs = nowMs;
+    for (const node of this.#nodes) {
+      for (const port of node.routers) {
+        if (!port.router.hasBuffered || this.#pending.includes(port)) continue;
+        // Before those that wait already: they may go on to emit into it.
+        if (port.router.flush() === Progress.more) this.#pending.unshift(port);
+      }
+    }
   }
 
   #step(overdue: () => boolean): TaskStatus {
