@@ -64,6 +64,7 @@ export {
   type Aggregation,
   type ListState,
   type MapState,
+  type OperatorListState,
   type ReducingState,
   type StateDecl,
   type StateOptions,

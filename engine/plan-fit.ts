@@ -86,7 +86,7 @@ function keptBy({ node }: ChainOperator, input: Layout, ports: readonly Layout[]
       return `${node.type} join of rows ${side(0)} with ${side(1)}`;
     }
     case 'process':
-      return `state {${[...node.state, ...node.broadcastState].map(stateText).join('; ')}} by (${(node.ports.find((port) => port.key)?.key?.fields ?? []).map((field) => `${field.name} ${typeText(field.type)}`).join(', ')})`;
+      return `state {${[...node.state, ...node.broadcastState, ...(node.operatorState ?? [])].map(stateText).join('; ')}} by (${(node.ports.find((port) => port.key)?.key?.fields ?? []).map((field) => `${field.name} ${typeText(field.type)}`).join(', ')})`;
   }
 }
 

@@ -130,7 +130,8 @@ const slug = (text: string): string => text.replaceAll(/[^A-Za-z0-9_.-]+/g, '-')
 function tablesOf(stored: readonly StoredPart[], name: string): StoredTable[] {
   const tables = stored.flatMap((part) => part.tables.filter((table) => table.name === name));
   const [first] = tables as [StoredTable];
-  return first.layout.kind === 'ordered' && first.layout.keyGroupAt === null ? [first] : tables;
+  const { layout } = first;
+  return layout.kind === 'ordered' && layout.keyGroupAt === null && !layout.perSubtask ? [first] : tables;
 }
 
 async function writeState(

@@ -183,7 +183,7 @@ function operatorState(
           to.importBlock(home.chunk, block.length - recordHeaderBytes, keyGroups);
         }
         // The same rows are in every part that has any.
-        if (to.decl.keyGroupAt === null) return;
+        if (to.decl.keyGroupAt === null && !to.decl.perSubtask) return;
       }
     }
   };

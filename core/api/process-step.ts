@@ -30,7 +30,7 @@ export interface NamedInput {
   readonly keys: readonly string[] | null;
 }
 
-const members = ['output', 'side', 'state', 'broadcastState', 'onRow', 'onTimer', 'onError'];
+const members = ['output', 'side', 'state', 'broadcastState', 'operatorState', 'onRow', 'onTimer', 'onError'];
 
 /** Errors: `option/invalid`. */
 export function processStep(
@@ -63,6 +63,25 @@ export function processStep(
         `'${name}' is both a state and a broadcast state; give one another name`,
       );
   }
+  const operator = statesOf('operatorState', fn.operatorState);
+  for (const { name, kind } of operator.specs) {
+    if (kind !== 'split' && kind !== 'union')
+      throw new MillraceError(
+        'option/invalid',
+        `operator state '${name}' is a ${kind} state; it is declared by state.split(type) or state.union(type)`,
+      );
+    if ([...state.specs, ...broadcast.specs].some((spec) => spec.name === name))
+      throw new MillraceError(
+        'option/invalid',
+        `'${name}' is an operator state and another state; give one another name`,
+      );
+  }
+  const stray = state.specs.find(({ kind }) => kind === 'split' || kind === 'union');
+  if (stray)
+    throw new MillraceError(
+      'option/invalid',
+      `state '${stray.name}' is a ${stray.kind} state, which belongs to a subtask and not to a key; declare it in operatorState`,
+    );
   if (state.specs.length > processStatesMax) {
     throw new MillraceError(
       'option/invalid',
@@ -90,6 +109,7 @@ export function processStep(
     side,
     state: state.specs,
     broadcastState: broadcast.specs,
+    ...(operator.specs.length === 0 ? {} : { operatorState: operator.specs }),
     onTimer: onTimer === null ? null : '',
     ...(onError === 'fail' ? {} : { onError }),
   };

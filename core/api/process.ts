@@ -10,10 +10,11 @@ import type { handle, mode, value } from './marks.ts';
 import type { Mode, RowKind } from './modes.ts';
 import type { Schema } from './schema.ts';
 import type { OnError } from './sources.ts';
-import type { MapState, StateDecl, States, ValueState } from './state.ts';
+import type { MapState, OperatorListState, StateDecl, States, ValueState } from './state.ts';
 import type { DeadLetter, Stream, WithSide } from './stream.ts';
 
 type Appending<M> = M extends 'bounded' ? 'bounded' : 'append';
+type OperatorStates = Readonly<Record<string, StateDecl<OperatorListState<any>>>>;
 type Handles<S> = { readonly [K in keyof S]: S[K] extends StateDecl<infer H> ? H : never };
 type ReadOnly<H> =
   H extends MapState<infer K, infer V>
@@ -35,13 +36,15 @@ export interface Timers {
   cancel(name: string): void;
 }
 /** What is emitted waits for the end of the call. A handler that makes very many rows is a generator (`*onRow`) and yields them. */
-interface Emitter<Out, Side> {
+interface Emitter<Out, Side, O> {
   emit(row: Out): void;
   readonly side: { readonly [K in keyof Side]: (row: Side[K]) => void };
   /** Event time has passed it: no row at or before it will follow. Before the first: the least Date there is. */
   readonly watermark: Date;
+  /** Operator state: lists of the subtask. */
+  readonly operator: Handles<O>;
 }
-export interface KeyedContext<K, S, B, Out, Side> extends Emitter<Out, Side> {
+export interface KeyedContext<K, S, B, Out, Side, O = {}> extends Emitter<Out, Side, O> {
   readonly key: K;
   /** The row's event time; of a timer, when it was due. */
   readonly time: Date;
@@ -51,7 +54,7 @@ export interface KeyedContext<K, S, B, Out, Side> extends Emitter<Out, Side> {
   readonly state: Handles<S>;
   readonly broadcast: { readonly [N in keyof B]: B[N] extends StateDecl<infer H> ? ReadOnly<H> : never };
 }
-export interface BroadcastContext<B, Out, Side> extends Emitter<Out, Side> {
+export interface BroadcastContext<B, Out, Side, O = {}> extends Emitter<Out, Side, O> {
   readonly broadcast: Handles<B>;
 }
 /** A timer that fires: its name, and when it was due. */
@@ -60,11 +63,13 @@ export interface Timer {
   readonly time: Date;
 }
 type Made<Out> = void | Iterable<Out>;
-interface FunctionShape<S, B, Out, Side, OnRow, Timed, E> {
+interface FunctionShape<S, B, Out, Side, OnRow, Timed, E, O> {
   readonly output?: Schema<Out>;
   readonly side?: { readonly [N in keyof Side]: Schema<Side[N]> };
   readonly state?: S;
   readonly broadcastState?: B;
+  /** Lists of a subtask, by `state.split` or `state.union`. */
+  readonly operatorState?: O;
   readonly onRow: OnRow;
   onTimer?(timer: Timer, context: Timed): Made<Out>;
   /**
@@ -80,15 +85,22 @@ type Sides<Side, M extends Mode, E> = { readonly [N in keyof Side]: Stream<Side[
 /** Rows by key: what has the same key meets the same state. */
 export interface Keyed<R, K, M extends Mode> {
   readonly [value]: R;
-  process<S extends States = {}, Out = never, Side = {}, const E extends OnError = 'fail'>(
+  process<
+    S extends States = {},
+    Out = never,
+    Side = {},
+    const E extends OnError = 'fail',
+    O extends OperatorStates = {},
+  >(
     fn: FunctionShape<
       S,
       {},
       Out,
       Side,
-      (row: R, context: KeyedContext<K, S, {}, Out, Side>) => Made<Out>,
-      KeyedContext<K, S, {}, Out, Side>,
-      E
+      (row: R, context: KeyedContext<K, S, {}, Out, Side, O>) => Made<Out>,
+      KeyedContext<K, S, {}, Out, Side, O>,
+      E,
+      O
     >,
   ): WithSide<Out, Appending<M>, Sides<Side, M, E>>;
   readonly [mode]: M;
@@ -100,18 +112,34 @@ export interface Broadcast<R> {
   readonly [value]: R;
 }
 export type Inputs = Readonly<Record<string, Keyed<any, any, any> | Broadcast<any>>>;
-type Handlers<I, S, B, Out, Side> = {
+type Handlers<I, S, B, Out, Side, O> = {
   readonly [N in keyof I]: I[N] extends Keyed<infer R, infer K, any>
-    ? (row: R, context: KeyedContext<K, S, B, Out, Side>) => Made<Out>
+    ? (row: R, context: KeyedContext<K, S, B, Out, Side, O>) => Made<Out>
     : I[N] extends Broadcast<infer R>
-      ? (row: R, context: BroadcastContext<B, Out, Side>) => Made<Out>
+      ? (row: R, context: BroadcastContext<B, Out, Side, O>) => Made<Out>
       : never;
 };
 type ModeOfInputs<I> = I[keyof I] extends infer X ? (X extends Keyed<any, any, infer M> ? Appending<M> : never) : never;
 type KeyOfInputs<I> = I[keyof I] extends infer X ? (X extends Keyed<any, infer K, any> ? K : never) : never;
 /** Several inputs under their names. */
 export interface Connected<I extends Inputs> {
-  process<S extends States = {}, B extends States = {}, Out = never, Side = {}, const E extends OnError = 'fail'>(
-    fn: FunctionShape<S, B, Out, Side, Handlers<I, S, B, Out, Side>, KeyedContext<KeyOfInputs<I>, S, B, Out, Side>, E>,
+  process<
+    S extends States = {},
+    B extends States = {},
+    Out = never,
+    Side = {},
+    const E extends OnError = 'fail',
+    O extends OperatorStates = {},
+  >(
+    fn: FunctionShape<
+      S,
+      B,
+      Out,
+      Side,
+      Handlers<I, S, B, Out, Side, O>,
+      KeyedContext<KeyOfInputs<I>, S, B, Out, Side, O>,
+      E,
+      O
+    >,
   ): WithSide<Out, ModeOfInputs<I>, Sides<Side, ModeOfInputs<I>, E>>;
 }

@@ -66,6 +66,13 @@ export interface AggregatingState<In, Out> {
   clear(): void;
 }
 
+/** Values of a subtask, whatever the key, in the order in which they were added. Iterating sees what is there when it begins. */
+export interface OperatorListState<T> extends Iterable<T> {
+  readonly length: number;
+  add(value: T): void;
+  clear(): void;
+}
+
 /** What an aggregating state is made of. */
 export interface Aggregation<In, C extends Fields, Out> {
   readonly input: Type<In>;
@@ -90,6 +97,10 @@ export const state: {
     of: Aggregation<In, C, Out>,
     options?: StateOptions,
   ): StateDecl<AggregatingState<In, Out>>;
+  /** For `operatorState`: a list of each subtask; at another parallelism, a restore shares all values out evenly. */
+  split<T>(type: Type<T>): StateDecl<OperatorListState<T>>;
+  /** For `operatorState`: a list of each subtask; a restore gives every subtask the values of all. */
+  union<T>(type: Type<T>): StateDecl<OperatorListState<T>>;
 } = Object.freeze({
   value: <T>(type: Type<T>, options?: StateOptions) =>
     declared<ValueState<T>>({ kind: 'value', ...typed(type), ...lived(options) }),
@@ -114,6 +125,8 @@ export const state: {
       { init, add, finish },
     );
   },
+  split: <T>(type: Type<T>) => declared<OperatorListState<T>>({ kind: 'split', ...typed(type), ttl: null }),
+  union: <T>(type: Type<T>) => declared<OperatorListState<T>>({ kind: 'union', ...typed(type), ttl: null }),
 });
 
 /** A plan's state without its name; functions by the member of the spec that gets their id. */

@@ -157,7 +157,7 @@ function checkProcess(node: ProcessNode, { schemas, plan }: Parameters<NodeCheck
       node,
       'broadcastState needs a broadcast input that writes it: none of the inputs is .broadcast()',
     );
-  for (const spec of [...node.state, ...node.broadcastState]) checkState(node, spec);
+  for (const spec of [...node.state, ...node.broadcastState, ...(node.operatorState ?? [])]) checkState(node, spec);
   const read = (port: number): boolean =>
     plan.nodes.some((n) => n.inputs.some((ref) => ref.node === node.id && ref.port === port));
   [node.output ?? [], ...node.side.map(({ schema }) => schema)].forEach((fields, port) => {

@@ -86,10 +86,14 @@ const table: { [K in RelNode['kind']]: Describe<Extract<RelNode, { kind: K }>> }
       ...(allowedLatenessMs > 0 ? [`takes rows up to ${durationText(allowedLatenessMs)} late`] : []),
     ];
   },
-  process: ({ ports, side, state, broadcastState, onTimer, onError }) => [
+  process: ({ ports, side, state, broadcastState, operatorState = [], onTimer, onError }) => [
     `process${ports.map(portText).join(',')}`,
     'runs JavaScript',
-    ...[...state, ...broadcastState.map((spec) => ({ ...spec, name: `${spec.name} (broadcast)` }))].map(stateText),
+    ...[
+      ...state,
+      ...broadcastState.map((spec) => ({ ...spec, name: `${spec.name} (broadcast)` })),
+      ...operatorState.map((spec) => ({ ...spec, name: `${spec.name} (operator)` })),
+    ].map(stateText),
     ...(onTimer === null ? [] : ['sets timers']),
     ...(side.length === 0 ? [] : [`side outputs ${side.map(({ name }) => name).join(', ')}`]),
     ...(onError ? [onErrorText[onError]] : []),

@@ -138,6 +138,7 @@ const table: { [K in PlanNodeKind]: Lower<Extract<PlanNode, { kind: K }>> } = {
       side: node.side,
       state: node.state.map(ttl),
       broadcastState: node.broadcastState,
+      ...(node.operatorState === undefined ? {} : { operatorState: node.operatorState }),
       onTimer: node.onTimer,
       ...(node.onError === undefined ? {} : { onError: node.onError }),
       timed,

@@ -105,6 +105,8 @@ export interface ProcessNode extends NodeHead {
   readonly side: readonly { readonly name: string; readonly schema: Fields }[];
   readonly state: readonly StateSpec[];
   readonly broadcastState: readonly StateSpec[];
+  /** Lists of a subtask; absent: none. */
+  readonly operatorState?: readonly StateSpec[];
   /** Function id; null: it sets no timers. */
   readonly onTimer: string | null;
   /** Rows and timers for which it throws; absent: the job fails. */

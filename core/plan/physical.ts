@@ -159,6 +159,7 @@ export type PhysicalNode =
       readonly side: readonly { readonly name: string; readonly schema: Fields }[];
       readonly state: readonly StateSpec[];
       readonly broadcastState: readonly StateSpec[];
+      readonly operatorState?: readonly StateSpec[];
       readonly onTimer: string | null;
       /** `side`: the last output port has the rows and timers for which it threw. Absent: the job fails. */
       readonly onError?: OnError;

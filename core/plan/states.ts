@@ -26,6 +26,8 @@ export type StateSpec =
       readonly type: DataType;
       readonly nullable: boolean;
     })
+  /** Operator state, of a subtask: what a restore does with the lists of all. */
+  | (StateHead & { readonly kind: 'split' | 'union'; readonly type: DataType; readonly nullable: boolean })
   /** One value, folded with each that is added by the function `reduce`. */
   | (StateHead & {
       readonly kind: 'reducing';

@@ -219,6 +219,7 @@ function processState(node: Extract<RelNode, { kind: 'process' }>): string {
   );
   if (node.onTimer !== null) parts.push('timers until they fire or are cancelled');
   parts.push(...node.broadcastState.map(({ name }) => `'${name}' in every subtask`));
+  parts.push(...(node.operatorState ?? []).map(({ name }) => `'${name}' of each subtask`));
   return parts.length === 0 ? 'nothing' : `per (${keys.join(', ')}): ${parts.join(', ')}`;
 }
 

@@ -148,6 +148,8 @@ const states = listOf(
   byKind({
     value: shape({ ...stateHead, type, nullable: flag }),
     list: shape({ ...stateHead, type, nullable: flag }),
+    split: shape({ ...stateHead, type, nullable: flag }),
+    union: shape({ ...stateHead, type, nullable: flag }),
     map: shape({ ...stateHead, key: type, type, nullable: flag }),
     reducing: shape({ ...stateHead, type, nullable: flag, reduce: text }),
     aggregating: shape({ ...stateHead, accumulator: fields, init: text, add: text, finish: text }),
@@ -174,6 +176,7 @@ const nodeShapes: { readonly [K in PlanNodeKind]: Check } = {
     side: listOf(shape({ name: text, schema: fields })),
     state: states,
     broadcastState: states,
+    operatorState: (value, path) => (value === undefined ? undefined : states(value, path)),
     onTimer: orNull(text),
     onError: oneOf(undefined, 'skip', 'side'),
   }),

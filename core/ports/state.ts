@@ -133,6 +133,8 @@ export interface OrderedTableDecl {
    * taken.
    */
   readonly keyGroupAt: number | null;
+  /** With a `keyGroupAt` of null: rows differ from subtask to subtask (operator state), and those of all are taken. */
+  readonly perSubtask?: boolean;
   /** What keys are made of, in the encoding of core/record/key-bytes.ts. For tools, and checked on restore. */
   readonly key: readonly KeyPart[];
   /** What values hold, in the encoding of core/record/row-bytes.ts. Empty: values are empty. */

@@ -105,6 +105,8 @@ export type TableLayout =
       readonly value: Fields;
       /** null: the rows are the same in every subtask. */
       readonly keyGroupAt: number | null;
+      /** Operator state: rows of all subtasks count. */
+      readonly perSubtask?: true;
     };
 
 const text = new TextEncoder();

@@ -387,8 +387,8 @@ export function checkpointWriter(setup: WriterSetup): CheckpointWriter {
 
 function layoutOf({ shape, tree }: TableSource): TableLayout {
   if (shape === undefined) {
-    const { key, value, keyGroupAt } = tree.decl;
-    return { kind: 'ordered', key, value, keyGroupAt };
+    const { key, value, keyGroupAt, perSubtask } = tree.decl;
+    return { kind: 'ordered', key, value, keyGroupAt, ...(perSubtask ? { perSubtask } : {}) };
   }
   const { keys, accumulatorBytes, texts = [], leaves = [] } = shape.decl;
   return { kind: 'hash', keys, accumulatorBytes, texts, stamped: shape.stampAt !== 0, leaves };

@@ -15,6 +15,8 @@ export interface ContextParts {
   /** The main output; null: it has none. */
   readonly main: Emitted | null;
   readonly side: readonly (readonly [name: string, output: Emitted])[];
+  /** Lists of the subtask, by name. */
+  readonly operator: object;
   readonly watermarkMs: () => number;
   /** Rows have event time. */
   readonly timed: boolean;
@@ -49,6 +51,7 @@ export function keyedContext(parts: KeyedContextParts): object {
       return rowKindNames[call.kind];
     },
     state: Object.freeze(parts.states),
+    operator: parts.operator,
     broadcast: Object.freeze(parts.broadcast),
     timers: timersApi(parts.timers),
   });
@@ -63,6 +66,7 @@ export function broadcastContext(
       return watermarkOf(parts);
     },
     broadcast: Object.freeze(parts.broadcast),
+    operator: parts.operator,
   });
 }
 

@@ -64,6 +64,9 @@ export function stateHandle(spec: StateSpec, bit: number, life: Life | null, par
       return new ListHandle(spec.name, name, spec, bit, life, parts);
     case 'map':
       return new MapHandle(spec.name, name, spec, bit, life, parts);
+    case 'split':
+    case 'union':
+      throw new RangeError(`keyed state of kind ${spec.kind}`);
     default:
       return unreachable(spec);
   }

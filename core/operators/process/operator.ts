@@ -17,6 +17,7 @@ import {
 } from '../../ports/state.ts';
 import type { Batch } from '../../record/batch.ts';
 import { batch as batchOf } from '../../record/batch.ts';
+import type { ByteSink } from '../../record/bytes.ts';
 import { readI64, writeI64 } from '../../record/column-reader.ts';
 import type { Layout } from '../../record/layout.ts';
 import { type RowView, rowView } from '../../record/row-view.ts';
@@ -36,6 +37,7 @@ import { type Call, columnsUpTo, newCall } from './call.ts';
 import { broadcastContext, dateOf, guardedContext, keyedContext } from './context.ts';
 import { Emitted } from './emitted.ts';
 import { type Handle, stateHandle, valueSink } from './handles.ts';
+import { operatorList } from './operator-state.ts';
 import type { EntryLayout } from './slots.ts';
 import { TimeQueue, takenMax } from './time-queue.ts';
 import { Timers } from './timers.ts';
@@ -225,6 +227,7 @@ class ProcessFunction implements Operator {
     const broadcast = node.broadcastState.map(
       (spec) => [spec.name, broadcastHandle(spec, { memory, state, call, value })] as const,
     );
+    const operatorLists = this.#operatorLists(state, value);
     this.#broadcast = broadcast.map(([, handle]) => handle);
     this.#table = context.state.groups({ name: 'keys', keys: this.#keys, accumulatorBytes: bytes, texts, leaves });
     this.#offset = this.#table.accumulatorOffset;
@@ -249,7 +252,8 @@ class ProcessFunction implements Operator {
     this.#letters = node.onError === 'side' ? deadLetters(name, memory, context.blocks) : null;
     this.#lettersPort = 1 + node.side.length;
 
-    const shared = { call, main: this.#main, side, timed: node.timed, watermarkMs: () => this.#watermarkMs };
+    const operator = Object.freeze(operatorLists);
+    const shared = { call, main: this.#main, side, operator, timed: node.timed, watermarkMs: () => this.#watermarkMs };
     const states = Object.fromEntries(node.state.map((spec, i) => [spec.name, handles[i]!.api]));
     const reading = only(broadcast, 'readable');
     const keyContext = (view: RowView): object =>
@@ -272,6 +276,17 @@ class ProcessFunction implements Operator {
     this.#timerContext = keyContext(this.#timerView);
     this.#onTimer = node.onTimer === null ? null : context.userFunction(node.onTimer);
     this.#live = this.#countLive();
+  }
+
+  #operatorLists(state: Pick<OperatorState, 'ordered'>, value: ByteSink): Record<string, object> {
+    const { memory, subtask, parallelism } = this.#context;
+    const specs = this.#node.operatorState ?? [];
+    if (specs.length === 0) return {};
+    const before = this.#context.state.value('parallelism', 0);
+    const parts = { memory, state, call: this.#call, value, subtask, parallelism, parallelismBefore: before.get() };
+    const lists = specs.map((spec) => [spec.name, operatorList(spec, parts)] as const);
+    before.set(parallelism);
+    return Object.fromEntries(lists);
   }
 
   // ── hooks ──────────────────────────────────────────────────────────────────────────────────────────────────────
