@@ -17,6 +17,16 @@ const ranks = `count(*) AS total_bids,
 export const nexmarkSql: Readonly<Record<string, NexmarkSql>> = {
   q0: { sql: 'SELECT auction, bidder, price, dateTime, extra FROM bid' },
   q2: { sql: 'SELECT auction, price FROM bid WHERE auction % 123 = 0' },
+  q3: {
+    sql: `SELECT p.name, p.city, p.state, a.id FROM auction a, person p
+      WHERE a.seller = p.id AND a.category = 10 AND p.state IN ('OR', 'ID', 'CA')`,
+  },
+  q4: {
+    sql: `SELECT category AS id, (sum(final) // count(*))::BIGINT AS final FROM (
+        SELECT a.id, a.category, max(b.price) AS final FROM auction a JOIN bid b ON b.auction = a.id
+        WHERE b.dateTime >= a.dateTime AND b.dateTime <= a.expires GROUP BY 1, 2
+      ) GROUP BY 1`,
+  },
   q5: {
     // A bid of second s is in the five windows that end after it, at even seconds.
     sql: `WITH counted AS (
@@ -25,6 +35,11 @@ export const nexmarkSql: Readonly<Record<string, NexmarkSql>> = {
         GROUP BY ALL
       )
       SELECT auction, num FROM (SELECT *, max(num) OVER (PARTITION BY ending) AS most FROM counted) WHERE num = most`,
+  },
+  q9: {
+    sql: `SELECT a.*, b.auction, b.bidder, b.price, b.dateTime AS bid_dateTime, b.extra AS bid_extra
+      FROM auction a JOIN bid b ON b.auction = a.id AND b.dateTime BETWEEN a.dateTime AND a.expires
+      QUALIFY row_number() OVER (PARTITION BY a.id ORDER BY b.price DESC, b.dateTime) = 1`,
   },
   q17: {
     sql: `SELECT auction, strftime(dateTime, '%Y-%m-%d') AS day, ${ranks}, min(price) AS min_price, max(price) AS max_price,
@@ -35,6 +50,11 @@ export const nexmarkSql: Readonly<Record<string, NexmarkSql>> = {
         SELECT *, row_number() OVER (PARTITION BY auction ORDER BY price DESC) AS rank_number FROM bid
       ) WHERE rank_number <= 10`,
     determined: ['auction', 'price', 'rank_number'],
+  },
+  q20: {
+    sql: `SELECT b.auction, b.bidder, b.price, b.channel, b.url, b.dateTime AS bid_dateTime, b.extra AS bid_extra, a.itemName,
+      a.description, a.initialBid, a.reserve, a.dateTime AS auction_dateTime, a.expires, a.seller, a.category, a.extra AS auction_extra
+      FROM bid b JOIN auction a ON b.auction = a.id WHERE a.category = 10`,
   },
   q21: {
     sql: `SELECT * FROM (

@@ -2,7 +2,17 @@
 /** The exact types that a pipeline has. Never run. */
 import type { Table } from 'apache-arrow';
 import type { Collect, Run } from '../../core/api/run.ts';
-import { concat, dateFormat, floorTo, hour, length, substring, upper } from '../../functions.ts';
+import {
+  concat,
+  dateFormat,
+  floorTo,
+  hour,
+  length,
+  regexpExtract,
+  splitIndex,
+  substring,
+  upper,
+} from '../../functions.ts';
 import {
   arrowTable,
   avg,
@@ -42,6 +52,7 @@ import {
   watch,
   when,
 } from '../../index.ts';
+import { type Auction, type Bid, nexmark, type Person } from '../../nexmark.ts';
 
 declare const run: Run;
 declare const collect: Collect;
@@ -368,3 +379,15 @@ same<R<typeof without>, { id: number; name: string }>();
 same<M<typeof without>, 'updating'>();
 const final = ended.leftJoin(ended, (l, r) => l.n.eq(r.n)).select((_l, r) => ({ n: r.n }));
 same<M<typeof final>, 'bounded'>();
+
+// Nexmark: bounded where events are counted
+const auctionHouse = nexmark({ events: 100 });
+const madeBids = from(auctionHouse.bids);
+same<R<typeof madeBids>, Bid>();
+same<M<typeof madeBids>, 'bounded'>();
+const endlessPersons = from(nexmark({ rate: 5 }).persons);
+same<R<typeof endlessPersons>, Person>();
+same<M<typeof endlessPersons>, 'append'>();
+same<Auction['expires'], Date>();
+const parts = madeBids.select((b) => ({ dir: splitIndex(b.url, '/', 3), id: regexpExtract(b.url, 'id=(.*)', 1) }));
+same<R<typeof parts>, { dir: string | null; id: string | null }>();
