@@ -27,7 +27,8 @@ function child(
       text += data;
       if (text.includes('\n')) resolve(text.split('\n')[0] as string);
     });
-    running.once('exit', () => reject(new Error(`a child ended after '${text}'`)));
+    // Not 'exit': what it said may still be on its way then.
+    running.once('close', () => reject(new Error(`a child ended after '${text}'`)));
   });
   // Whoever waits for the end need not wait for a line.
   line.catch(() => {});

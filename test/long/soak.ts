@@ -33,7 +33,7 @@ export const suite: LongSuite = {
   describe: 'minutes of keys that come and go, with kills and restarts: nothing grows, each key is told of once',
   // Cases are minutes.
   cases: 60,
-  casesInCi: 1,
+  casesInCi: 0.5,
   async run({ cases: minutes, seed, log }) {
     const failures: string[] = [];
     const folder = mkdtempSync(join(tmpdir(), 'millrace-soak-'));
@@ -69,7 +69,7 @@ export const suite: LongSuite = {
     log(`soak: ${minutes} minutes, ${churned.kills} kills, ${steady.restarts} restarts, ${told} keys told of`);
     const coverage = { kills: churned.kills, restarts: steady.restarts, 'keys told of': told };
     // In a minute, what happens by chance may not.
-    return { cases: minutes, failures, coverage: minutes >= minutesThatCount ? coverage : { 'keys told of': told } };
+    return { cases: minutes, failures, coverage: minutes >= minutesThatCount ? coverage : {} };
   },
 };
 
