@@ -120,8 +120,15 @@ function takeOver(disk: Disk, path: string, jobKey: string, epoch: number): stri
   const earlier = epochs.filter((other) => other < epoch).sort((a, b) => b - a);
   if (!epochs.includes(epoch)) {
     const previous = earlier.shift();
-    if (previous === undefined) disk.makeDirectory(staging);
-    else disk.rename(stagingDirectory(path, jobKey, previous), staging);
+    if (previous === undefined) {
+      disk.makeDirectory(staging);
+      // Whoever was stopped before it made the first one finds a successor's beside it.
+      const now = Math.max(epoch, ...disk.list(path).flatMap((name) => epochOf(name, jobKey) ?? []));
+      if (now > epoch) {
+        disk.removeTree(staging);
+        throw fenced(path, `its epoch is ${now}, not ${epoch}`);
+      }
+    } else disk.rename(stagingDirectory(path, jobKey, previous), staging);
   }
   for (const other of earlier) disk.removeTree(stagingDirectory(path, jobKey, other));
   disk.syncDirectory(path);

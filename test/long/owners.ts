@@ -29,6 +29,8 @@ export const suite: LongSuite = {
       if (!stopped) break;
       coverage['stopped owners']!++;
       if (/state\/fenced|ENOENT/.test(said)) coverage.fenced!++;
+      // Behind its last commit there is nothing left that it could be kept from.
+      else if (said === 'done') coverage['with nothing left to do'] = (coverage['with nothing left to do'] ?? 0) + 1;
       else failures.push(`stopped before call ${n}: it said ${said}`);
       if (wrong !== null) failures.push(`stopped before call ${n}: ${wrong}`);
       if (changed) failures.push(`stopped before call ${n}: it changed something`);

@@ -846,6 +846,8 @@ class ProcessFunction implements Operator {
         if (done < count) yield* waitForPages(this.#table.stop, this.#context.state);
       }
       yield* this.#removeEmpty();
+      // A barrier may pass at the pause: timers that were set again have to be in state by then.
+      yield* this.#settle(queue);
       yield* this.#pause(out);
     }
   }
