@@ -49,7 +49,9 @@ export class BTree implements OrderedTable {
     this.decl = decl;
     this.format = JSON.stringify([
       decl.keyGroupAt,
-      decl.key.map(({ type, nullable }) => [type, nullable]),
+      decl.key.map(({ type, nullable, descending }) =>
+        descending ? [type, nullable, 'descending'] : [type, nullable],
+      ),
       decl.value.map(({ type, nullable }) => [type, nullable]),
     ]);
     this.#tree = memory.arena.allocate(node.treeBytes, `table ${decl.name}`);

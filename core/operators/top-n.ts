@@ -1,7 +1,8 @@
 /**
  * The first n rows by an order, of all rows or of each partition, where results are final: on ended input at its end, on
  * unbounded input of windows when event time has passed them. Rows that cannot be among the first any more are let go
- * in passing, so that about twice the rows of the result are kept. Results that change are updating-top-n.ts.
+ * in passing, so that about twice the rows of the result are kept. Results that change are updating-top-n.ts, and
+ * retracting-top-n.ts where the rows themselves do.
  */
 import { assert } from '../base/assert.ts';
 import { batchRowsMax } from '../base/limits.ts';
@@ -15,6 +16,7 @@ import type { RowValues } from '../record/row-values.ts';
 import { RowSaver } from './kept-rows.ts';
 import { type Operator, type OperatorContext, type Output, Progress, watermarkMin } from './operator.ts';
 import { type Ranking, rankCodes, refuseChanges, withRank } from './ranking.ts';
+import { retractingTopN } from './retracting-top-n.ts';
 import { Sorter } from './sorter.ts';
 import { updatingTopN } from './updating-top-n.ts';
 
@@ -22,7 +24,8 @@ type TopNNode = Extract<PhysicalNode, { kind: 'topN' }>;
 
 export function topNOperator(node: TopNNode, context: OperatorContext): Operator {
   const closing = node.windowEnd !== undefined && node.windowEnd !== null;
-  return context.bounded || closing ? boundedTopN(node, context) : updatingTopN(node, context);
+  if (context.bounded || closing) return boundedTopN(node, context);
+  return node.updating ? retractingTopN(node, context) : updatingTopN(node, context);
 }
 
 /** Top n whose input ends, or whose partitions do (`windowEnd`). */

@@ -290,12 +290,21 @@ const changeChecks: { [K in Exclude<RelNode['kind'], 'sink'>]: ChangeCheck<Extra
       `a limit cannot take back rows, and ${makers} corrects its results (${regime.why}); put the limit before it, use topN on final results, or run it bounded`,
     );
   },
-  topN: (_node, { rel, makers, regime }) => {
-    fail(
-      'plan/changelog',
-      rel.from,
-      `a ranking cannot take back rows, and ${makers} corrects its results (${regime.why}); group by a window before it, so that results are final, or run it bounded`,
-    );
+  topN: (node, { rel, makers, regime }) => {
+    if (node.windowEnd != null) {
+      fail(
+        'plan/changelog',
+        rel.from,
+        `a ranking within a window is final when the window closes, and ${makers} corrects its results (${regime.why}); leave the window out of its groupBy, or run it bounded`,
+      );
+    }
+    if (node.using !== 'ROW_NUMBER') {
+      fail(
+        'plan/changelog',
+        rel.from,
+        `${node.using} cannot take back rows yet, and ${makers} corrects its results (${regime.why}); rank by ROW_NUMBER, or run it bounded`,
+      );
+    }
   },
 };
 

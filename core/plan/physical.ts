@@ -205,6 +205,8 @@ export type PhysicalNode =
        * so the result of unbounded input is append-only. Absent or null: it updates.
        */
       readonly windowEnd?: number | null;
+      /** Its input takes rows back: all rows are kept. The planner decides when it places it. */
+      readonly updating?: true;
     }
   /** Writes rows of logical type `fields` (leaves in order; `$rowtime` is not there). */
   | {

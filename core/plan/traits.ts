@@ -150,7 +150,12 @@ const table: { [K in RelNode['kind']]: TraitRule<Extract<RelNode, { kind: K }>> 
       upsertKey: rankKey(node, rel) ?? input!.upsertKey,
       order: partition || !bounded ? null : node.by,
       rowsMax: partition || node.using !== 'ROW_NUMBER' ? input!.rowsMax : least(input!.rowsMax, node.n),
-      state: partition ? `${node.n} rows${ties} per group${until}` : `${node.n} rows${ties}`,
+      state:
+        !bounded && node.windowEnd == null && input!.changes[0] === 'all'
+          ? 'every row of the input, in order, until it is taken back: any of them may move up'
+          : partition
+            ? `${node.n} rows${ties} per group${until}`
+            : `${node.n} rows${ties}`,
     };
   },
   sink: ({ inputs: [input] }) => ({ ...passed(input!), state: null }),

@@ -10,6 +10,7 @@
  *                             bit; so NaN is last
  *   VARCHAR                   UTF-8, 00 written as 00 FF, ended by 00 00
  *   ROW                       its fields, as parts
+ *   a descending part         its bytes, tag included, inverted: it orders the other way round
  *   HASH                      8 bytes, big-endian, as they are: no type of SQL, but the hash whose first bits are the key
  *                             group
  */
@@ -38,6 +39,8 @@ export interface KeyPart {
   readonly name: string;
   readonly type: DataType | { readonly kind: 'HASH' };
   readonly nullable: boolean;
+  /** The part's bytes are inverted: greatest first. */
+  readonly descending?: boolean;
 }
 
 /** Values are what rows carry (docs/types.md); a HASH is an unsigned bigint of 64 bits. */
@@ -50,6 +53,28 @@ export interface KeyCodec {
 
 /** Writes and reads one part. Errors: `plan/unsupported` for a type that cannot be a key. */
 export function keyCodec(part: KeyPart): KeyCodec {
+  return part.descending ? invertedCodec(ascendingCodec(part)) : ascendingCodec(part);
+}
+
+function invertedCodec(codec: KeyCodec): KeyCodec {
+  return {
+    write(value, to) {
+      const start = to.at - to.from;
+      codec.write(value, to);
+      for (let at = to.from + start; at < to.at; at++) to.u8[at] = ~(to.u8[at] as number);
+    },
+    read(from) {
+      // Where it ends is known when it was read.
+      const bytes = from.u8.slice(from.at, from.end).map((byte) => ~byte);
+      const source: ByteSource = { u8: bytes, view: new DataView(bytes.buffer), at: 0, end: bytes.length };
+      const value = codec.read(source);
+      from.at += source.at;
+      return value;
+    },
+  };
+}
+
+function ascendingCodec(part: KeyPart): KeyCodec {
   const codec = notNullCodec(part.type, part.name);
   if (!part.nullable) {
     return {

@@ -104,3 +104,18 @@ describe('plans', () => {
     expect(found.map(({ s, l }) => `${s} ${l}`).sort()).toEqual(['1 null', '2 2', 'null 3']);
   });
 });
+
+test('a filter behind a join is asked where its rows come from', async () => {
+  const left = from(collection([{ id: 1, a: 1 }], { schema: schema({ id: t.bigint(), a: t.bigint() }) }));
+  const right = from(collection([{ id: 1, b: 1 }], { schema: schema({ id: t.bigint(), b: t.bigint() }) }));
+  const filtered = left
+    .leftJoin(right, (l, r) => l.id.eq(r.id))
+    .select((l, r) => ({ a: l.a, b: r.b }))
+    .filter((row) => row.a.eq(2).and(row.b.isNull()));
+  const text = await explain(filtered, { parallelism: 1 });
+  const join = text.indexOf('left join on left.id = right.id');
+  expect(text.indexOf('where a = 2')).toBeGreaterThan(0);
+  expect(text.indexOf('where a = 2')).toBeLessThan(join);
+  expect(text.indexOf('where right.b IS NULL')).toBeGreaterThan(join);
+  expect(await collect(filtered)).toEqual([]);
+});

@@ -190,9 +190,18 @@ describe('corrections', () => {
       'topN(1, delay) corrects its results',
     ],
     [
-      'into a ranking',
-      (b, s) => b.sink(b.topN(grouped(b, s), [], 1, ['-n'])),
-      'a ranking cannot take back rows, and groupBy(origin) corrects its results',
+      'into a ranking with ties',
+      (b, s) =>
+        b.sink(
+          b.add('topN', [grouped(b, s)], {
+            partitionBy: [],
+            by: [{ column: 'n', descending: true }],
+            n: 1,
+            using: 'RANK',
+            rankAs: null,
+          }),
+        ),
+      'RANK cannot take back rows yet, and groupBy(origin) corrects its results',
     ],
     [
       'into a maximum',

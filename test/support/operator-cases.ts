@@ -29,6 +29,7 @@ export const operatorCases: Readonly<Record<string, (random: Prng) => OperatorCa
   'top n': topNCase,
   'top n of windows': windowTopNCase,
   'top n, updating': updatingTopNCase,
+  'top n, retracting': retractingTopNCase,
 };
 
 // ── rows ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -452,6 +453,57 @@ function windowTopNCase(random: Prng): OperatorCase {
         ends.toSorted((a, b) => a - b),
       );
       assert.equal(run.late, late);
+    },
+  };
+}
+
+/** Rows come and go in any valid order; those that are there in the end are ranked from scratch. */
+function retractingTopNCase(random: Prng): OperatorCase {
+  const parts = topNParts(random);
+  const { layout, output, partitionBy, n, rank } = parts;
+  // An order by all columns leaves no choice.
+  const by = [...parts.by, ...layout.map((_, column) => ({ column, descending: random.below(2) === 0 }))];
+  const live: TestRow[] = [];
+  const arrivals: Arrival[] = [];
+  let unknown = 0;
+  // What orders rows is a key of at most 2,048 bytes.
+  const short = parts.rows
+    // −0 and 0 tie, and are two rows.
+    .filter((row) => textOf(row).length < 300 && !row.some((value) => Object.is(value, -0)))
+    .slice(0, 300);
+  for (const row of short) {
+    live.push(row);
+    arrivals.push({ kind: 'row', row, rowKind: random.below(2) * 2 });
+    while (live.length > 0 && random.below(3) === 0) {
+      const [gone] = live.splice(random.below(live.length), 1);
+      arrivals.push({ kind: 'row', row: gone!, rowKind: 1 + random.below(2) * 2 });
+      if (random.below(10) > 0 || live.some((other) => textOf(other) === textOf(gone!))) continue;
+      arrivals.push({ kind: 'row', row: gone!, rowKind: 3 });
+      unknown++;
+    }
+  }
+  return {
+    name: 'top n, retracting',
+    setup: {
+      node: { kind: 'topN', phase: 'single', partitionBy, by, n, using: 'ROW_NUMBER', rank, updating: true },
+      input: layout,
+      outputs: [output],
+      bounded: false,
+    },
+    arrivals,
+    check({ out, skipped }) {
+      const held = new Map<string, number>();
+      for (const { row, rowKind } of rowsOf(out)) {
+        const text = textOf(row);
+        const count = (held.get(text) ?? 0) + (rowKind % 2 === 0 ? 1 : -1);
+        assert(count >= 0, `${text} is taken away before it came`);
+        held.set(text, count);
+      }
+      const got = [...held].flatMap(([text, count]) => Array.from({ length: count }, () => text));
+      const expected = ranked(live, partitionBy, by, n, 'ROW_NUMBER').map((entry) => textOf(withRank(parts, entry)));
+      assert.deepEqual(got.toSorted(), expected.toSorted());
+      assert.equal(skipped, unknown, 'rows taken back that were never there');
+      if (rank) checkUpserts(rowsOf(out), partitionBy, parts);
     },
   };
 }

@@ -141,7 +141,7 @@ function step(
       return { ref: builder.add('union', [ref, other.ref], {}), updating: updating || other.updating };
     }
     case 8: {
-      if (updating || names.length === 0) return null;
+      if (names.length === 0 || (updating && schema.window)) return null;
       const by = [`${random.below(2) === 0 ? '-' : ''}${oneOf(random, names)}`, ...every];
       const rank = random.below(2) === 0 ? `rank${builder.nodes.length}` : null;
       return {

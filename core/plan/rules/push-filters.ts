@@ -1,6 +1,7 @@
 /**
- * Filters go down, past what does not mind: into both sides of a union, below a sort, and, where they ask only for keys,
- * below grouping and ranking. One step at a time; `applyRules` repeats it. A condition that can raise stays where it is.
+ * Filters go down, past what does not mind: into both sides of a union, below a sort, to the one side of a join that they
+ * are about, and, where they ask only for keys, below grouping and ranking. One step at a time; `applyRules` repeats it.
+ * A condition that can raise stays where it is.
  */
 import { canFail } from '../../expr/functions.ts';
 import type { Expr } from '../../expr/tree.ts';
@@ -17,6 +18,11 @@ export function pushFilters(plan: RelPlan, context: RuleContext): RelPlan {
     const old = plan.rels[index]!.inputs[0]!;
     const alone = consumers(old.rel, old.port) === 1 && consumers(old.rel, 1) === 0 && old.port === 0;
     const below = builder.at(rel.inputs[0]!);
+    if (alone && below.node.kind === 'join') {
+      const made = belowJoin(rel, node.filter, below, below.node, builder);
+      pushed ||= made !== null;
+      return made ?? builder.add(rel);
+    }
     const to = alone ? inputLeaf(below, context) : null;
     if (to === null) return builder.add(rel);
     const conjuncts = conjunctsOf(node.filter);
@@ -30,6 +36,52 @@ export function pushFilters(plan: RelPlan, context: RuleContext): RelPlan {
     return builder.add({ ...rel, inputs: [above], node: { ...node, filter: rest } });
   });
   return pushed ? next : plan;
+}
+
+/**
+ * Conditions on one side of a join go to that side, where no row of it comes out as NULLs: what the filter would drop is dropped before
+ * it is kept. Null: none can.
+ */
+function belowJoin(rel: Rel, filter: Expr, joined: Rel, join: JoinNode, builder: RelBuilder): RelRef | null {
+  const leftLeaves = join.output[0].length;
+  const conjuncts = conjunctsOf(filter).map((condition) => ({ condition, side: sideOf(condition, leftLeaves) }));
+  const movable = conjuncts.filter(
+    ({ condition, side }) => side !== null && goesBelow[join.type][side] && !canFail(condition),
+  );
+  if (movable.length === 0) return null;
+  const inputs = joined.inputs.map((input, side) => {
+    const own = conjunction(
+      movable
+        .filter((one) => one.side === side)
+        .map(({ condition }) =>
+          moveColumns(condition, (leaf) => join.output[side]![leaf - (side === 0 ? 0 : leftLeaves)]!),
+        ),
+    );
+    return own === null ? input : filtered(builder, input, own, rel);
+  });
+  const above = builder.add({ ...joined, inputs });
+  const rest = conjunction(conjuncts.filter((one) => !movable.includes(one)).map(({ condition }) => condition));
+  return builder.add({ ...rel, inputs: [above], node: { ...(rel.node as ProjectNode), filter: rest } });
+}
+
+type JoinNode = Extract<Rel['node'], { kind: 'join' }>;
+type ProjectNode = Extract<Rel['node'], { kind: 'project' }>;
+
+/** By side: a filter behind the join may go before it. */
+const goesBelow: { readonly [T in JoinNode['type']]: readonly [boolean, boolean] } = {
+  inner: [true, true],
+  left: [true, false],
+  right: [false, true],
+  full: [false, false],
+  semi: [true, false],
+  anti: [true, false],
+};
+
+function sideOf(condition: Expr, leftLeaves: number): 0 | 1 | null {
+  const leaves = [...columnsOf(condition)];
+  if (leaves.length === 0) return null;
+  if (leaves.every((leaf) => leaf < leftLeaves)) return 0;
+  return leaves.every((leaf) => leaf >= leftLeaves) ? 1 : null;
 }
 
 /** Which leaf of its input an operator's output leaf is, for filters that may go below it; null: none may. */
