@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { avg, count, desc, from, job, jsonl, max, parquet, print, schema, t, tumble } from 'millrace';
 import { round } from 'millrace/functions';
 
-const flight = schema({
+export const flight = schema({
   date: t.timestamp(6),
   delay: t.bigint().nullable(),
   distance: t.bigint(),

@@ -14,22 +14,24 @@ const order = schema({ at: t.timestamp(3), id: t.bigint() });
 const alert = schema({ card: t.string(), id: t.bigint(), reason: t.string(), payments: t.int(), spent: t.double() });
 
 /** 2,000 cards, 100 payments to a second of event time, up to five seconds out of order; one in ten is below 1. */
-export const payments = (rows: number, rate: number | null = null) =>
-  from(
-    generator({
-      rows,
-      ...(rate === null ? {} : { rate }),
-      seed: 23,
-      columns: (g) => ({
-        id: g.sequence(),
-        card: g.text({ prefix: 'card-', distinct: 2000, length: 12 }),
-        at: g.time({ start: '2026-01-01T00:00:00Z', perSecond: 100, disorder: '5 seconds' }),
-        kind: g.int(0, 9),
-        cents: g.int(0, 99),
-        euros: g.int(1, 999),
-      }),
+export const paymentSource = (rows: number, rate: number | null = null) =>
+  generator({
+    rows,
+    ...(rate === null ? {} : { rate }),
+    seed: 23,
+    columns: (g) => ({
+      id: g.sequence(),
+      card: g.text({ prefix: 'card-', distinct: 2000, length: 12 }),
+      at: g.time({ start: '2026-01-01T00:00:00Z', perSecond: 100, disorder: '5 seconds' }),
+      kind: g.int(0, 9),
+      cents: g.int(0, 99),
+      euros: g.int(1, 999),
     }),
-  )
+  });
+
+/** With their event time. */
+export const payments = (rows: number, rate: number | null = null) =>
+  from(paymentSource(rows, rate))
     .eventTime('at', { outOfOrderness: '5 seconds' })
     .with((p) => ({ amount: when(p.kind.eq(0), p.cents.div(100)).otherwise(p.euros.add(p.cents.div(100))) }))
     .pick('id', 'card', 'amount', 'at');

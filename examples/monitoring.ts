@@ -15,19 +15,21 @@ const silentMs = 25_000;
 const overdueMs = 90_000;
 
 /** 100 processes at a time, of eight messages each, one every ten seconds; one message in eight is lost. */
-export const messages = (rows: number, rate: number | null = null) =>
-  from(
-    generator({
-      rows,
-      ...(rate === null ? {} : { rate }),
-      seed: 31,
-      columns: (g) => ({
-        n: g.sequence(),
-        at: g.time({ start: '2026-01-01T00:00:00Z', perSecond: 10, disorder: '2 seconds' }),
-        luck: g.int(0, 7),
-      }),
+export const messageSource = (rows: number, rate: number | null = null) =>
+  generator({
+    rows,
+    ...(rate === null ? {} : { rate }),
+    seed: 31,
+    columns: (g) => ({
+      n: g.sequence(),
+      at: g.time({ start: '2026-01-01T00:00:00Z', perSecond: 10, disorder: '2 seconds' }),
+      luck: g.int(0, 7),
     }),
-  )
+  });
+
+/** With their event time. */
+export const messages = (rows: number, rate: number | null = null) =>
+  from(messageSource(rows, rate))
     .eventTime('at', { outOfOrderness: '2 seconds' })
     .filter((m) => m.luck.gt(0))
     .with((m) => ({

@@ -22,27 +22,27 @@ const version = schema({ id: t.string(), at: t.timestamp(3) });
 const order = schema({ at: t.timestamp(3), id: t.bigint() });
 
 /** How the rules changed, in files. */
-export const rules = () =>
-  from(jsonl(fileURLToPath(new URL('./rules/*.jsonl', import.meta.url)), { schema: rule })).eventTime('at', {
-    outOfOrderness: '1 day',
-  });
+export const ruleSource = jsonl(fileURLToPath(new URL('./rules/*.jsonl', import.meta.url)), { schema: rule });
+export const rules = () => from(ruleSource).eventTime('at', { outOfOrderness: '1 day' });
 
 /** Events of 500 users, 200 to a second of event time, up to three seconds out of order. */
-export const events = (rows: number, rate: number | null = null) =>
-  from(
-    generator({
-      rows,
-      ...(rate === null ? {} : { rate }),
-      seed: 47,
-      columns: (g) => ({
-        id: g.sequence(),
-        user: g.text({ prefix: 'user-', distinct: 500, length: 9 }),
-        which: g.int(0, 2),
-        amount: g.int(1, 100),
-        at: g.time({ start: '2026-01-01T00:00:00Z', perSecond: 200, disorder: '3 seconds' }),
-      }),
+export const eventSource = (rows: number, rate: number | null = null) =>
+  generator({
+    rows,
+    ...(rate === null ? {} : { rate }),
+    seed: 47,
+    columns: (g) => ({
+      id: g.sequence(),
+      user: g.text({ prefix: 'user-', distinct: 500, length: 9 }),
+      which: g.int(0, 2),
+      amount: g.int(1, 100),
+      at: g.time({ start: '2026-01-01T00:00:00Z', perSecond: 200, disorder: '3 seconds' }),
     }),
-  )
+  });
+
+/** With their event time. */
+export const events = (rows: number, rate: number | null = null) =>
+  from(eventSource(rows, rate))
     .eventTime('at', { outOfOrderness: '3 seconds' })
     .with((e) => ({ kind: when(e.which.eq(0), 'buy').when(e.which.eq(1), 'sell').otherwise('move') }))
     .pick('id', 'user', 'kind', 'amount', 'at');

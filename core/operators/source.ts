@@ -138,7 +138,11 @@ export class SourceDriver {
       if (this.#queue.length === 0 && !this.#noMore) this.#ask();
       return status;
     }
-    if (open > 0) return PollStatus.starved;
+    if (open > 0) {
+      // A restored split of which nothing comes: what nobody has taken may hold no event time, which the answer tells.
+      if (this.#unread === 'unknown' && this.#queue.length === 0 && !this.#noMore) this.#ask();
+      return PollStatus.starved;
+    }
     if (this.#noMore) return PollStatus.ended;
     this.#ask();
     return PollStatus.starved;
