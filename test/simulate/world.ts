@@ -83,7 +83,7 @@ export async function live(seed: number, coverage: Coverage, only?: Shape): Prom
     skewed: random.below(3) === 0,
     disorder: random.below(3) === 0,
     format: random.below(4) === 0 ? 'parquet' : 'jsonl',
-    mode: random.below(3) === 0 ? 'bounded' : 'stream',
+    mode: random.below(2) === 0 ? 'bounded' : 'stream',
   };
   const { ends, expected, held } = shape.build(draw);
   const disk = simulatedDisk(seed);
@@ -196,10 +196,13 @@ export async function live(seed: number, coverage: Coverage, only?: Shape): Prom
     if (job.checkpoints?.restoredFrom != null) coverage['went on from a checkpoint']!++;
     if (job.checkpoints?.restoredFromFallback) coverage['fell back to an older checkpoint']!++;
     let quiet = 0;
+    /** Nothing has been read for a few turns. */
+    let ending = false;
+    let rowsBefore = -1;
     let lastDone = '';
     let turns = 0;
     let draining = false;
-    /** Turns from the end of the first task to a crash; -1: none is meant. */
+    /** Turns at the end until a crash; -1: none is meant. */
     let lastBlow = faults.left > 0 && random.below(2) === 0 ? random.below(25) : -1;
     let looked = held === undefined || draw.mode !== 'stream';
     let answer: JobAnswer | null = null;
@@ -240,11 +243,12 @@ export async function live(seed: number, coverage: Coverage, only?: Shape): Prom
         coverage['checkpoints completed']! += job.checkpoints.completed - completed;
         completed = job.checkpoints.completed;
       }
-      if (
-        safety &&
-        faults.left > 0 &&
-        (draining || job.participants.some((one) => one?.tasks.some(({ ended }) => ended)))
-      ) {
+      if (safety && faults.left > 0 && turns % 4 === 0) {
+        const { rowsIn } = job.numbers();
+        ending = rowsIn > 0 && rowsIn === rowsBefore;
+        rowsBefore = rowsIn;
+      }
+      if (safety && faults.left > 0 && ending) {
         // What fires at the end can be interrupted, by a checkpoint and by a crash behind it.
         if (random.below(4) === 0) {
           coverage['checkpoint at the end']!++;
