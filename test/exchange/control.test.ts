@@ -1,6 +1,6 @@
 /** What travels between rows: watermarks, idleness, barriers, the end, and a consumer that leaves. */
 import { describe, expect, test } from 'vitest';
-import { Progress, watermarkMin } from '../../core/operators/operator.ts';
+import { Progress, watermarkMax, watermarkMin } from '../../core/operators/operator.ts';
 import type { Exchange } from '../../core/plan/physical.ts';
 import { createGate, type Gate, GateEvent } from '../../workers/exchange/gate.ts';
 import { createRouter, type Router } from '../../workers/exchange/router.ts';
@@ -109,6 +109,21 @@ describe('watermarks', () => {
     routers[0]!.watermark(70);
     routers[0]!.flush();
     expect(drain()).toEqual(['watermark 70']);
+  });
+
+  test('the end of event time waits for idle channels: they may have windows that are yet to fire', () => {
+    const { routers, drain } = scene(2);
+    routers[0]!.watermark(50);
+    routers[0]!.flush();
+    routers[1]!.watermark(40, true);
+    routers[1]!.flush();
+    expect(drain()).toEqual(['watermark 50']);
+    routers[0]!.watermark(watermarkMax);
+    routers[0]!.flush();
+    expect(drain()).toEqual([]);
+    routers[1]!.watermark(watermarkMax);
+    routers[1]!.flush();
+    expect(drain()).toEqual([`watermark ${watermarkMax}`]);
   });
 
   test('a channel that comes back late does not count until it has caught up', () => {

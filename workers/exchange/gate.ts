@@ -350,15 +350,25 @@ class FrameGate implements Gate {
 
   // ── event time, barriers ───────────────────────────────────────────────────────────────────────────────────────────
 
-  /** The least watermark of the channels that count; true when it, or idleness, changed. */
+  /**
+   * The least watermark of the channels that count; true when it, or idleness, changed. A channel that has come to the end of
+   * event time limits nobody. Where all others are idle, event time stands: they may have windows that are yet to fire, whose
+   * rows must not be late.
+   */
   #combineTime(): boolean {
     this.#timeChanged = false;
+    if (this.#live === 0) return false;
     let least = watermarkMax;
     let greatest = watermarkMin;
+    let complete = 0;
+    let going = 0;
     let active = 0;
     let counting = 0;
     for (const channel of this.#channels) {
-      if (channel.ended || channel.untimed) continue;
+      if (channel.untimed) continue;
+      if (channel.watermarkMs === watermarkMax) complete++;
+      if (channel.watermarkMs === watermarkMax || channel.ended) continue;
+      going++;
       greatest = Math.max(greatest, channel.watermarkMs);
       if (channel.idle) continue;
       active++;
@@ -366,9 +376,9 @@ class FrameGate implements Gate {
       counting++;
       least = Math.min(least, channel.watermarkMs);
     }
-    if (this.#live === 0) return false;
-    const idle = active === 0;
-    const combined = Math.max(this.watermarkMs, idle ? greatest : counting === 0 ? watermarkMin : least);
+    const idle = active === 0 && complete === 0;
+    const stands = going > 0 && (active > 0 ? counting === 0 : complete > 0);
+    const combined = stands ? this.watermarkMs : Math.max(this.watermarkMs, idle ? greatest : least);
     if (combined === this.watermarkMs && idle === this.idle) return false;
     this.watermarkMs = combined;
     this.idle = idle;
