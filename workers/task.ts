@@ -480,8 +480,8 @@ export class Task {
       this.counters.setWatermark(timeMs);
     }
     for (const node of this.#subtree(from)) {
-      // Upstream event time ends at an operator that makes its own, but for the last.
-      if (this.#assignsTime(node) && timeMs !== watermarkMax) continue;
+      // Upstream event time ends at an operator that makes its own, or whose rows come at the end, but for the last.
+      if (this.#stopsTime(node) && timeMs !== watermarkMax) continue;
       // Others' event time goes on without an idle input: it may hold nothing back.
       if (idle) yield* this.#call(node, (work) => work.flush?.(node.output));
       if (node.watermarkMs < timeMs) {
@@ -669,16 +669,21 @@ export class Task {
 
   // ── helpers ────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** `from` and everything below it, but nothing below an operator that assigns event time itself. */
+  /** `from` and everything below it, but nothing below an operator that event time does not pass. */
   #subtree(from: ChainNode): ChainNode[] {
     const found: ChainNode[] = [];
     const visit = (node: ChainNode): void => {
       if (found.includes(node)) return;
       found.push(node);
-      if (!this.#assignsTime(node)) for (const child of node.children) visit(child);
+      if (!this.#stopsTime(node)) for (const child of node.children) visit(child);
     };
     visit(from);
     return found.sort((a, b) => a.index - b.index);
+  }
+
+  /** Event time that comes to it goes no further, but for the highest. */
+  #stopsTime(node: ChainNode): boolean {
+    return this.#assignsTime(node) || node.work?.holdsToEnd === true;
   }
 
   #assignsTime(node: ChainNode): boolean {

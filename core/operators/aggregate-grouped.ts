@@ -42,6 +42,10 @@ export class GroupedAggregate implements Operator {
     this.#results = changing ? [] : resultColumns(context.outputs[0]!, context.batchRows, context);
   }
 
+  get holdsToEnd(): boolean {
+    return this.#changes === null;
+  }
+
   onBatch(batch: Batch, _port: number, out: Output): Progress {
     return batch.size === 0 ? Progress.done : this.#work.start(this.#consume(batch, out));
   }

@@ -57,13 +57,18 @@ export class PartialAggregate implements Operator {
     return this.#work.resume();
   }
 
+  /** Groups and windows of bounded input have their results at its end. */
+  get holdsToEnd(): boolean {
+    return this.#setup.context.bounded;
+  }
+
   flush(out: Output): Progress {
     return this.#work.start(this.#emit(out, watermarkMax));
   }
 
   flushUntil(timeMs: number, out: Output): Progress {
-    // Groups and windows of bounded input have their results at its end, whatever event time says before.
-    if (this.#setup.context.bounded && timeMs !== watermarkMax) return Progress.done;
+    // Before parking: nobody needs them yet.
+    if (this.holdsToEnd && timeMs !== watermarkMax) return Progress.done;
     return this.#work.start(this.#emit(out, timeMs));
   }
 

@@ -80,9 +80,12 @@ export class WindowedAggregate implements Operator {
     return this.#windows === null && this.#changes === null;
   }
 
+  /** No row of bounded input is late: its windows close when it ends. */
+  get holdsToEnd(): boolean {
+    return this.#setup.context.bounded;
+  }
+
   onWatermark(timeMs: number, out: Output): Progress {
-    // No row of bounded input is late: its windows close when it ends.
-    if (this.#setup.context.bounded && timeMs !== watermarkMax) return Progress.done;
     if (timeMs <= this.#watermark.get()) return Progress.done;
     this.#watermark.set(timeMs);
     return this.#work.start(this.#fire(out));

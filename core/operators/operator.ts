@@ -56,6 +56,11 @@ export interface Operator {
    * a barrier waits until it has answered `done`.
    */
   readonly firesFromState?: boolean;
+  /**
+   * Its rows come when its input ends, wherever event time stands by then. Event time below `watermarkMax` neither reaches it
+   * nor passes it: whoever reads those rows must not have been told before that none would come.
+   */
+  readonly holdsToEnd?: boolean;
   /** It wants no more rows (a LIMIT that has them): the runtime ends its input early. */
   readonly satisfied?: boolean;
   /** The last `more` means that something outside is behind and will wake the task; resuming at once would be in vain. */

@@ -21,6 +21,7 @@ export function sortOperator(node: SortNode, context: OperatorContext): Operator
 }
 
 class SortAll implements Operator {
+  readonly holdsToEnd = true;
   readonly #sorter: Sorter;
   readonly #buffers: readonly ColumnBuffer[];
   readonly #batchRows: number;

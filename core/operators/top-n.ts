@@ -14,7 +14,7 @@ import type { Layout } from '../record/layout.ts';
 import { type ColumnBuffer, columnBuffers, keptBatch } from '../record/row-store.ts';
 import type { RowValues } from '../record/row-values.ts';
 import { RowSaver } from './kept-rows.ts';
-import { type Operator, type OperatorContext, type Output, Progress, watermarkMax, watermarkMin } from './operator.ts';
+import { type Operator, type OperatorContext, type Output, Progress, watermarkMin } from './operator.ts';
 import { type Ranking, rankCodes, refuseChanges, withRank } from './ranking.ts';
 import { retractingTopN } from './retracting-top-n.ts';
 import { Sorter } from './sorter.ts';
@@ -79,6 +79,10 @@ class FinalTopN implements Operator {
     this.#restore(new RowSaver(spec.partitionBy, context));
   }
 
+  get holdsToEnd(): boolean {
+    return this.#context.bounded;
+  }
+
   onBatch(batch: Batch): Progress {
     refuseChanges(batch, this.#context.name);
     const worth = this.#worthKeeping(batch);
@@ -90,8 +94,6 @@ class FinalTopN implements Operator {
 
   onWatermark(timeMs: number, out: Output): Progress {
     if (!this.#timeMs) return Progress.done;
-    // No row of bounded input is late: windows before this one have their results when it ends, whatever event time says.
-    if (this.#context.bounded && timeMs !== watermarkMax) return Progress.done;
     this.#timeMs.set(Math.max(timeMs, this.#timeMs.get()));
     // No row at or before timeMs follows, and a window's last one is a millisecond before its end.
     if (this.#leastEndMs - 1 > timeMs) return Progress.done;

@@ -163,6 +163,8 @@ class Run implements Output {
       if (told?.kind !== 'watermark' || timeMs > told.timeMs) this.out.push({ kind: 'watermark', timeMs });
       return Progress.done;
     }
+    // As a task does: event time neither reaches nor passes who has nothing to say before the end.
+    if (this.#operator.holdsToEnd && timeMs !== watermarkMax) return Progress.done;
     this.#drive((operator) => (operator.flushUntil ? operator.flushUntil(timeMs, this) : operator.flush?.(this)));
     this.#drive((operator) => operator.onWatermark?.(timeMs, this));
     return Progress.done;

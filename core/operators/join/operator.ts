@@ -181,12 +181,17 @@ class Join implements Operator {
     else side.setMatched(kept, after);
   }
 
+  /** That a row has no match is known at the end of ended input only. */
+  get holdsToEnd(): boolean {
+    return this.#context.bounded && this.#alone.includes('unmatched');
+  }
+
   #showsAlone(port: number, matches: number): boolean {
     const when = this.#alone[port];
     return when === 'unmatched' ? matches === 0 : when === 'matched' && matches > 0;
   }
 
-  /** Whether what shows alone now may be said now: that a row has no match is known at the end of ended input only. */
+  /** Whether what shows alone now may be said now. */
   #isFinal(port: number): boolean {
     return !this.#context.bounded || this.#alone[port] !== 'unmatched';
   }
