@@ -3,25 +3,18 @@
  * hashed and resolved once; then each row calls the function with a reused view and context, which read and write state
  * through the entry's address. Rows of one key in one batch see one another's writes.
  */
-import { describeKind, describeValue, isPromise } from '../../base/describe.ts';
-import { isMillraceError, MillraceError, withWhere } from '../../base/errors.ts';
+import { isPromise } from '../../base/describe.ts';
+import { isMillraceError, MillraceError } from '../../base/errors.ts';
 import { batchRowsMax, orderedPagesPerCall, pageCopiesMax } from '../../base/limits.ts';
-import { deadLetterRecordMax } from '../../plan/dead-letters.ts';
 import type { PhysicalNode } from '../../plan/physical.ts';
-import {
-  type AccumulatorLeaf,
-  type GroupTable,
-  type OperatorState,
-  type OrderedTable,
-  ResolveStop,
-} from '../../ports/state.ts';
+import { type AccumulatorLeaf, type OperatorState, type OrderedTable, ResolveStop } from '../../ports/state.ts';
 import type { Batch } from '../../record/batch.ts';
 import { batch as batchOf } from '../../record/batch.ts';
 import type { ByteSink } from '../../record/bytes.ts';
 import { readI64, writeI64 } from '../../record/column-reader.ts';
 import type { Layout } from '../../record/layout.ts';
 import { type RowView, rowView } from '../../record/row-view.ts';
-import { identityRows, KeyHasher, Work, waitForPages } from '../aggregate-parts.ts';
+import { KeyHasher, Work, waitForPages } from '../aggregate-parts.ts';
 import { type DeadLetters, deadLetters, isPoison, reasonOf } from '../dead-letters.ts';
 import {
   type Operator,
@@ -31,12 +24,13 @@ import {
   type UserFunction,
   watermarkMin,
 } from '../operator.ts';
-import { positionOf } from '../source.ts';
 import { type BroadcastHandle, broadcastHandle } from './broadcast.ts';
 import { type Call, columnsUpTo, newCall } from './call.ts';
 import { broadcastContext, dateOf, guardedContext, keyedContext } from './context.ts';
 import { Emitted } from './emitted.ts';
+import { Failures, firedTimer, isMisuse, iteratorOf, promised } from './failures.ts';
 import { type Handle, stateHandle, valueSink } from './handles.ts';
+import { KeyEntries } from './key-entries.ts';
 import { operatorList } from './operator-state.ts';
 import type { EntryLayout } from './slots.ts';
 import { TimeQueue, takenMax } from './time-queue.ts';
@@ -56,12 +50,6 @@ const timerProcessing = 1 << 25;
 const timersInTable = 1 << 26;
 const ttlEvent = 1 << 27;
 const ttlProcessing = 1 << 28;
-
-/** Entries that hold nothing are taken out when they are more than this, and than a share of the others. */
-const emptyMax = 4096;
-const emptyShare = 4;
-/** Batches between two looks at how many entries there are. */
-const lookEvery = 16;
 
 /** What it has for one input port. */
 interface Port {
@@ -83,18 +71,14 @@ class ProcessFunction implements Operator {
   readonly #context: OperatorContext;
   readonly #call: Call;
   readonly #keys: Layout;
-  readonly #keyColumns: readonly number[];
   readonly #hasher: KeyHasher;
   readonly #hashes: number;
-  readonly #entries: number;
-  readonly #identity: number;
-  readonly #table: GroupTable;
-  readonly #offset: number;
+  readonly #entries: KeyEntries;
   readonly #ports: readonly Port[];
   readonly #timers: Timers | null;
   readonly #onTimer: UserFunction | null;
-  /** The timer that fires, and what the function gets of it. */
   readonly #firedTimer = firedTimer();
+  readonly #failures: Failures;
   readonly #timerContext: object;
   readonly #timerView: RowView;
   readonly #clocks: readonly TtlClock[];
@@ -117,11 +101,6 @@ class ProcessFunction implements Operator {
   readonly #work = new Work();
   /** What a handler that is a generator has still to give. */
   #iterator: Iterator<unknown> | null = null;
-  #handler = '';
-  #batch: Batch | null = null;
-  /** Entries with something in them. */
-  #live = 0;
-  #untilLook = lookEvery;
   /** Of the call that is under way; contexts of earlier ones are over. */
   #generation = 0;
   /** Event time as the function is told it. */
@@ -139,7 +118,7 @@ class ProcessFunction implements Operator {
             memory,
             entryBytes: () => bytes,
             texts,
-            keepText: (target, view) => this.#table.keepText(target, view),
+            keepText: (target, view) => this.#entries.table.keepText(target, view),
             name,
           });
     this.#undo = undo;
@@ -153,11 +132,9 @@ class ProcessFunction implements Operator {
     this.#node = node;
     this.#context = context;
     this.#keys = keyLayout(node, context.inputs);
-    this.#keyColumns = columnsUpTo(this.#keys.length);
-    this.#hasher = new KeyHasher(context, this.#keys, this.#keyColumns);
+    const keyColumns = columnsUpTo(this.#keys.length);
+    this.#hasher = new KeyHasher(context, this.#keys, keyColumns);
     this.#hashes = memory.arena.allocate(8 * batchRowsMax, `hashes of ${name}`);
-    this.#entries = memory.arena.allocate(4 * (batchRowsMax + 1), `entries of ${name}`);
-    this.#identity = identityRows(memory);
     this.#timerTime = memory.arena.allocate(8, name);
     const call = newCall(memory, this.#keys, name);
     this.#call = call;
@@ -200,7 +177,7 @@ class ProcessFunction implements Operator {
         call,
         keys: this.#keys,
         layout,
-        keepText: (target, view) => this.#table.keepText(target, view),
+        keepText: (target, view) => this.#entries.table.keepText(target, view),
         userFunction: (id) => context.userFunction(id),
         value,
       });
@@ -229,8 +206,8 @@ class ProcessFunction implements Operator {
     );
     const operatorLists = this.#operatorLists(state, value);
     this.#broadcast = broadcast.map(([, handle]) => handle);
-    this.#table = context.state.groups({ name: 'keys', keys: this.#keys, accumulatorBytes: bytes, texts, leaves });
-    this.#offset = this.#table.accumulatorOffset;
+    const table = context.state.groups({ name: 'keys', keys: this.#keys, accumulatorBytes: bytes, texts, leaves });
+    this.#entries = new KeyEntries(table, keyColumns, context);
     this.#fired = context.state.value('fired', watermarkMin, Math.min);
     this.#watermarkMs = this.#fired.get();
     call.eventMs = this.#watermarkMs;
@@ -275,7 +252,7 @@ class ProcessFunction implements Operator {
     this.#timerView = rowView(node.ports.find((port) => port.key)!.key!.fields, memory, options);
     this.#timerContext = keyContext(this.#timerView);
     this.#onTimer = node.onTimer === null ? null : context.userFunction(node.onTimer);
-    this.#live = this.#countLive();
+    this.#failures = new Failures(name, call, this.#firedTimer, this.#timerView);
   }
 
   #operatorLists(state: Pick<OperatorState, 'ordered'>, value: ByteSink): Record<string, object> {
@@ -332,36 +309,29 @@ class ProcessFunction implements Operator {
   // ── rows ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   *#consume(batch: Batch, port: Port, out: Output): Generator<void> {
-    this.#batch = batch;
-    this.#handler = port.keyed && this.#ports.length === 1 ? 'onRow' : `onRow.${port.name}`;
+    this.#failures.batch = batch;
+    this.#failures.view = port.view;
+    this.#failures.handler = port.keyed && this.#ports.length === 1 ? 'onRow' : `onRow.${port.name}`;
     port.view.open(batch);
     if (port.keyed === null) yield* this.#broadcastRows(batch, port, out);
     else {
-      this.#table.reclaim();
+      this.#entries.table.reclaim();
       const columns = port.keyed.leaves.map((leaf) => batch.columns[leaf]!);
       const { selection, size, kinds, origin } = batch;
       const keys = batchOf(this.#keys, batch.rowCount, columns, { kinds, selection, size, origin });
       port.keyed.view.open(keys);
       this.#hasher.hash(keys, selection, size, this.#hashes);
       for (let done = 0; done < size; ) {
-        const from = selection !== 0 ? selection + 4 * done : done > 0 ? this.#identity + 4 * done : 0;
-        const count = this.#table.resolve(
-          keys,
-          this.#keyColumns,
-          this.#hashes + 8 * done,
-          from,
-          size - done,
-          this.#entries,
-        );
+        const count = this.#entries.resolve(keys, this.#hashes, selection, done, size);
         this.#call.keys = keys;
         yield* this.#keyedRows(batch, port, done, count, out);
         done += count;
-        if (done < size) yield* waitForPages(this.#table.stop, this.#context.state);
+        if (done < size) yield* this.#entries.stopped();
       }
       yield* this.#settleQueues();
-      if (--this.#untilLook <= 0) yield* this.#removeEmpty();
+      yield* this.#entries.look();
     }
-    this.#batch = null;
+    this.#failures.batch = null;
   }
 
   /** Rows [`first`, `first` + `count`) of the batch, whose entries are at hand. */
@@ -402,8 +372,9 @@ class ProcessFunction implements Operator {
     const { selection, kinds } = batch;
     const { view, call: handler, context, rowtime } = port;
     const times = rowtime === null ? 0 : batch.columns[rowtime]!.values;
-    const entries = this.#entries >>> 2;
-    const offset = this.#offset;
+    const keyEntries = this.#entries;
+    const entries = keyEntries.list >>> 2;
+    const { offset } = keyEntries;
     const until = Math.min(count, from + rowsBetweenLooks);
     const timers = this.#timers;
     const undo = this.#undo;
@@ -442,7 +413,7 @@ class ProcessFunction implements Operator {
       if (result === undefined && this.#settled() && !timers?.pastDue && call.open === 0) {
         if (poisonRows) view.end();
         const after = u32[flagsAt] as number;
-        if ((before === 0) !== (after === 0)) this.#live += before === 0 ? 1 : -1;
+        if ((before === 0) !== (after === 0)) keyEntries.live += before === 0 ? 1 : -1;
         continue;
       }
       this.#flagsBefore = before;
@@ -540,7 +511,7 @@ class ProcessFunction implements Operator {
    * back, and the row counted and put aside; else the job fails.
    */
   #leaveOut(error: unknown): void {
-    const why = this.#failure(error);
+    const why = this.#failures.named(error);
     if (!this.#undo || !isPoison(error) || isMisuse(error)) throw why;
     if (!this.#undo.takeBack()) {
       throw new MillraceError(
@@ -557,7 +528,7 @@ class ProcessFunction implements Operator {
     this.#context.counters.addSkipped(1);
     if (!this.#letters) return;
     const reason = isMillraceError(error) ? reasonOf(error) : `function/threw: ${reasonOf(error)}`;
-    this.#letters.add(why.where.position ?? null, reason, this.#shownRecord());
+    this.#letters.add(why.where.position ?? null, reason, this.#failures.record());
   }
 
   *#emitLetters(out: Output): Generator<void> {
@@ -582,7 +553,7 @@ class ProcessFunction implements Operator {
   #afterCall(): void {
     const { u32 } = this.#context.memory;
     const after = u32[this.#call.entry >>> 2] as number;
-    if ((this.#flagsBefore === 0) !== (after === 0)) this.#live += this.#flagsBefore === 0 ? 1 : -1;
+    if ((this.#flagsBefore === 0) !== (after === 0)) this.#entries.live += this.#flagsBefore === 0 ? 1 : -1;
     if (this.#call.open > 0) for (const handle of this.#releases) handle.release!();
     this.#generation++;
   }
@@ -598,7 +569,7 @@ class ProcessFunction implements Operator {
         try {
           output.fill();
         } catch (error) {
-          throw this.#failure(error);
+          throw this.#failures.named(error);
         }
       }
     }
@@ -654,7 +625,7 @@ class ProcessFunction implements Operator {
     for (;;) {
       yield* this.#settleQueues();
       if (queue.earliestMs > untilMs) break;
-      this.#table.reclaim();
+      this.#entries.table.reclaim();
       const count = queue.take(untilMs, most);
       if (count === 0) {
         if (queue.stop === ResolveStop.done) break;
@@ -664,10 +635,10 @@ class ProcessFunction implements Operator {
       timers.lastTakenMs = queue.timeMs(count - 1);
       timers.outOfOrder = false;
       for (let done = 0; done < queue.count; ) {
-        const resolved = this.#resolveTaken(queue, done);
+        const resolved = this.#entries.resolve(queue.keys, queue.hashes, 0, done, queue.count);
         yield* this.#fireTaken(queue, done, resolved, floorMs, out);
         done += resolved;
-        if (done < queue.count) yield* waitForPages(this.#table.stop, this.#context.state);
+        if (done < queue.count) yield* this.#entries.stopped();
       }
       timers.lastTakenMs = Number.NEGATIVE_INFINITY;
       timers.pastDue = false;
@@ -685,18 +656,6 @@ class ProcessFunction implements Operator {
     this.firesFromState = true;
     yield;
     this.firesFromState = false;
-  }
-
-  #resolveTaken(queue: TimeQueue, from: number): number {
-    const rows = from === 0 ? 0 : this.#identity + 4 * from;
-    return this.#table.resolve(
-      queue.keys,
-      this.#keyColumns,
-      queue.hashes + 8 * from,
-      rows,
-      queue.count - from,
-      this.#entries,
-    );
   }
 
   /** Taken rows [`first`, `first` + `count`), whose entries are at hand. Those behind one that must come first go back. */
@@ -735,7 +694,7 @@ class ProcessFunction implements Operator {
     const call = this.#call;
     const { entry, keys, hash, row, keyEnd, kind } = call;
     const { u32 } = this.#context.memory;
-    const handler = this.#handler;
+    const { handler } = this.#failures;
     while (timers.pastDue) {
       timers.pastDue = false;
       for (;;) {
@@ -759,7 +718,7 @@ class ProcessFunction implements Operator {
         yield;
       }
     }
-    this.#handler = handler;
+    this.#failures.handler = handler;
     Object.assign(call, { entry, keys, hash, row, keyEnd, kind });
     port.view.end();
   }
@@ -767,7 +726,7 @@ class ProcessFunction implements Operator {
   #atTaken(queue: TimeQueue, row: number, k: number): void {
     const call = this.#call;
     call.row = row;
-    call.entry = ((this.#context.memory.u32[(this.#entries >>> 2) + k] as number) + this.#offset) >>> 0;
+    call.entry = this.#entries.flagsOf(k);
     call.hash = queue.hashes + 8 * row;
     call.keyEnd = 0;
   }
@@ -785,7 +744,7 @@ class ProcessFunction implements Operator {
 
   #callTimer(name: string, timeMs: number): void {
     const { counters, poisonRows } = this.#context;
-    this.#handler = 'onTimer';
+    this.#failures.handler = 'onTimer';
     const fired = this.#firedTimer;
     fired.name = name;
     fired.timeMs = timeMs;
@@ -819,9 +778,9 @@ class ProcessFunction implements Operator {
         queue.lookAhead();
         return;
       }
-      this.#table.reclaim();
+      this.#entries.table.reclaim();
       for (let done = 0; done < count; ) {
-        const resolved = this.#resolveTaken(queue, done);
+        const resolved = this.#entries.resolve(queue.keys, queue.hashes, 0, done, queue.count);
         call.keys = queue.keys;
         call.active = true;
         try {
@@ -843,9 +802,9 @@ class ProcessFunction implements Operator {
           call.entry = 0;
         }
         done += resolved;
-        if (done < count) yield* waitForPages(this.#table.stop, this.#context.state);
+        if (done < count) yield* this.#entries.stopped();
       }
-      yield* this.#removeEmpty();
+      yield* this.#entries.removeEmpty();
       // A barrier may pass at the pause: timers that were set again have to be in state by then.
       yield* this.#settle(queue);
       yield* this.#pause(out);
@@ -886,46 +845,6 @@ class ProcessFunction implements Operator {
     while (state.reading && state.freePages < pagesAhead) yield;
   }
 
-  /** Entries that hold nothing leave, once they are many. */
-  *#removeEmpty(): Generator<void> {
-    this.#untilLook = lookEvery;
-    const table = this.#table;
-    if (table.size - this.#live <= Math.max(emptyMax, this.#live / emptyShare)) return;
-    const { u32 } = this.#context.memory;
-    const entries = this.#entries >>> 2;
-    const cursor = { at: 0 };
-    for (;;) {
-      const found = table.scan(cursor, this.#entries, batchRowsMax);
-      if (found === 0) return;
-      let empty = 0;
-      for (let k = 0; k < found; k++) {
-        const entry = u32[entries + k] as number;
-        if (u32[(entry + this.#offset) >>> 2] === 0) u32[entries + empty++] = entry;
-      }
-      for (let gone = 0; gone < empty; ) {
-        const removed = table.remove(this.#entries + 4 * gone, empty - gone);
-        gone += removed;
-        if (gone < empty) yield* waitForPages(table.stop, this.#context.state);
-      }
-      yield;
-    }
-  }
-
-  #countLive(): number {
-    const { u32 } = this.#context.memory;
-    if (this.#table.size === 0) return 0;
-    const cursor = { at: 0 };
-    let live = 0;
-    for (let n = this.#table.scan(cursor, this.#entries, batchRowsMax); n > 0; ) {
-      for (let k = 0; k < n; k++) {
-        const entry = u32[(this.#entries >>> 2) + k] as number;
-        if (u32[(entry + this.#offset) >>> 2] !== 0) live++;
-      }
-      n = this.#table.scan(cursor, this.#entries, batchRowsMax);
-    }
-    return live;
-  }
-
   // ── errors ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #guarded(context: object): object {
@@ -942,62 +861,6 @@ class ProcessFunction implements Operator {
       // The function has failed already, or nobody waits for it any more.
     }
   }
-
-  /** What went wrong in a call: whose, for which row or timer, and where that came from. */
-  #failure(error: unknown): MillraceError {
-    const batch = this.#batch;
-    const timer = this.#handler === 'onTimer';
-    const handler = timer ? `onTimer('${this.#firedTimer.name.slice(0, 60)}')` : this.#handler;
-    const where = {
-      operator: this.#context.name,
-      ...(batch && !timer ? positionOf(batch, this.#call.row) : {}),
-    };
-    const shown = timer ? `key ${this.#shownKey()}` : `row ${this.#shownRow()}`;
-    if (isMillraceError(error)) {
-      const { cause, retryable, code } = error;
-      const message = `${error.message}; ${handler} was called for ${shown}`;
-      return withWhere(new MillraceError(code, message, { where: error.where, cause, retryable }), where, code);
-    }
-    const said = error instanceof Error ? `${error.name}: ${error.message}` : describeValue(error);
-    return new MillraceError('function/threw', `${handler} threw ${said}; it was called for ${shown}`, {
-      where,
-      cause: error,
-    });
-  }
-
-  /** The record of a dead letter: the row, or the timer. */
-  #shownRecord(): string {
-    if (this.#handler !== 'onTimer') return this.#shownRow(deadLetterRecordMax);
-    const { name, timeMs } = this.#firedTimer;
-    const due = Math.abs(timeMs) <= 8.64e15 ? new Date(timeMs).toISOString() : String(timeMs);
-    return `timer '${name}' due ${due} of key ${this.#shownKey()}`;
-  }
-
-  #shownKey(): string {
-    return describeValue(this.#timerView.at(this.#call.row), rowTextMax);
-  }
-
-  #shownRow(most = rowTextMax): string {
-    const port = this.#ports.find(({ name }) => this.#handler === `onRow.${name}`) ?? this.#ports[0]!;
-    return describeValue(port.view.at(this.#call.row), most);
-  }
-}
-
-/** One object for all timers: a Date is made where somebody reads it. */
-function firedTimer(): { name: string; timeMs: number; readonly api: object } {
-  const fired: { name: string; timeMs: number; api: object } = {
-    name: '',
-    timeMs: 0,
-    api: Object.freeze({
-      get name(): string {
-        return fired.name;
-      },
-      get time(): Date {
-        return dateOf(fired.timeMs);
-      },
-    }),
-  };
-  return fired;
 }
 
 const Stopped = { no: 0, inCall: 1 } as const;
@@ -1010,7 +873,6 @@ const yieldedBetweenLooks = 1024;
 const undoneRowsMax = 32 * 1024;
 /** Pages that must be free before a row is begun while a snapshot is read. */
 const pagesAhead = 4 * orderedPagesPerCall + pageCopiesMax;
-const rowTextMax = 240;
 
 /** Keys of all keyed inputs: of one type, nullable where any is. */
 function keyLayout(node: ProcessNode, inputs: readonly Layout[]): Layout {
@@ -1031,34 +893,4 @@ function* finished<T>(work: Iterator<void, T>): Generator<void, T> {
     if (step.done) return step.value;
     yield;
   }
-}
-
-function iteratorOf(result: unknown): Iterator<unknown> {
-  if (isPromise(result)) throw promised(result);
-  if (typeof result === 'object' && result !== null && Symbol.iterator in result)
-    return (result as Iterable<unknown>)[Symbol.iterator]();
-  throw new MillraceError(
-    'function/bad-result',
-    `a handler returned ${describeKind(result)}; it emits rows by ctx.emit, or, as a generator, yields them`,
-  );
-}
-
-/** A row never meets a promise. Its own failure is nobody's any more. */
-function promised(result: unknown): MillraceError {
-  (result as PromiseLike<unknown>).then(
-    () => undefined,
-    () => undefined,
-  );
-  const error = new MillraceError(
-    'function/bad-result',
-    'the function returned a promise; handlers are synchronous: make them ordinary functions, without async',
-  );
-  promises.add(error);
-  return error;
-}
-const promises = new WeakSet<object>();
-
-/** A function of the wrong kind: it would fail for every row, so no policy passes over it. */
-function isMisuse(error: unknown): boolean {
-  return isMillraceError(error) && (error.code === 'function/misuse' || promises.has(error));
 }
