@@ -11,6 +11,7 @@ import { checkOptions, type LayoutOptions } from '../../engine/options.ts';
 import { submit } from '../../engine/run.ts';
 import { count, from, generator, iterable, jsonl, schema, sum, t, tumble } from '../../index.ts';
 import { type SimulatedDisk, simulatedDisk } from '../../testing/simulated-disk.ts';
+import { drive } from '../support/run-job.ts';
 
 const rows = 3000;
 const keys = 40;
@@ -46,20 +47,6 @@ function start(world: World, options: LayoutOptions, seed: number): Promise<Loca
   );
   const job = new LocalJob(submission, { seed, ...world });
   return job.start().then(() => job);
-}
-
-/** Runs until `until` says so, or it has ended. Idle time passes. */
-async function drive(job: LocalJob, until: () => boolean = () => false): Promise<void> {
-  for (let idle = 0; job.outcome === null && !until(); ) {
-    if (job.turn()) {
-      idle = 0;
-      if (job.steps % 16 === 0) await new Promise((resolve) => setImmediate(resolve));
-    } else {
-      if (++idle > 2000) throw new Error(`nothing moves: ${JSON.stringify(job.notices)}`);
-      await job.settle();
-      job.clock.advance(1);
-    }
-  }
 }
 
 /** Rows of all visible files, by key and window. Errors: one that stands there twice. */

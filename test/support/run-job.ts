@@ -6,7 +6,7 @@ import { buildPlan } from '../../core/api/job.ts';
 import type { Ends } from '../../core/api/stream.ts';
 import { boundedQueue } from '../../core/base/queue.ts';
 import type { UserFunction } from '../../core/operators/operator.ts';
-import { type LocalOptions, type LocalRun, runLocal } from '../../engine/local.ts';
+import { type LocalJob, type LocalOptions, type LocalRun, runLocal } from '../../engine/local.ts';
 import { checkOptions, type LayoutOptions } from '../../engine/options.ts';
 import type { Snapshot } from '../../engine/running-job.ts';
 
@@ -51,3 +51,18 @@ export async function runJob(
   await Promise.all(reading);
   return { rows, run };
 }
+
+/** Turns of a job on one thread until `until` says so, or it has ended. Idle time passes. */
+export async function drive(job: LocalJob, until: () => boolean = () => false): Promise<void> {
+  for (let idle = 0; job.outcome === null && !until(); ) {
+    if (job.turn()) {
+      idle = 0;
+      if (job.steps % 16 === 0) await new Promise((resolve) => setImmediate(resolve));
+    } else {
+      if (++idle > idleTurnsMax) throw new Error(`nothing moves: ${JSON.stringify(job.notices)}`);
+      await job.settle();
+      job.clock.advance(1);
+    }
+  }
+}
+const idleTurnsMax = 5000;

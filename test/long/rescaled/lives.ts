@@ -13,6 +13,7 @@ import monitoring from '../../../examples/monitoring.ts';
 import rules from '../../../examples/rules.ts';
 import telemetry from '../../../examples/telemetry.ts';
 import { type SimulatedDisk, simulatedDisk } from '../../../testing/simulated-disk.ts';
+import { drive } from '../../support/run-job.ts';
 
 const examples = { alerts, flights, fraud, monitoring, rules, telemetry };
 export type Example = keyof typeof examples;
@@ -45,7 +46,7 @@ export async function lived(of: Lives): Promise<ReadonlyMap<string, readonly str
     return job;
   };
   const first = await start(of.from, '/state');
-  await driven(first, () => {
+  await drive(first, () => {
     if (first.steps % 2 === 0) clock.advance(1);
     const begun = by === 'savepoint' || (first.checkpoints?.completed ?? 0) > 0;
     return begun && first.numbers().rowsIn >= of.rowsBefore;
@@ -61,27 +62,14 @@ export async function lived(of: Lives): Promise<ReadonlyMap<string, readonly str
       throw new Error(`nothing was restored: ${JSON.stringify(last.outcome)}`);
   } else {
     const stopped = first.stop({ savepoint: '/savepoints' });
-    await driven(first);
+    await drive(first);
     const { path, error } = await stopped;
     if (path === null) throw new Error(`there is no savepoint: ${JSON.stringify(error)}`);
     last = await start(of.to, '/other', path);
   }
-  await driven(last);
+  await drive(last);
   if (last.outcome?.kind !== 'finished') throw new Error(`it ended with ${JSON.stringify(last.outcome)}`);
   return new Map(disk.list('/out').map((end) => [end, linesOf(disk, `/out/${end}`)]));
-}
-
-async function driven(job: LocalJob, until: () => boolean = () => false): Promise<void> {
-  for (let idle = 0; job.outcome === null && !until(); ) {
-    if (job.turn()) {
-      idle = 0;
-      if (job.steps % 16 === 0) await new Promise((resolve) => setImmediate(resolve));
-    } else {
-      if (++idle > 5000) throw new Error(`nothing moves: ${JSON.stringify(job.notices)}`);
-      await job.settle();
-      job.clock.advance(1);
-    }
-  }
 }
 
 /** Of visible files; the one end of a job writes right there. */
