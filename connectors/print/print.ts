@@ -12,8 +12,9 @@ import type { ConnectorSpec, SinkConnector, SinkWriter, WriterContext } from '..
 import { type Batch, RowKindByte, rowKindNames } from '../../core/record/batch.ts';
 import type { Fields } from '../../core/record/types.ts';
 import { systemError } from '../files/output.ts';
-import { type ByteSink, rowEncoder } from '../jsonl/encode.ts';
+import { rowEncoder } from '../jsonl/encode.ts';
 import { batchBytes } from '../rows/bytes.ts';
+import type { ByteSink } from '../text/write.ts';
 import { alignsRight, rowCells } from './cells.ts';
 import { currentRows, type SortBy } from './current.ts';
 import { alignedLines, boxedTable, type TableHead } from './table.ts';
