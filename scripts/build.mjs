@@ -39,6 +39,7 @@ for (const [entry, file] of Object.entries(modules)) {
       'kernels/assembly',
       'core/ports/page-layout.ts',
       'core/ports/ordered-layout.ts',
+      'core/ports/rows-layout.ts',
       'core/record/frame-layout.ts',
       'scripts/build.mjs',
     ],

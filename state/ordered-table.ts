@@ -92,6 +92,10 @@ export class BTree implements OrderedTable {
     assert(done === n, `many gets from table ${this.decl.name}, which has long values`);
   }
 
+  probeMany(entries: number, n: number, probe: number): boolean {
+    return this.#home.kernels.orderedProbe(this.#tree, entries, n, probe) !== 0;
+  }
+
   /** What a slot's value (its address, its length with bit 15) is, as a whole. */
   value(key: number, keyBytes: number, address: number, valueBytes: number, to: ByteSource): ByteSource {
     if ((valueBytes & node.slotLong) === 0) {

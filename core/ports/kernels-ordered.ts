@@ -68,6 +68,8 @@ export interface OrderedKernels {
     groupFrom: number,
     groupTo: number,
   ): number;
+  /** The entries whose keys begin with those of `entries`, up to n; see kernels/assembly/ordered-probe.ts. Answers 1 when done. */
+  orderedProbe(tree: number, entries: number, n: number, probe: number): number;
   /** Brings a cursor to the first key not below its own, or, `after` 1, behind it. Answers whether there is one before its end. */
   orderedSeek(tree: number, cursor: number, after: number): number;
   /** Brings a cursor, in a table that was not written since, to the next key. */

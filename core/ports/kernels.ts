@@ -13,6 +13,7 @@ import type { GenerateKernels } from './kernels-generate.ts';
 import type { HashKernels } from './kernels-hash.ts';
 import type { JsonKernels } from './kernels-json.ts';
 import type { OrderedKernels } from './kernels-ordered.ts';
+import type { RowKernels } from './kernels-rows.ts';
 import type { SortKernels } from './kernels-sort.ts';
 import type { StateKernels } from './kernels-state.ts';
 import type { StringKernels } from './kernels-string.ts';
@@ -26,6 +27,7 @@ export interface Kernels
     GenerateKernels,
     StateKernels,
     OrderedKernels,
+    RowKernels,
     SortKernels,
     StringKernels,
     TimeKernels {}

@@ -168,6 +168,12 @@ export interface OrderedTable {
    * tables whose values are never longer than `orderedInlineBytesMax`.
    */
   getMany(entries: number, n: number): void;
+  /**
+   * Goes on with a search (`probe`: core/ports/rows-layout.ts) of the entries whose keys begin with those of `entries`, up to n, in
+   * key order for each: a key has eight bytes at least, or none and is passed over. Answers whether it is done; if not, as many
+   * were found as it may find, or a long value needs room. Values stand where they are until the table is next written.
+   */
+  probeMany(entries: number, n: number, probe: number): boolean;
   /** Inserts or replaces. Errors: `record/too-large`, `memory/exhausted`. */
   put(key: number, keyBytes: number, value: number, valueBytes: number): void;
   /** As `put`, with a value of any length in [`from`, `to`) of bytes anywhere. */

@@ -5,7 +5,12 @@ export * from './generate';
 export * from './hash';
 export * from './columns';
 export * from './state';
-export * from './ordered';
+export {
+  orderedFind, orderedPlace, orderedPut, orderedPutOne, orderedGet, orderedDelete, orderedRemoveAt, orderedTake, orderedClear, orderedInsertAt,
+  orderedHalf, orderedSplit, orderedMerge, orderedKeyAt, orderedExport, orderedImport, orderedSeek, orderedStep,
+} from './ordered';
+export * from './ordered-probe';
+export * from './rows';
 export * from './recall';
 export * from './string';
 export { regexView, splitView } from './regex';

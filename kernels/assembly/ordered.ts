@@ -77,7 +77,7 @@ function descend(tree: usize, head: u64, key: usize, keyBytes: u32, chunk: u32):
  * Finds the leaves of entries `from` to `to` (at most `treeAhead`), and touches what they will be searched and written
  * through. A leaf is far away, but these loads do not wait for one another. False: the tree is empty.
  */
-function locate(tree: usize, entries: usize, from: usize, to: usize): bool {
+export function locate(tree: usize, entries: usize, from: usize, to: usize): bool {
   const leaves = tree + treeAheadAt;
   let leaf: usize = 0;
   let least: u64 = 0;
@@ -160,14 +160,14 @@ function among(base: usize, n: usize, head: u64): usize {
 /** A key's first eight bytes as a number that compares as they do. */
 // @ts-ignore: decorator
 @inline
-function headOf(key: usize, keyBytes: u32): u64 {
+export function headOf(key: usize, keyBytes: u32): u64 {
   const head = bswap<u64>(load<u64>(key));
   if (keyBytes >= 8) return head;
   return keyBytes == 0 ? 0 : head & (~(<u64>0) << (64 - 8 * <u64>keyBytes));
 }
 // @ts-ignore: decorator
 @inline
-function slotAt(node: usize, place: usize): usize {
+export function slotAt(node: usize, place: usize): usize {
   return node + nodeSlotsAt + place * slotBytes;
 }
 // @ts-ignore: decorator
@@ -178,7 +178,7 @@ function restOf(keyBytes: u32): usize {
 /** Address of a slot's value. */
 // @ts-ignore: decorator
 @inline
-function valueOf(node: usize, slot: usize): usize {
+export function valueOf(node: usize, slot: usize): usize {
   return node + <usize>load<u16>(slot, slotOffsetAt) + restOf(<u32>load<u16>(slot, slotKeyAt));
 }
 // @ts-ignore: decorator
@@ -240,7 +240,7 @@ function lowerBound(node: usize, from: usize, head: u64, key: usize, keyBytes: u
 /** As `lowerBound`, where `hint` was the answer a few writes ago. */
 // @ts-ignore: decorator
 @inline
-function lowerBoundNear(node: usize, hint: usize, head: u64, key: usize, keyBytes: u32, chunk: u32): usize {
+export function lowerBoundNear(node: usize, hint: usize, head: u64, key: usize, keyBytes: u32, chunk: u32): usize {
   const count = <usize>load<u32>(node, pageCountAt);
   const right =
     hint <= count && (hint == count || load<u64>(slotAt(node, hint)) >= head) && (hint == 0 || load<u64>(slotAt(node, hint - 1)) < head);
@@ -581,7 +581,7 @@ export function orderedTake(tree: usize, leaf: usize, bound: usize, boundBytes: 
 
 // @ts-ignore: decorator
 @inline
-function copyKey(node: usize, slot: usize, to: usize): void {
+export function copyKey(node: usize, slot: usize, to: usize): void {
   const keyBytes = <usize>load<u16>(slot, slotKeyAt);
   const head = bswap<u64>(load<u64>(slot));
   if (keyBytes >= 8) {
@@ -758,7 +758,7 @@ function arrive(tree: usize, cursor: usize, leaf: usize, place: usize): i32 {
 }
 
 /** The leaf behind the one that the last search led to. */
-function nextLeaf(tree: usize, leaf: usize, cursor: usize): usize {
+export function nextLeaf(tree: usize, leaf: usize, cursor: usize): usize {
   const pages = <usize>load<u32>(tree, treePageTableAt);
   const height = <usize>load<u32>(tree, treeHeightAt);
   // A step does not search: the way may be another's.

@@ -38,6 +38,7 @@ function joinCase(type: JoinType, random: Prng): OperatorCase {
   const shown = (layout: Layout): number[] => layout.flatMap((_, i) => (random.below(4) > 0 ? [i] : []));
   const output = [shown(inputs[0]), onlyLeft ? [] : shown(inputs[1])] as const;
   const hasResidual = type !== 'inner' && random.below(2) === 0;
+  const hasLong = random.below(6) === 0;
   const at = keys.length;
   const node: JoinNode = {
     kind: 'join',
@@ -72,7 +73,12 @@ function joinCase(type: JoinType, random: Prng): OperatorCase {
       arrivals.push({ kind: 'row', row: row!, rowKind: random.below(2) === 0 ? 1 : 3, port });
       continue;
     }
-    const row = inputs[p].map((column) => randomValue(random, column, spread));
+    const row = inputs[p].map((column, leaf) => {
+      const value = randomValue(random, column, spread);
+      // Rows that lie in state in pieces.
+      const long = hasLong && typeof value === 'string' && leaf > at && random.below(10) === 0;
+      return long ? `${value}${'long '.repeat(300 + random.below(3) * 7000)}` : value;
+    });
     if (take) {
       // Columns that nobody reads tell no rows apart.
       const read = (of: TestRow): string =>

@@ -15,13 +15,14 @@ import type { ByteSource } from '../../record/bytes.ts';
 import type { Layout } from '../../record/layout.ts';
 import { Work } from '../aggregate-parts.ts';
 import { type Operator, type OperatorContext, type Output, Progress } from '../operator.ts';
+import { InsertJoin, onlyInserts } from './insert-join.ts';
 import { JoinRows, noRow, type SideLeaves } from './rows.ts';
 import { JoinSide } from './side.ts';
 
 type JoinNode = Extract<PhysicalNode, { kind: 'join' }>;
 
 export function joinOperator(node: JoinNode, context: OperatorContext): Operator {
-  return new Join(node, context);
+  return onlyInserts(node) ? new InsertJoin(node, context) : new Join(node, context);
 }
 
 /** What comes out of a side's rows alone: those without a match, those with one, none. By side. */

@@ -8,6 +8,7 @@
  *   value  [count] [matches] columns
  */
 
+import { assert } from '../../base/assert.ts';
 import { batchRowsMax, orderedInlineBytesMax, orderedKeyBytesMax, orderedValueBytesMax } from '../../base/limits.ts';
 import type { OrderedCursor, OrderedTable } from '../../ports/state.ts';
 import type { Batch, Column } from '../../record/batch.ts';
@@ -45,7 +46,8 @@ export class JoinSide {
   readonly #context: OperatorContext;
   readonly #keyHasher: KeyHasher;
   readonly #rowHasher: KeyHasher;
-  readonly #keyHashes: number;
+  /** Of the batch's rows, u64 each. */
+  readonly keyHashes: number;
   readonly #rowHashes: number;
   readonly #keyLayout: Layout;
   readonly #keyColumns: readonly number[];
@@ -70,7 +72,7 @@ export class JoinSide {
     this.#keyColumns = columnsUpTo(keys.length);
     this.#keyHasher = new KeyHasher(context, input, keys);
     this.#rowHasher = new KeyHasher(context, input, kept);
-    this.#keyHashes = memory.arena.allocate(8 * batchRowsMax, `hashes of ${name}`);
+    this.keyHashes = memory.arena.allocate(8 * batchRowsMax, `hashes of ${name}`);
     this.#rowHashes = counted ? memory.arena.allocate(8 * batchRowsMax, `hashes of ${name}`) : 0;
     const most = orderedKeyBytesMax;
     this.#key = byteSink(memory, memory.arena.allocate(most, name), most, most, `a key of ${name}`);
@@ -104,7 +106,7 @@ export class JoinSide {
     const { selection, size } = batch;
     this.#batch = batch;
     this.#keyed = batchOf(this.#keyLayout, batch.rowCount, columns, { selection, size });
-    this.#keyHasher.hash(batch, selection, size, this.#keyHashes);
+    this.#keyHasher.hash(batch, selection, size, this.keyHashes);
     if (this.spec.counted) this.#rowHasher.hash(batch, selection, size, this.#rowHashes);
   }
 
@@ -130,9 +132,31 @@ export class JoinSide {
   open(k: number, row: number): void {
     const key = this.#key;
     key.reset();
-    writeKeyHash(this.#context.memory, this.#keyHashes + 8 * k, key);
+    writeKeyHash(this.#context.memory, this.keyHashes + 8 * k, key);
     writeKeyColumns(this.#context.memory, this.#keyed as Batch, this.#keyColumns, row, key);
     this.#prefixBytes = key.at - key.from;
+  }
+
+  /** Numbers for so many rows that come next; answers the first. */
+  takeNumbers(rows: number): number {
+    const first = this.#arrival;
+    this.#arrival += rows;
+    return first;
+  }
+
+  /** Row `row`, the `k`th of those that are in, is put as number `arrival`: one that is too long for many at a time. */
+  putLong(k: number, row: number, arrival: number): void {
+    this.open(k, row);
+    this.encode(row);
+    writeKeyNumber(arrival, this.#key);
+    this.#put(this.#key.from, this.#key.at - this.#key.from);
+  }
+
+  /** Fails for the row, whose key is too long. */
+  refuseKey(k: number, row: number): never {
+    this.open(k, row);
+    writeKeyNumber(0, this.#key);
+    assert(false, `the key of row ${row} of ${this.#context.name} found no room`);
   }
 
   /** Brings the other side's cursor before the rows of the current key. */

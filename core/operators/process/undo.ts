@@ -178,6 +178,7 @@ function watchedTable(table: OrderedTable, note: (key: number, keyBytes: number)
     get: (key, keyBytes) => table.get(key, keyBytes),
     has: (key, keyBytes) => table.has(key, keyBytes),
     getMany: (entries, n) => table.getMany(entries, n),
+    probeMany: (entries, n, probe) => table.probeMany(entries, n, probe),
     put(key, keyBytes, value, valueBytes) {
       note(key, keyBytes);
       table.put(key, keyBytes, value, valueBytes);
