@@ -133,7 +133,7 @@ eventOptions(program.command('bench'))
 eventOptions(program.command('nexmark'))
   .description("write Nexmark's events as files: persons, auctions and bids")
   .argument('<dir>', 'where to; a directory each')
-  .addOption(new Option('--format <format>', 'of the files').choices(['parquet', 'jsonl']).default('parquet'))
+  .addOption(new Option('--format <format>', 'of the files').choices(['parquet', 'jsonl', 'csv']).default('parquet'))
   .action(async (directory: string, options) => (await import('./nexmark.ts')).eventsCommand(directory, options));
 
 watchOutput();

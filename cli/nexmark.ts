@@ -11,7 +11,7 @@ import type { End, Ends } from '../core/api/job.ts';
 import { type Nexmark, nexmark } from '../core/api/nexmark.ts';
 import type { JobHandle } from '../core/api/run.ts';
 import { blackhole } from '../core/api/sinks.ts';
-import { jsonl, parquet } from '../core/api/sources.ts';
+import { csv, jsonl, parquet } from '../core/api/sources.ts';
 import type { Duration } from '../core/base/duration.ts';
 import { MillraceError } from '../core/base/errors.ts';
 import { importModule } from '../engine/job-module.ts';
@@ -148,7 +148,7 @@ function queryFile(name: string): string {
 }
 
 export interface FileOptions extends EventOptions {
-  readonly format: 'parquet' | 'jsonl';
+  readonly format: 'parquet' | 'jsonl' | 'csv';
   readonly parallelism?: number;
 }
 
@@ -156,7 +156,7 @@ export interface FileOptions extends EventOptions {
 export async function eventsCommand(directory: string, options: FileOptions): Promise<void> {
   const { events, rate: perSecond, seed, format, parallelism } = options;
   const { persons, auctions, bids } = nexmark({ events, rate: perSecond, seed });
-  const place = format === 'jsonl' ? jsonl : parquet;
+  const place = { parquet, jsonl, csv }[format];
   const { rowsOut } = await run(
     {
       person: from(persons).to(place(join(directory, 'person'))),

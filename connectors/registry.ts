@@ -8,6 +8,7 @@ import type { ConnectorSpec, SinkConnector, SourceConnector } from '../core/port
 export const sourceConnectors: Readonly<Record<string, () => Promise<SourceConnector>>> = {
   collection: async () => (await import('./rows/collection.ts')).collectionSource,
   iterable: async () => (await import('./rows/iterable.ts')).iterableSource,
+  csv: async () => (await import('./csv/source.ts')).csvSource,
   channel: async () => (await import('./rows/channel.ts')).channelSource,
   log: async () => (await import('./rows/log.ts')).logSource,
   arrow: async () => (await import('./arrow/source.ts')).arrowSource,
@@ -21,6 +22,7 @@ export const sinkConnectors: Readonly<Record<string, () => Promise<SinkConnector
   arrow: async () => (await import('./arrow/sink.ts')).arrowSink,
   blackhole: async () => (await import('./blackhole/blackhole.ts')).blackholeSink,
   callback: async () => (await import('./rows/callback.ts')).callbackSink,
+  csv: async () => (await import('./csv/sink.ts')).csvSink,
   handle: async () => (await import('./rows/callback.ts')).handleSink,
   jsonl: async () => (await import('./jsonl/sink.ts')).jsonlSink,
   parquet: async () => (await import('./parquet/sink.ts')).parquetSink,

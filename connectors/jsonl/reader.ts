@@ -14,6 +14,7 @@ import {
 } from '../../core/ports/connector.ts';
 import { type Batch, batch } from '../../core/record/batch.ts';
 import type { Layout } from '../../core/record/layout.ts';
+import { lineNumber } from '../files/lines.ts';
 import { readError } from '../files/paths.ts';
 import { Look, Tail, type TailOptions } from '../files/tail.ts';
 import { replaced } from '../files/watch.ts';
@@ -353,17 +354,4 @@ function lineText(u8: Uint8Array, from: number, to: number): string {
   } catch {
     throw new BadLine('this is no UTF-8');
   }
-}
-
-/** Number of the line at `byte`, from 1: counted when an error needs it, since splits begin in the middle. */
-function lineNumber(fd: number, byte: number): number {
-  const chunk = Buffer.alloc(1024 * 1024);
-  let line = 1;
-  for (let at = 0; at < byte; ) {
-    const n = readSync(fd, chunk, 0, Math.min(chunk.length, byte - at), at);
-    if (n === 0) break;
-    for (let i = chunk.indexOf(newline); i >= 0 && i < n; i = chunk.indexOf(newline, i + 1)) line++;
-    at += n;
-  }
-  return line;
 }

@@ -67,7 +67,7 @@ const timestampPattern =
   /^(\d{4}|[+-]\d{6})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(?:[Zz]|([+-])(\d\d):?(\d\d))?)?$/;
 
 /** Days since 1970-01-01, or null for a day that is not in the calendar. */
-function daysOf(year: number, month: number, day: number): number | null {
+export function daysOf(year: number, month: number, day: number): number | null {
   const leap = (year % 4 === 0 && year % 100 !== 0) || year % 400 === 0;
   if (month < 1 || month > 12 || day < 1 || day > (month === 2 && leap ? 29 : (monthDays[month - 1] as number)))
     return null;

@@ -4,7 +4,7 @@
  *
  * | kind | options | the resource |
  * |---|---|---|
- * | `parquet`, `jsonl` | `path`; `changelog: true`: a first column `row_kind`, and every change is taken | |
+ * | `parquet`, `jsonl`, `csv` | `path`; `changelog: true`: a first column `row_kind`, and every change is taken | |
  * | `arrow` | `resource`, `changes` | a function of one apache-arrow RecordBatch |
  * | `callback` | `resource`, `changes` | a function of one row, or of one `Change` where `changes` is true |
  * | `print` | `limit` (number or null), `format`, `sort`: the order of the rows, where one was asked for | |

@@ -4,7 +4,8 @@
  *
  * | kind | options | the resource |
  * |---|---|---|
- * | `parquet`, `jsonl` | `path`; `roll`: `{ bytes, everyMs }`, if given; jsonl: `schema`, if declared; `onError`, if given | |
+ * | `parquet`, `jsonl`, `csv` | `path`; `roll`: `{ bytes, everyMs }`, if given; jsonl and csv: `schema`, if declared; `onError`, if given | |
+ * | | csv: `delimiter`, `header`, `nullText`, if given | |
  * | | `watch(…)`: `watch`: `{ everyMs, settleMs }`; `follow(jsonl(…))`: `follow`: `{ everyMs, from, onLost }` | |
  * | `arrow` | `resource` | an apache-arrow Table or RecordBatch, or an array of either |
  * | `collection` | `resource`; `schema`, if declared | a readonly array of row objects |
@@ -84,6 +85,30 @@ export function jsonl<R = any, const C extends boolean = false, const E extends 
   return file('jsonl', path, options, onError === undefined ? {} : { onError });
 }
 
+export interface CsvOptions<R, C extends boolean = false, E extends OnError = OnError> extends JsonlOptions<R, C, E> {
+  /** One ASCII character: a comma, unless said. */
+  readonly delimiter?: string;
+  /** The first record of each file names the columns (unless said); without it, they come in the order of the schema, or are `column0` on. */
+  readonly header?: boolean;
+  /** What stands for NULL where it is not quoted: nothing, unless said. */
+  readonly nullText?: string;
+}
+
+/** A file of separated values, a directory of them or a pattern; written, a directory or one file. */
+export function csv<R = any, const C extends boolean = false, const E extends OnError = 'fail'>(
+  path: string,
+  options: CsvOptions<R, C, E> = {},
+): FilesOrChangelog<R, C, E> {
+  const { onError, delimiter, header, nullText } = options;
+  policyOf('csv()', onError);
+  return file('csv', path, options, {
+    ...(onError === undefined ? {} : { onError }),
+    ...(delimiter === undefined ? {} : { delimiter }),
+    ...(header === undefined ? {} : { header }),
+    ...(nullText === undefined ? {} : { nullText }),
+  });
+}
+
 export interface WatchOptions {
   /** How often the place is looked at where the system tells of no changes (network file systems): a minute, unless said. */
   readonly every?: Duration;
@@ -100,7 +125,10 @@ export function watch<R>(files: Source<R, 'bounded'>, options: WatchOptions = {}
   const { every = '1 minute', settle = '1 second' } = options;
   const settleMs = durationMs(settle);
   if (settleMs < 0) throw new MillraceError('option/invalid', `settle of watch() is '0 ms' or longer, not '${settle}'`);
-  return endless('watch', files, ['jsonl', 'parquet'], { everyMs: positiveMs('every of watch()', every), settleMs });
+  return endless('watch', files, ['jsonl', 'csv', 'parquet'], {
+    everyMs: positiveMs('every of watch()', every),
+    settleMs,
+  });
 }
 
 export interface FollowOptions {
@@ -255,7 +283,7 @@ function withSchema(
   options: Readonly<Record<string, Json>>,
   fields: PlainFields | null,
 ): Readonly<Record<string, Json>> {
-  const told = kind === 'jsonl' || kind === 'collection' || kind === 'iterable' || kind === 'channel';
+  const told = kind === 'jsonl' || kind === 'csv' || kind === 'collection' || kind === 'iterable' || kind === 'channel';
   return told && fields !== null ? { ...options, schema: fields as unknown as Json } : options;
 }
 

@@ -317,7 +317,7 @@ function checkSink(
     fail(
       'plan/changelog',
       rel.from,
-      `${node.connector.kind} ${node.connector.label} takes only new rows, and ${makers} corrects its results (${regime.why}); write to a sink that takes changes (jsonl and parquet do with a row_kind column), group by a window without allowedLateness, or run it bounded`,
+      `${node.connector.kind} ${node.connector.label} takes only new rows, and ${makers} corrects its results (${regime.why}); write to a sink that takes changes (jsonl, csv and parquet do with a row_kind column), group by a window without allowedLateness, or run it bounded`,
     );
   let info: SinkInfo;
   try {

@@ -47,6 +47,12 @@ test('the events as files', async () => {
     expect(['person', 'auction', 'bid'].map((of) => lines(of).length)).toEqual([20, 60, 920]);
     const ids = lines('auction').map((line) => JSON.parse(line).id);
     expect(ids.sort()).toEqual(Array.from({ length: 60 }, (_, i) => 1000 + i));
+    const separated = join(folder, 'separated');
+    await millrace('nexmark', separated, '--events', '1k', '--format', 'csv', '-p', '2');
+    const sameIds = readdirSync(join(separated, 'auction')).flatMap((name) =>
+      [...readFileSync(join(separated, 'auction', name), 'utf8').matchAll(/^(\d+),/gm)].map(([, id]) => Number(id)),
+    );
+    expect(sameIds.sort()).toEqual(ids);
   } finally {
     rmSync(folder, { recursive: true });
   }

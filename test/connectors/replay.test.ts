@@ -29,6 +29,8 @@ interface Place {
 const rows = Array.from({ length: 300 }, (_, id) => ({ id, word: `word number ${id}` }));
 const file = join(root, 'rows.jsonl');
 writeFileSync(file, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+const separated = join(root, 'rows.csv');
+writeFileSync(separated, ['id,word', ...rows.map(({ id, word }) => `${id},"${word}\n"`)].join('\n'));
 const table = new Table({ id: vectorFromArray(rows.map(({ id }) => id)) });
 const generated = {
   columns: [{ kind: 'sequence', name: 'n', from: 0, step: 1, type: 'BIGINT' }],
@@ -38,6 +40,7 @@ const generated = {
 
 const places: Readonly<Record<string, () => Promise<Place>>> = {
   jsonl: async () => ({ spec: specOf('jsonl', { path: file }) }),
+  csv: async () => ({ spec: specOf('csv', { path: separated }) }),
   'a pattern of parquet files': async () => ({
     spec: specOf('parquet', {
       path: new URL('../fixtures/parquet/plain-small-pages-v1.parquet', import.meta.url).pathname,
