@@ -41,6 +41,15 @@ export const nexmarkSql: Readonly<Record<string, NexmarkSql>> = {
       FROM auction a JOIN bid b ON b.auction = a.id AND b.dateTime BETWEEN a.dateTime AND a.expires
       QUALIFY row_number() OVER (PARTITION BY a.id ORDER BY b.price DESC, b.dateTime) = 1`,
   },
+  q11: {
+    // A session begins with a bid that is more than ten seconds behind the one before.
+    sql: `SELECT bidder, count(*) AS bid_count, min(dateTime) AS starttime, max(dateTime) + INTERVAL 10 SECOND AS endtime FROM (
+        SELECT bidder, dateTime, count(*) FILTER (WHERE first) OVER (PARTITION BY bidder ORDER BY dateTime) AS number FROM (
+          SELECT bidder, dateTime, coalesce(dateTime - lag(dateTime) OVER (PARTITION BY bidder ORDER BY dateTime) > INTERVAL 10 SECOND, true) AS first
+          FROM bid
+        )
+      ) GROUP BY bidder, number`,
+  },
   q17: {
     sql: `SELECT auction, strftime(dateTime, '%Y-%m-%d') AS day, ${ranks}, min(price) AS min_price, max(price) AS max_price,
       (sum(price) // count(*))::BIGINT AS avg_price, sum(price)::BIGINT AS sum_price FROM bid GROUP BY 1, 2`,

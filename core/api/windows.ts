@@ -11,7 +11,7 @@ export interface WindowOptions {
 
 /** A window as a grouping key; the rows that come out have it as the column `window`. */
 export interface WindowKey {
-  readonly kind: 'tumble' | 'hop';
+  readonly kind: 'tumble' | 'hop' | 'session';
 }
 
 /** Windows of `size` side by side. Errors: `plan/window`. */
@@ -37,6 +37,14 @@ export function hop(size: Duration, slide: Duration, options: WindowOptions = {}
     );
   }
   return windowKey({ kind: 'hop', sizeMs, slideMs, offsetMs: offsetOf(options) });
+}
+
+/**
+ * A window for each stretch of activity of a key: its rows that are no more than `gap` apart. It begins with the first of
+ * them and ends `gap` behind the last. Errors: `plan/window`.
+ */
+export function session(gap: Duration): WindowKey {
+  return windowKey({ kind: 'session', gapMs: positive('the gap of session()', gap) });
 }
 
 const spec = Symbol.for('millrace.window');

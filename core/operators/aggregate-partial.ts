@@ -10,7 +10,7 @@ import type { AggregateUpdater } from '../compile/aggregate.ts';
 import { sliceWorkBytes } from '../ports/kernels-state.ts';
 import type { GroupTable, SlicedTables } from '../ports/state.ts';
 import { type Batch, batch as batchOf, type Column } from '../record/batch.ts';
-import { isComplete, windowMath } from '../time/windows.ts';
+import { isComplete, type SlicedWindow, windowMath } from '../time/windows.ts';
 import { emitRows, resolveRows, resultColumns, Work } from './aggregate-parts.ts';
 import { type AggregateNode, type AggregateSetup, aggregateSetup, resolveGroup } from './aggregate-setup.ts';
 import { type Operator, type OperatorContext, type Output, Progress, watermarkMax } from './operator.ts';
@@ -197,7 +197,7 @@ class TablesBySlice implements Tables {
 
   constructor(setup: AggregateSetup) {
     const { context, node } = setup;
-    const math = windowMath(node.window!);
+    const math = windowMath(node.window as SlicedWindow);
     this.#setup = setup;
     this.#sliceMs = math.sliceMs;
     this.#offsetMs = math.offsetMs % math.sliceMs;

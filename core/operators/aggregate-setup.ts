@@ -34,16 +34,21 @@ export const markBytes = 8;
 export function aggregateSetup(
   node: AggregateNode,
   context: OperatorContext,
-  options: { readonly calls?: readonly AggregateCall[]; readonly marked: boolean },
+  options: {
+    readonly calls?: readonly AggregateCall[];
+    readonly marked: boolean;
+    /** What the operator itself keeps of a group, before the accumulators; instead of marks. */
+    readonly head?: { readonly bytes: number; readonly leaves: readonly AccumulatorLeaf[] };
+  },
 ): AggregateSetup {
   const { memory, kernels, state } = context;
   const input = context.inputs[0] ?? [];
   const calls = options.calls ?? node.calls;
-  const head = options.marked ? markBytes : 0;
+  const head = options.head?.bytes ?? (options.marked ? markBytes : 0);
   const layout = accumulatorLayout(calls);
   const textOffsets = layout.fields.filter((f) => f.storage === 'view').map((f) => head + f.offset + 8);
   const firstPartial = node.keys.length + (node.window === null ? 0 : 1);
-  const leaves = leavesOf(layout, head, calls);
+  const leaves = [...(options.head?.leaves ?? []), ...leavesOf(layout, head, calls)];
   const setup: AggregateSetup = {
     node,
     context,

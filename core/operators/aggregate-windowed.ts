@@ -11,7 +11,7 @@ import type { AggregateUpdater } from '../compile/aggregate.ts';
 import { sliceWorkBytes } from '../ports/kernels-state.ts';
 import type { GroupTable, SlicedTables } from '../ports/state.ts';
 import { type Batch, batch as batchOf, type Column } from '../record/batch.ts';
-import { isComplete, isOver, type WindowMath, windowMath } from '../time/windows.ts';
+import { isComplete, isOver, type SlicedWindow, type WindowMath, windowMath } from '../time/windows.ts';
 import { Changes } from './aggregate-changes.ts';
 import { emitRows, resolveRows, resultColumns, Work, waitForPages } from './aggregate-parts.ts';
 import { type AggregateNode, type AggregateSetup, aggregateSetup } from './aggregate-setup.ts';
@@ -48,7 +48,7 @@ export class WindowedAggregate implements Operator {
   #bounded = { end: Number.NaN, rows: 0 };
 
   constructor(node: AggregateNode, context: OperatorContext) {
-    this.#math = windowMath(node.window!);
+    this.#math = windowMath(node.window as SlicedWindow);
     this.#latenessMs = context.bounded ? 0 : node.allowedLatenessMs;
     const corrects = this.#latenessMs > 0;
     const rows = node.phase === 'final' ? rowsField(node.calls) : null;

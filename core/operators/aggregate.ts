@@ -7,9 +7,11 @@ import { PartialAggregate } from './aggregate-partial.ts';
 import type { AggregateNode } from './aggregate-setup.ts';
 import { WindowedAggregate } from './aggregate-windowed.ts';
 import type { Operator, OperatorContext } from './operator.ts';
+import { SessionAggregate } from './session/operator.ts';
 
 /** Errors: `plan/unsupported` when a group's keys and accumulators are larger than an entry may be. */
 export function aggregateOperator(node: AggregateNode, context: OperatorContext): Operator {
   if (node.phase === 'partial') return new PartialAggregate(node, context);
+  if (node.window?.kind === 'session') return new SessionAggregate(node, context);
   return node.window === null ? new GroupedAggregate(node, context) : new WindowedAggregate(node, context);
 }

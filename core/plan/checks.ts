@@ -60,7 +60,7 @@ function checkPorts(node: PlanNode, plan: Plan): void {
       fail(
         'plan/window',
         node,
-        `${nodeName(from)} has no late rows: it has no window; group by tumble or hop to have some`,
+        `${nodeName(from)} has no late rows: it has no window; group by tumble, hop or session to have some`,
       );
     }
   }
@@ -100,7 +100,12 @@ const nodeChecks: { [K in PlanNodeKind]: NodeCheck<Extract<PlanNode, { kind: K }
       );
     }
     const { window } = node;
-    const lengths = window.kind === 'hop' ? [window.sizeMs, window.slideMs] : [window.sizeMs];
+    const lengths =
+      window.kind === 'session'
+        ? [window.gapMs]
+        : window.kind === 'hop'
+          ? [window.sizeMs, window.slideMs]
+          : [window.sizeMs];
     for (const ms of lengths)
       if (!(Number.isSafeInteger(ms) && ms > 0))
         fail('plan/window', node, `a window of ${ms} ms; lengths are positive whole milliseconds`);

@@ -347,7 +347,8 @@ interface AttachedContext {
 
 /**
  * Grouping by the window that rows are results of. Their event time is that window's end − 1 ms, and of all windows of a
- * kind just one ends there: so this is a tumbling window as long as the slide, fired by the same watermark.
+ * kind just one ends there: so this is a tumbling window as long as the slide, fired by the same watermark. Sessions that end
+ * together may have begun apart: their start stays a key, and each end is a window of its own.
  */
 function lowerAttached(
   node: AggregateNode,
@@ -356,15 +357,21 @@ function lowerAttached(
   spec: WindowSpec,
   { split, results, aggregate, builder }: AttachedContext,
 ): RelRef {
-  const slideMs = spec.kind === 'hop' ? spec.slideMs : spec.sizeMs;
-  const window: WindowSpec = { kind: 'tumble', sizeMs: slideMs, offsetMs: (spec.offsetMs + spec.sizeMs) % slideMs };
+  const slideMs = spec.kind === 'session' ? 1 : spec.kind === 'hop' ? spec.slideMs : spec.sizeMs;
+  const offsetMs = spec.kind === 'session' ? 0 : (spec.offsetMs + spec.sizeMs) % slideMs;
+  const window: WindowSpec = { kind: 'tumble', sizeMs: slideMs, offsetMs };
   const layout = builder.layout(from);
-  const keys = split.keys.filter((key) => key !== startLeaf && key !== endLeaf);
+  const keys = split.keys.filter((key) => key !== endLeaf && (spec.kind === 'session' || key !== startLeaf));
   const bounds = [startLeaf!, endLeaf!].map((leaf) => layout[leaf]!);
   const grouped = [...keys.map((key) => layout[key]!), ...bounds, ...results.slice(split.keys.length)];
   const main = builder.add(rel(node, 'main', [from], aggregate(keys, window), grouped, layout));
   const end = columnExpr(grouped, keys.length + 1);
-  const start: Expr = spec.kind === 'tumble' ? columnExpr(grouped, keys.length) : earlier(end, spec.sizeMs);
+  const start: Expr =
+    spec.kind === 'session'
+      ? columnExpr(grouped, keys.indexOf(startLeaf!))
+      : spec.kind === 'tumble'
+        ? columnExpr(grouped, keys.length)
+        : earlier(end, spec.sizeMs);
   const columns = [
     ...split.keys.map((key) =>
       key === startLeaf ? start : key === endLeaf ? end : columnExpr(grouped, keys.indexOf(key)),

@@ -71,6 +71,7 @@ export function durationText(ms: number): string {
 }
 
 export function windowText(window: WindowSpec): string {
+  if (window.kind === 'session') return `session ${durationText(window.gapMs)}`;
   const offset = window.offsetMs === 0 ? '' : `, offset ${durationText(window.offsetMs)}`;
   return window.kind === 'tumble'
     ? `tumble ${durationText(window.sizeMs)}${offset}`

@@ -212,6 +212,8 @@ function aggregateState(node: Extract<RelNode, { kind: 'aggregate' }>, keys: str
       : `${entry}, kept for as long as the job runs: bounded only by the number of keys`;
   }
   const lateness = node.allowedLatenessMs > 0 ? ` + ${durationText(node.allowedLatenessMs)}` : '';
+  if (node.window.kind === 'session')
+    return `${entry} and open session, dropped when the watermark passes the session's end${lateness}`;
   return `${entry} and open slice, dropped when the watermark passes the window's end${lateness}`;
 }
 

@@ -141,6 +141,7 @@ const connector = shape({
 const window = byKind({
   tumble: shape({ sizeMs: whole, offsetMs: whole }),
   hop: shape({ sizeMs: whole, slideMs: whole, offsetMs: whole }),
+  session: shape({ gapMs: whole }),
 });
 const ttl = orNull(shape({ ms: whole, time: orNull(oneOf('event', 'processing')) }));
 const stateHead = { name: text, ttl };

@@ -7,10 +7,18 @@
  * s ≤ e − g and e ≤ s + size, where s ≡ offset (mod slide).
  */
 
-/** How event time is cut into windows. Times in milliseconds. */
-export type WindowSpec =
+/** How time is cut into windows, wherever the rows stand in it. Times in milliseconds. */
+export type SlicedWindow =
   | { readonly kind: 'tumble'; readonly sizeMs: number; readonly offsetMs: number }
   | { readonly kind: 'hop'; readonly sizeMs: number; readonly slideMs: number; readonly offsetMs: number };
+
+/** A window of each key of its own: rows that are not further apart than the gap, from the first to the gap behind the last. */
+export interface SessionWindow {
+  readonly kind: 'session';
+  readonly gapMs: number;
+}
+
+export type WindowSpec = SlicedWindow | SessionWindow;
 
 export interface WindowMath {
   readonly sizeMs: number;
@@ -26,7 +34,7 @@ export interface WindowMath {
 }
 
 /** Errors: none; the planner has checked that sizes are positive. */
-export function windowMath(spec: WindowSpec): WindowMath {
+export function windowMath(spec: SlicedWindow): WindowMath {
   const sizeMs = spec.sizeMs;
   const slideMs = spec.kind === 'hop' ? spec.slideMs : spec.sizeMs;
   const sliceMs = gcd(sizeMs, slideMs);

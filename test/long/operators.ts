@@ -7,6 +7,7 @@ import { aggregateCases } from '../support/aggregate-cases.ts';
 import { joinCases } from '../support/join-cases.ts';
 import { operatorCases } from '../support/operator-cases.ts';
 import { regimes, runOperator } from '../support/operator-harness.ts';
+import { sessionCases } from '../support/session-cases.ts';
 import type { LongSuite } from './suite.ts';
 
 export const suite: LongSuite = {
@@ -15,7 +16,7 @@ export const suite: LongSuite = {
   cases: 10_000,
   casesInCi: 300,
   async run({ cases, seed, log }) {
-    const makers: typeof operatorCases = { ...operatorCases, ...aggregateCases, ...joinCases };
+    const makers: typeof operatorCases = { ...operatorCases, ...aggregateCases, ...sessionCases, ...joinCases };
     const names = Object.keys(makers);
     const coverage: Record<string, number> = { more: 0, restored: 0, late: 0 };
     const failures: string[] = [];

@@ -5,9 +5,10 @@ import { aggregateCases } from '../support/aggregate-cases.ts';
 import { joinCases } from '../support/join-cases.ts';
 import { operatorCases } from '../support/operator-cases.ts';
 import { regimes, runOperator } from '../support/operator-harness.ts';
+import { sessionCases } from '../support/session-cases.ts';
 
 const seeds = 5;
-const cases: typeof operatorCases = { ...operatorCases, ...aggregateCases, ...joinCases };
+const cases: typeof operatorCases = { ...operatorCases, ...aggregateCases, ...sessionCases, ...joinCases };
 
 describe.each(Object.keys(cases))('%s', (name) => {
   test.each(Array.from({ length: seeds }, (_, k) => k + 1))('gives what its reference gives (seed %i)', (seed) => {

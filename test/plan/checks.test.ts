@@ -145,6 +145,10 @@ describe('windows', () => {
 
   test('have positive lengths and no gaps', () => {
     expect(refused((b, s) => b.sink(b.group(b.eventTime(s, 'at'), [null], count, tumble(0)))).code).toBe('plan/window');
+    const session = { kind: 'session', gapMs: 0 } as const;
+    expect(refused((b, s) => b.sink(b.group(b.eventTime(s, 'at'), [null], count, session))).code).toBe('plan/window');
+    const untimed = refused((b, s) => b.sink(b.group(s, [null], count, { ...session, gapMs: 5 })));
+    expect(untimed.message).toContain('say .eventTime(column) before the window');
     const gaps = { kind: 'hop', sizeMs: 1000, slideMs: 2000, offsetMs: 0 } as const;
     expect(refused((b, s) => b.sink(b.group(b.eventTime(s, 'at'), [null], count, gaps))).message).toContain(
       'rows between would be lost',

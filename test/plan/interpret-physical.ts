@@ -8,7 +8,15 @@ import type { Value } from '../../core/expr/value.ts';
 import { rowtimeIndex } from '../../core/plan/columns.ts';
 import type { ChainOperator, PhysicalNode, PhysicalPlan, SortKey } from '../../core/plan/physical.ts';
 import type { DataType } from '../../core/record/types.ts';
-import { compareValues, keyText, type Row, rowObject, rowValues, windowStarts } from '../support/reference.ts';
+import {
+  compareValues,
+  keyText,
+  type Row,
+  rowObject,
+  rowValues,
+  sessionsOf,
+  windowStarts,
+} from '../support/reference.ts';
 
 type Of<K extends PhysicalNode['kind']> = Extract<PhysicalNode, { kind: K }>;
 type Functions = ReadonlyMap<string, (row: never) => unknown>;
@@ -173,6 +181,15 @@ function aggregate(node: Of<'aggregate'>, rows: readonly Row[], first: boolean):
   const layout = accumulatorLayout(node.calls);
   const { window } = node;
   const keyOf = (row: Row): Row => node.keys.map((key) => row[key]!);
+  const sessions =
+    window?.kind === 'session'
+      ? sessionsOf(
+          rows,
+          (row) => keyText(keyOf(row)),
+          (row) => row[node.time!] as bigint,
+          window,
+        )
+      : null;
   // Every row as its key, its window (or slice), and its accumulators.
   type Partial = { key: Row; end: bigint | null; fields: Row };
   const partials = rows.flatMap((row): Partial[] => {
@@ -190,6 +207,11 @@ function aggregate(node: Of<'aggregate'>, rows: readonly Row[], first: boolean):
     const key = keyOf(row);
     if (!window) return [{ key, end: null, fields }];
     const time = row[node.time!] as bigint;
+    if (sessions) {
+      const [start, end] = sessions.get(row)!;
+      return [{ key: [...key, start], end, fields }];
+    }
+    if (window.kind === 'session') throw new Error('a session is not split');
     if (node.phase === 'partial') {
       const slice = window.kind === 'tumble' ? window.sizeMs : greatestDivisor(window.sizeMs, window.slideMs);
       const [start] = windowStarts(time, { kind: 'tumble', sizeMs: slice, offsetMs: window.offsetMs });
@@ -232,6 +254,7 @@ function aggregate(node: Of<'aggregate'>, rows: readonly Row[], first: boolean):
       return call.fn === 'avg' ? Number(fields[value]) / Number(fields[count]) : fields[value]!;
     });
     if (end === null || !window) return [...key, ...results];
+    if (window.kind === 'session') return [...key, end, ...results, end - 1n];
     return [...key, end - BigInt(window.sizeMs), end, ...results, end - 1n];
   });
 }

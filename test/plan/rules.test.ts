@@ -358,6 +358,22 @@ describe('aggregates', () => {
     expect(nodes(plan, 'aggregate').at(-1)!.window).toEqual({ kind: 'tumble', sizeMs: 4000, offsetMs: 2500 });
   });
 
+  test('by the window of sessions keep its start as a key, each end a window of its own', () => {
+    const plan = planned((b, source) => {
+      const sessions = b.group(
+        b.eventTime(source, 'at'),
+        ['k', null],
+        { n: aggregate('count') },
+        { kind: 'session', gapMs: 10 },
+      );
+      return b.sink(b.group(sessions, ['window'], { keys: aggregate('count') }));
+    });
+    const [first, second] = nodes(plan, 'aggregate').filter(({ phase }) => phase !== 'partial');
+    expect(first!.phase).toBe('single');
+    expect(second!.window).toEqual({ kind: 'tumble', sizeMs: 1, offsetMs: 0 });
+    expect(second!.keys).toHaveLength(1);
+  });
+
   test('by the window of a result fire with it', () => {
     const plan = planned(
       (b, source) => {

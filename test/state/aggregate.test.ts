@@ -4,8 +4,8 @@ import { type Prng, prng } from '../../core/base/prng.ts';
 import type { AggregateCall } from '../../core/expr/tree.ts';
 import type { AggregateNode } from '../../core/operators/aggregate-setup.ts';
 import { watermarkMax, watermarkMin } from '../../core/operators/operator.ts';
-import type { WindowSpec } from '../../core/plan/nodes.ts';
 import { type Layout, rowtimeColumn } from '../../core/record/layout.ts';
+import type { SlicedWindow } from '../../core/time/windows.ts';
 import type { SnapshotPart } from '../../state/snapshot.ts';
 import { type TestValue, testBatch } from '../support/columns.ts';
 import {
@@ -266,7 +266,7 @@ test('partial results, flushed whenever, come to the same as one phase; also whe
 
 // ── windows ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const windows: WindowSpec[] = [
+const windows: SlicedWindow[] = [
   { kind: 'tumble', sizeMs: 1000, offsetMs: 0 },
   { kind: 'tumble', sizeMs: 700, offsetMs: -250 },
   { kind: 'hop', sizeMs: 1000, slideMs: 200, offsetMs: 0 },
@@ -275,7 +275,7 @@ const windows: WindowSpec[] = [
 ];
 
 /** Ends of the windows that hold a moment. */
-function endsOf(spec: WindowSpec, timeMs: number): number[] {
+function endsOf(spec: SlicedWindow, timeMs: number): number[] {
   const slide = spec.kind === 'hop' ? spec.slideMs : spec.sizeMs;
   const ends: number[] = [];
   const start = timeMs - ((((timeMs - spec.offsetMs) % slide) + slide) % slide);
@@ -289,7 +289,7 @@ function windowed(
   rows: readonly { row: Row; watermark: number }[],
   latenessMs: number,
 ): { results: Map<string, number>; late: number } {
-  const spec = node.window as WindowSpec;
+  const spec = node.window as SlicedWindow;
   const all: Row[] = [];
   const heads: TestValue[][] = [];
   let late = 0;
@@ -316,7 +316,7 @@ function windowed(
 test('windows of unbounded input equal a plain aggregation of the rows that were not late, with corrections where lateness is allowed', () => {
   for (let seed = 300; seed < 330; seed++) {
     const random = prng(seed);
-    const spec = windows[seed % windows.length] as WindowSpec;
+    const spec = windows[seed % windows.length] as SlicedWindow;
     const latenessMs = [0, 0, 500][seed % 3] as number;
     const node = nodeOf({ window: spec, time: 6, allowedLatenessMs: latenessMs });
     const size = sizes[random.below(3)] as number;
@@ -352,7 +352,7 @@ test('windows of unbounded input equal a plain aggregation of the rows that were
 });
 
 test('overlapping windows of many keys are merged part by part and equal a plain aggregation', () => {
-  const spec: WindowSpec = { kind: 'hop', sizeMs: 1000, slideMs: 250, offsetMs: 0 };
+  const spec: SlicedWindow = { kind: 'hop', sizeMs: 1000, slideMs: 250, offsetMs: 0 };
   for (let seed = 0; seed < 3; seed++) {
     const random = prng(seed);
     const node = nodeOf({
@@ -388,7 +388,7 @@ test('overlapping windows of many keys are merged part by part and equal a plain
 test('on bounded input no row is late, in whatever order they come: event time does not reach it before the end', () => {
   for (let seed = 400; seed < 406; seed++) {
     const random = prng(seed);
-    const node = nodeOf({ window: windows[seed % windows.length] as WindowSpec, time: 6, allowedLatenessMs: 300 });
+    const node = nodeOf({ window: windows[seed % windows.length] as SlicedWindow, time: 6, allowedLatenessMs: 300 });
     const size = sizes[seed % 3] as number;
     const running = runAggregate(node, input, { bounded: true, batchRows: size, seed, moreOf8: seed % 3 });
     const rows = Array.from({ length: size === 4096 ? 5000 : 300 }, () =>
@@ -412,7 +412,7 @@ test('on bounded input no row is late, in whatever order they come: event time d
 test('windows in two phases come to the same', () => {
   for (let seed = 500; seed < 505; seed++) {
     const random = prng(seed);
-    const node = nodeOf({ window: windows[seed % windows.length] as WindowSpec, time: 6 });
+    const node = nodeOf({ window: windows[seed % windows.length] as SlicedWindow, time: 6 });
     const rows = Array.from({ length: 20_000 }, (_, i) =>
       randomRow(random, seed === 504 ? 1_000_000 : 40, i - random.below(2000)),
     );
@@ -432,7 +432,7 @@ test('windows in two phases come to the same', () => {
 test('a snapshot between batches, restored at another parallelism, goes on to the same answer while the first goes on to its own', () => {
   for (let seed = 600; seed < 612; seed++) {
     const random = prng(seed);
-    const spec = seed % 3 === 0 ? null : (windows[seed % windows.length] as WindowSpec);
+    const spec = seed % 3 === 0 ? null : (windows[seed % windows.length] as SlicedWindow);
     const bounded = seed % 2 === 0;
     const node = nodeOf({ window: spec, time: spec === null ? null : 6, allowedLatenessMs: seed % 4 === 1 ? 400 : 0 });
     const [p, q] = [[1, 2, 3, 5][random.below(4)] as number, [1, 2, 3, 5][random.below(4)] as number];

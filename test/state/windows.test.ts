@@ -1,13 +1,12 @@
 import { expect, test } from 'vitest';
 import { prng } from '../../core/base/prng.ts';
-import type { WindowSpec } from '../../core/plan/nodes.ts';
 import { sliceWorkBytes } from '../../core/ports/kernels-state.ts';
-import { isComplete, isOver, windowMath } from '../../core/time/windows.ts';
+import { isComplete, isOver, type SlicedWindow, windowMath } from '../../core/time/windows.ts';
 
 import { testSlot } from '../support/slot.ts';
 
 /** Flink's assigners, as its documentation has them: every window that holds a moment, by start. */
-function windowsOf(spec: WindowSpec, timeMs: number): number[] {
+function windowsOf(spec: SlicedWindow, timeMs: number): number[] {
   const slide = spec.kind === 'hop' ? spec.slideMs : spec.sizeMs;
   const starts: number[] = [];
   const mod = (((timeMs - spec.offsetMs) % slide) + slide) % slide;
@@ -17,7 +16,7 @@ function windowsOf(spec: WindowSpec, timeMs: number): number[] {
 
 test('first and last window of a slice are those that Flink assigns to each of its moments', () => {
   const random = prng(3);
-  const specs: WindowSpec[] = [
+  const specs: SlicedWindow[] = [
     { kind: 'tumble', sizeMs: 10, offsetMs: 0 },
     { kind: 'tumble', sizeMs: 7, offsetMs: -3 },
     { kind: 'hop', sizeMs: 10, slideMs: 2, offsetMs: 0 },

@@ -30,7 +30,7 @@ const column = (
   const storage = ({ BIGINT: 'i64', DOUBLE: 'f64', VARCHAR: 'view', BOOLEAN: 'bit', INT: 'i32' } as const)[kind];
   return { name, type: { kind } as DataType, nullable, storage };
 };
-const layout: Layout = [
+export const layout: Layout = [
   column('n', 'BIGINT'),
   column('x', 'DOUBLE'),
   column('s', 'VARCHAR'),
@@ -38,7 +38,7 @@ const layout: Layout = [
   column('i', 'INT', false),
 ];
 
-function randomRows(random: Prng, most = 1200): TestRow[] {
+export function randomRows(random: Prng, most = 1200): TestRow[] {
   const spread = [2, 12, 5000][random.below(3)] as number;
   const maybe = (value: TestValue): TestValue => (random.below(6) === 0 ? null : value);
   return Array.from({ length: [0, 1, 30, most][random.below(4)] as number }, () => [
@@ -108,7 +108,7 @@ function projectCase(random: Prng): OperatorCase {
 
 // ── aggregates ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-function randomCalls(random: Prng, keyed: boolean): AggregateCall[] {
+export function randomCalls(random: Prng, keyed: boolean): AggregateCall[] {
   const makes: [AggregateName, number | null][] = [
     ['count', null],
     ['count', 2],
@@ -133,7 +133,7 @@ function randomCalls(random: Prng, keyed: boolean): AggregateCall[] {
   });
 }
 
-function aggregated({ fn, arg, filter }: AggregateCall, rows: readonly TestRow[]): TestValue {
+export function aggregated({ fn, arg, filter }: AggregateCall, rows: readonly TestRow[]): TestValue {
   const counted = rows.filter((row) => filter === null || row[filter] === true);
   if (arg === null) return BigInt(counted.length);
   const values = counted.map((row) => row[arg] as TestValue).filter((value) => value !== null);
@@ -152,11 +152,11 @@ function aggregated({ fn, arg, filter }: AggregateCall, rows: readonly TestRow[]
 
 const storageOfType = (type: DataType): LayoutColumn['storage'] =>
   (({ BIGINT: 'i64', DOUBLE: 'f64', VARCHAR: 'view', INT: 'i32', BOOLEAN: 'bit' }) as const)[type.kind as 'BIGINT'];
-const callColumns = (calls: readonly AggregateCall[]): Layout =>
+export const callColumns = (calls: readonly AggregateCall[]): Layout =>
   calls.map(({ type, nullable }, k) => ({ name: `a${k}`, type, nullable, storage: storageOfType(type) }));
 
 /** −0 is 0: they are one key, and either may be shown. */
-const shown = (row: TestRow): string => textOf(row.map((value) => (value === 0 ? 0 : value)));
+export const shown = (row: TestRow): string => textOf(row.map((value) => (value === 0 ? 0 : value)));
 
 function groupsOf(rows: readonly TestRow[], keys: readonly number[]): Map<string, TestRow[]> {
   const groups = new Map<string, TestRow[]>();
@@ -169,7 +169,7 @@ function groupsOf(rows: readonly TestRow[], keys: readonly number[]): Map<string
   return groups;
 }
 
-const randomKeys = (random: Prng): number[] =>
+export const randomKeys = (random: Prng): number[] =>
   [...new Set(Array.from({ length: random.below(4) }, () => random.below(5)))].toSorted();
 
 function groupedCase(random: Prng, bounded: boolean): OperatorCase {
@@ -199,7 +199,7 @@ function groupedCase(random: Prng, bounded: boolean): OperatorCase {
 }
 
 /** What a changelog comes to. */
-function held(out: readonly Departure[]): string[] {
+export function held(out: readonly Departure[]): string[] {
   const counts = new Map<string, number>();
   for (const { row, rowKind, port } of rowsOf(out)) {
     if (port !== 0) continue;

@@ -118,9 +118,11 @@ function step(
       const keys: (string | null)[] = keysOf(random, schema.fields, 2);
       keys.splice(random.below(keys.length + 1), 0, null);
       const window: WindowSpec =
-        random.below(2) === 0
-          ? { kind: 'tumble', sizeMs: 1000 * (1 + random.below(60)), offsetMs: random.below(3) * 100 }
-          : { kind: 'hop', sizeMs: 6000, slideMs: oneOf(random, [1000, 2000, 3000, 4000, 6000]), offsetMs: 0 };
+        random.below(4) === 0
+          ? { kind: 'session', gapMs: 1 + random.below(5000) }
+          : random.below(2) === 0
+            ? { kind: 'tumble', sizeMs: 1000 * (1 + random.below(60)), offsetMs: random.below(3) * 100 }
+            : { kind: 'hop', sizeMs: 6000, slideMs: oneOf(random, [1000, 2000, 3000, 4000, 6000]), offsetMs: 0 };
       return {
         ref: builder.group(ref, keys, randomAggregates(random, builder, schema.fields, false), window),
         updating: false,

@@ -8,10 +8,11 @@ import { interpret } from '../../core/expr/interpret.ts';
 import type { UnboundExpr } from '../../core/expr/tree.ts';
 import { literalOfValue, type Value } from '../../core/expr/value.ts';
 import { leafIndices, leavesOf, projectColumns, type Schema } from '../../core/plan/columns.ts';
-import type { AggregateNode, JoinNode, OrderKey, Plan, PlanNode, TopNNode, WindowSpec } from '../../core/plan/nodes.ts';
+import type { AggregateNode, JoinNode, OrderKey, Plan, PlanNode, TopNNode } from '../../core/plan/nodes.ts';
 import { inputSchemas, schemasOf } from '../../core/plan/schema.ts';
 import type { SourceInfo } from '../../core/ports/connector.ts';
 import { type DataType, type Fields, ticksPerMs } from '../../core/record/types.ts';
+import type { SessionWindow, SlicedWindow } from '../../core/time/windows.ts';
 
 /** Leaf values in the order of `leavesOf(schema)`; the event time, where there is one, is the last (bigint, ms). */
 export type Row = readonly Value[];
@@ -222,8 +223,35 @@ function groupsOf(rows: readonly Row[], key: (row: Row) => Row): Map<string, Row
   return groups;
 }
 
+/** The bounds of the session that each row is in, by row: rows of a key that are no more than the gap apart. */
+export function sessionsOf<R>(
+  rows: readonly R[],
+  keyOf: (row: R) => string,
+  timeOf: (row: R) => bigint,
+  { gapMs }: SessionWindow,
+): Map<R, readonly [start: bigint, end: bigint]> {
+  const times = new Map<string, bigint[]>();
+  for (const row of rows) times.set(keyOf(row), [...(times.get(keyOf(row)) ?? []), timeOf(row)]);
+  const sessions = new Map<string, [bigint, bigint][]>();
+  for (const [key, all] of times) {
+    const found: [bigint, bigint][] = [];
+    for (const time of all.toSorted((a, b) => (a < b ? -1 : a > b ? 1 : 0))) {
+      const last = found.at(-1);
+      if (last && time <= last[1]) last[1] = time + BigInt(gapMs);
+      else found.push([time, time + BigInt(gapMs)]);
+    }
+    sessions.set(key, found);
+  }
+  return new Map(
+    rows.map((row) => [
+      row,
+      sessions.get(keyOf(row))!.find(([start, end]) => timeOf(row) >= start && timeOf(row) < end)!,
+    ]),
+  );
+}
+
 /** All windows that a time lies in, as starts. */
-export function windowStarts(timeMs: bigint, window: WindowSpec): bigint[] {
+export function windowStarts(timeMs: bigint, window: SlicedWindow): bigint[] {
   const size = BigInt(window.sizeMs);
   const slide = window.kind === 'hop' ? BigInt(window.slideMs) : size;
   const offset = BigInt(window.offsetMs);
@@ -238,11 +266,18 @@ function aggregated(node: AggregateNode, rows: readonly Row[], from: Schema, to:
   const keys = node.keys.map((key) => (key === null ? null : leafIndices(from, key)!));
   // Each row once per window, its bounds behind it.
   const { window } = node;
-  const placed = window
-    ? rows.flatMap((row) =>
-        windowStarts(row.at(-1) as bigint, window).map((start): Row => [...row, start, start + BigInt(window.sizeMs)]),
-      )
-    : rows;
+  const columnKey = (row: Row): string => keyText(keys.flatMap((key) => (key ?? []).map((leaf) => row[leaf]!)));
+  const sessions =
+    window?.kind === 'session' ? sessionsOf(rows, columnKey, (row) => row.at(-1) as bigint, window) : null;
+  const placed = sessions
+    ? rows.map((row): Row => [...row, ...sessions.get(row)!])
+    : window && window.kind !== 'session'
+      ? rows.flatMap((row) =>
+          windowStarts(row.at(-1) as bigint, window).map(
+            (start): Row => [...row, start, start + BigInt(window.sizeMs)],
+          ),
+        )
+      : rows;
   const keyOf = (row: Row): Row =>
     keys.flatMap((key) => (key === null ? row.slice(-2) : key.map((leaf) => row[leaf]!)));
   const groups = groupsOf(placed, keyOf);

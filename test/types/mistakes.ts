@@ -24,6 +24,7 @@ import {
   parquet,
   type Stream,
   schema,
+  session,
   state,
   sum,
   t,
@@ -84,6 +85,8 @@ flights.eventTime('origin');
 tumble('1 dya');
 // @ts-expect-error
 hop('10 seconds', 2000);
+// @ts-expect-error a gap is a duration
+session(1000);
 // @ts-expect-error
 flights.select((f) => ({ x: f.date.plus('1 moth') }));
 // @ts-expect-error

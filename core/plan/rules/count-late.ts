@@ -26,7 +26,14 @@ export function countLate(plan: RelPlan, { bounded }: RuleContext): RelPlan {
   const next = rewrite(plan, (rel, builder, index) => {
     const { node } = rel;
     // Where late rows leave as rows, there are no partial results.
-    if (node.kind !== 'aggregate' || !node.window || consumers(index, 1) > 0 || rowsField(node.calls) !== null)
+    // Nor are there of sessions.
+    if (
+      node.kind !== 'aggregate' ||
+      !node.window ||
+      node.window.kind === 'session' ||
+      consumers(index, 1) > 0 ||
+      rowsField(node.calls) !== null
+    )
       return builder.add(rel);
     added = true;
     const [before, ...sides] = rel.outputs;

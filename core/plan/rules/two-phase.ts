@@ -44,6 +44,8 @@ export function splitPhases(
     case 'aggregate': {
       // Without a window an unbounded aggregate corrects its results row by row; holding rows back would only delay that.
       if (context.sideUsed || !(context.bounded || node.window)) return null;
+      // Where a session ends depends on rows that are elsewhere.
+      if (node.window?.kind === 'session') return null;
       const keys = node.keys.map((key) => input[key]!);
       const between = [...keys, ...(node.window ? [sliceEnd] : []), ...partialLayout(node.calls)];
       const final = {
