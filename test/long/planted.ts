@@ -7,6 +7,7 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, symlinkSync } fro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { bundleOf, simulationFlags } from '../simulate/bundle.ts';
 import type { LongSuite } from './suite.ts';
 
 const root = join(import.meta.dirname, '..', '..');
@@ -63,11 +64,11 @@ interface Caught {
 }
 
 async function untilCaught(copy: string, from: number, count: number): Promise<Caught | null> {
-  const entry = join(copy, 'test', 'simulate', 'until-caught.ts');
+  const entry = await bundleOf(copy, 'until-caught');
   try {
     const { stdout } = await promisify(execFile)(
       process.execPath,
-      ['--import', 'jiti/register', entry, String(from), String(count)],
+      [...simulationFlags, entry, String(from), String(count)],
       { cwd: copy, timeout: stuckMs, killSignal: 'SIGKILL', maxBuffer: 1 << 24 },
     );
     return JSON.parse(stdout.trim().split('\n').at(-1)!) as Caught | null;
