@@ -14,6 +14,12 @@ const ranks = `count(*) AS total_bids,
   count(*) FILTER (WHERE price >= 10000 AND price < 1000000) AS rank2_bids,
   count(*) FILTER (WHERE price >= 1000000) AS rank3_bids`;
 
+/** Different values of a column, in all and by rank: `total_bidders`, `rank1_bidders`, … */
+const different = (column: string): string => `count(DISTINCT ${column}) AS total_${column}s,
+  count(DISTINCT ${column}) FILTER (WHERE price < 10000) AS rank1_${column}s,
+  count(DISTINCT ${column}) FILTER (WHERE price >= 10000 AND price < 1000000) AS rank2_${column}s,
+  count(DISTINCT ${column}) FILTER (WHERE price >= 1000000) AS rank3_${column}s`;
+
 export const nexmarkSql: Readonly<Record<string, NexmarkSql>> = {
   q0: { sql: 'SELECT auction, bidder, price, dateTime, extra FROM bid' },
   q2: { sql: 'SELECT auction, price FROM bid WHERE auction % 123 = 0' },
@@ -49,6 +55,13 @@ export const nexmarkSql: Readonly<Record<string, NexmarkSql>> = {
           FROM bid
         )
       ) GROUP BY bidder, number`,
+  },
+  q15: {
+    sql: `SELECT strftime(dateTime, '%Y-%m-%d') AS day, ${ranks}, ${different('bidder')}, ${different('auction')} FROM bid GROUP BY 1`,
+  },
+  q16: {
+    sql: `SELECT channel, strftime(dateTime, '%Y-%m-%d') AS day, max(strftime(dateTime, '%H:%M')) AS minute, ${ranks},
+      ${different('bidder')}, ${different('auction')} FROM bid GROUP BY 1, 2`,
   },
   q17: {
     sql: `SELECT auction, strftime(dateTime, '%Y-%m-%d') AS day, ${ranks}, min(price) AS min_price, max(price) AS max_price,

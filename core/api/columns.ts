@@ -125,10 +125,14 @@ export type Condition<L extends Level = 'row'> = Expr<boolean | null, L>;
 interface Aggregating<T> {
   /** FILTER (WHERE …): rows where the condition is true. */
   filter(condition: Condition): Aggregate<T | null>;
+  /** Of rows with equal arguments (among those that the filter lets through) one counts. */
+  distinct(): Aggregate<T>;
 }
 export type Aggregate<T> = Col<T, 'group'> & Aggregating<T>;
 /** A count is 0, not null, where there is no row. */
 export interface Count extends NumberExpr<number, 'group'> {
   readonly [neverNull]: true;
   filter(condition: Condition): Count;
+  /** COUNT(DISTINCT …): different values that are not null. */
+  distinct(): Count;
 }

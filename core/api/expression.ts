@@ -169,6 +169,18 @@ const filters: Method = (self, [condition]) => {
   return grown({ ...tree, filter }, self, ...partsOf([condition]));
 };
 
+/** Of equal arguments one counts. */
+const distinct: Method = (self) => {
+  const { tree } = self;
+  if (tree.kind !== 'aggregate') {
+    throw new MillraceError('plan/type', `\`${describe(tree)}\` is no aggregate and has no .distinct()`);
+  }
+  if (tree.arg === null) {
+    throw new MillraceError('plan/type', 'count().distinct() has nothing to compare; write count(column).distinct()');
+  }
+  return grown({ ...tree, distinct: true }, self);
+};
+
 const field: Method = (self, [key]) =>
   self.tree.kind === 'column'
     ? column([...self.tree.path, String(key)], self)
@@ -205,6 +217,7 @@ const methods: Readonly<Record<string, Method>> = {
   cast: casts(false),
   tryCast: casts(true),
   filter: filters,
+  distinct,
   at: () => unsupported('elements of an ARRAY'),
   get: field,
 };

@@ -48,6 +48,8 @@ export interface AggregateContext {
    * of longer text raise `plan/unsupported`.
    */
   keepText?(target: number, view: number): void;
+  /** MIN and MAX are kept by somebody else, who writes them into the accumulators: `update` leaves them as they are. */
+  readonly extremesApart?: boolean;
   /** For errors. */
   readonly name?: string;
 }
@@ -96,14 +98,17 @@ export function aggregateUpdater(
 ): AggregateUpdater {
   const { memory, kernels } = context;
   const layout = accumulatorLayout(calls);
-  const used = usedColumns(layout);
+  const updated = context.extremesApart
+    ? { ...layout, fields: layout.fields.filter(({ kind }) => kind !== 'min' && kind !== 'max') }
+    : layout;
+  const used = usedColumns(updated);
   const parameters = memory.arena.allocate(
     64 + columnParameterBytes * (used.length + Math.max(layout.fields.length, calls.length)),
     'aggregate parameters',
   );
   const variants = new Map<string, Run>();
   /** All that a variant depends on beside its key. */
-  const source = JSON.stringify([calls, accumulatorOffset]);
+  const source = JSON.stringify([calls, accumulatorOffset, context.extremesApart ?? false]);
   const host = { keepText: (target: number, view: number): void => keep(target >>> 0, view >>> 0) };
   const keep =
     context.keepText ??
@@ -163,7 +168,7 @@ export function aggregateUpdater(
     columns.map((c) => (c.validity === 0 ? 'v' : 'V')).join('');
   const rowsKey = (rows: number): string => (rows === 0 ? '' : 'r');
 
-  const canUpdateOne = !layout.fields.some((f) => f.storage === 'view');
+  const canUpdateOne = !updated.fields.some((f) => f.storage === 'view');
   /** 0 for what has too many columns to tell by a number. */
   const shapeHead = (of: Batch, rows: number, columns: readonly number[]): number =>
     columns.length > shapeNumberColumns
@@ -173,11 +178,11 @@ export function aggregateUpdater(
     const shape = shapeOfColumns(of, used);
     if (one) {
       return variant(`one ${rowsKey(rows)} ${shape}`, () =>
-        compileUpdateOne(layout, used, shape, accumulatorOffset, rows !== 0),
+        compileUpdateOne(updated, used, shape, accumulatorOffset, rows !== 0),
       );
     }
     return variant(`update ${rowsKey(rows)}${of.kinds === 0 ? '' : 'k'} ${shape}`, () =>
-      compileUpdate(layout, used, shape, accumulatorOffset, rows !== 0, of.kinds !== 0),
+      compileUpdate(updated, used, shape, accumulatorOffset, rows !== 0, of.kinds !== 0),
     );
   };
   const mergeVariant = (of: Batch, rows: number, indices: readonly number[]): Run => {

@@ -58,6 +58,8 @@ export interface AggregateCall {
   readonly argNullable?: boolean;
   /** Leaf index of a BOOLEAN column: rows where it is not TRUE do not count (FILTER). */
   readonly filter: number | null;
+  /** Of rows with equal arguments one counts. */
+  readonly distinct?: true;
   /** Type of the result. */
   readonly type: DataType;
   readonly nullable: boolean;

@@ -3,11 +3,14 @@
  * a time; the entries must carry marks (aggregate-setup.ts). Knows neither where groups lie nor when they fire.
  */
 import { batchRowsMax } from '../base/limits.ts';
+import { rowsField } from '../compile/accumulators.ts';
 import type { AggregateUpdater } from '../compile/aggregate.ts';
 import type { GroupTable } from '../ports/state.ts';
 import { type Column, RowKindByte } from '../record/batch.ts';
+import type { StorageKind } from '../record/layout.ts';
+import { sameValue } from '../record/same-value.ts';
 import { emitRows, resultColumns } from './aggregate-parts.ts';
-import type { AggregateSetup } from './aggregate-setup.ts';
+import { type AggregateSetup, markBytes } from './aggregate-setup.ts';
 import type { Output } from './operator.ts';
 
 export class Changes {
@@ -27,6 +30,9 @@ export class Changes {
   readonly #fixed: Column[];
   /** Index, among the calls, of a count of all rows: where it is 0 the group is gone. −1: nobody knows. */
   readonly #rowsCall: number;
+  /** Where that count stands in the accumulators; −1: there is none. */
+  readonly #rowsAt: number;
+  readonly #storages: readonly StorageKind[];
   readonly #round: { get(): number; set(value: number): void };
 
   constructor(setup: AggregateSetup, updater: AggregateUpdater, accumulatorOffset: number) {
@@ -59,6 +65,9 @@ export class Changes {
     this.#old = resultColumns([...results, ...hidden], batchRowsMax, context);
     this.#new = resultColumns([...results, ...hidden], batchRowsMax, context);
     this.#rowsCall = calls.findIndex((call) => call.fn === 'count' && call.arg === null && call.filter === null);
+    const rows = rowsField(calls);
+    this.#rowsAt = rows === null || this.#rowsCall < 0 ? -1 : updater.layout.fields[rows]!.offset;
+    this.#storages = results.map((column) => column.storage);
     this.#round = context.state.value('round', 0, Math.max);
   }
 
@@ -90,24 +99,25 @@ export class Changes {
     });
     this.#updater.finish(this.#distinct, changed, this.#old);
     update();
+    this.#refuse(changed);
     this.#updater.finish(this.#distinct, changed, this.#new);
     fill?.(this.#fixed, changed);
 
-    const { u8, u32, i64 } = memory;
+    const { u8, u32 } = memory;
     const calls = node.calls.length;
     const [distinct, before, selection] = [this.#distinct >>> 2, this.#before >>> 2, this.#selection >>> 2];
-    const rows = this.#rowsCall < 0 ? 0 : (this.#new[this.#rowsCall] as Column).values >>> 3;
+    const rows = this.#rowsCall < 0 ? 0 : (this.#new[this.#rowsCall] as Column).values >>> 2;
     // −U and −D leave first; whether a group had a result is needed once more for what follows.
     let size = 0;
     for (let i = 0; i < changed; i++) {
       const flag = (((u32[distinct + i] as number) + this.#marksAt) >>> 2) + 1;
       const had = markIsResult ? u32[before + i] !== 0 : u32[flag] === 1;
-      const has = this.#rowsCall < 0 || (i64[rows + i] as bigint) > 0n;
+      const has = this.#rowsCall < 0 || u32[rows + 2 * i] !== 0 || u32[rows + 2 * i + 1] !== 0;
       u32[before + i] = (had ? 1 : 0) + (has ? 2 : 0);
       u32[flag] = has ? 1 : 0;
       if (!had) continue;
-      // A group without results (DISTINCT) does not change by being met again.
-      if (has && calls === 0) {
+      // What comes out as it was (DISTINCT always) is no change.
+      if (has && this.#isSame(i, calls)) {
         u32[before + i] = 0;
         continue;
       }
@@ -125,6 +135,32 @@ export class Changes {
       if (how === 3) kinds = this.#kinds;
     }
     yield* this.#emit(changed, this.#new.slice(0, calls), size, kinds, out);
+  }
+
+  /** Whether changed entry `i` has the results it had. */
+  #isSame(i: number, calls: number): boolean {
+    for (let call = 0; call < calls; call++) {
+      const storage = this.#storages[call] as StorageKind;
+      if (!sameValue(this.#setup.context.memory, storage, this.#old[call] as Column, this.#new[call] as Column, i))
+        return false;
+    }
+    return true;
+  }
+
+  /** Groups from which more rows were taken than they had begin anew, and the rows that were never there are counted. */
+  #refuse(changed: number): void {
+    if (this.#rowsAt < 0) return;
+    const { memory, counters } = this.#setup.context;
+    const { u32, u8 } = memory;
+    for (let i = 0; i < changed; i++) {
+      const from = (u32[(this.#distinct >>> 2) + i] as number) + this.#marksAt + markBytes;
+      const high = u32[((from + this.#rowsAt) >>> 2) + 1] as number;
+      if (high < 0x80000000) continue;
+      counters.addSkipped(
+        (4294967295 - high) * 4294967296 + (4294967296 - (u32[(from + this.#rowsAt) >>> 2] as number)),
+      );
+      u8.fill(0, from, from + this.#updater.layout.bytes);
+    }
   }
 
   #emit(rowCount: number, results: readonly Column[], size: number, kinds: number, out: Output): Generator<void> {

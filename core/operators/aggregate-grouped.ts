@@ -7,8 +7,11 @@ import type { AggregateCall } from '../expr/tree.ts';
 import type { GroupTable } from '../ports/state.ts';
 import { type Batch, batch as batchOf, type Column } from '../record/batch.ts';
 import { Changes } from './aggregate-changes.ts';
+import { DistinctMarks, distinctCalls } from './aggregate-distinct.ts';
+import { Extremes } from './aggregate-extremes.ts';
 import { resolveRows, resultColumns, Work } from './aggregate-parts.ts';
 import { type AggregateNode, type AggregateSetup, aggregateSetup, resolveGroup } from './aggregate-setup.ts';
+import { GroupNumbers, groupNumberBytes } from './group-numbers.ts';
 import { type Operator, type OperatorContext, type Output, Progress } from './operator.ts';
 
 /** A count of all rows, so that a group whose rows were all taken away is known to be gone. */
@@ -26,6 +29,10 @@ export class GroupedAggregate implements Operator {
   readonly #table: GroupTable;
   readonly #updater: AggregateUpdater;
   readonly #changes: Changes | null;
+  /** Where something is kept for each group beside its entry. */
+  readonly #numbers: GroupNumbers | null;
+  readonly #distinct: DistinctMarks | null;
+  readonly #extremes: Extremes | null;
   /** Bounded: results on their way out. */
   readonly #results: Column[];
   readonly #work = new Work();
@@ -33,11 +40,27 @@ export class GroupedAggregate implements Operator {
   constructor(node: AggregateNode, context: OperatorContext) {
     const changing = !context.bounded;
     // Partial results have a fixed layout; only rows can be counted on the side.
-    const calls = changing && node.phase === 'single' ? [...node.calls, countRows] : node.calls;
-    this.#setup = aggregateSetup(node, context, { calls, marked: changing });
+    const distinct = distinctCalls(node.calls, context.inputs[0]?.length ?? 0);
+    const own = distinct?.calls ?? node.calls;
+    const calls = changing && node.phase === 'single' ? [...own, countRows] : own;
+    const retracts = node.updating === true && calls.some(({ fn }) => fn === 'min' || fn === 'max');
+    const tailBytes = distinct !== null || retracts ? groupNumberBytes : 0;
+    this.#setup = aggregateSetup(node, context, { calls, marked: changing, tailBytes, extremesApart: retracts });
     this.#table = context.state.groups(this.#setup.decl('groups'));
     this.#updater = this.#setup.updater(this.#table.accumulatorOffset);
     this.#setup.target = this.#table;
+    const { accumulatorOffset } = this.#table;
+    const numbers = tailBytes > 0 ? new GroupNumbers(accumulatorOffset + this.#setup.tailAt, context) : null;
+    this.#numbers = numbers;
+    this.#distinct =
+      distinct === null || numbers === null
+        ? null
+        : new DistinctMarks(distinct, node.updating === true, numbers, context);
+    const extremes = this.#updater.layout.fields.filter(({ kind }) => kind === 'min' || kind === 'max');
+    this.#extremes =
+      retracts && numbers !== null
+        ? new Extremes(extremes, this.#table, accumulatorOffset + this.#setup.accumulatorsAt, numbers, context)
+        : null;
     this.#changes = changing ? new Changes(this.#setup, this.#updater, this.#table.accumulatorOffset) : null;
     this.#results = changing ? [] : resultColumns(context.outputs[0]!, context.batchRows, context);
   }
@@ -80,7 +103,7 @@ export class GroupedAggregate implements Operator {
   *#allRows(batch: Batch, out: Output): Generator<void> {
     const { context, entries, node } = this.#setup;
     const group = yield* resolveGroup(this.#setup, this.#table, batch);
-    if (!this.#changes && node.phase !== 'final') {
+    if (!this.#changes && !this.#numbers && node.phase !== 'final') {
       this.#updater.updateOne(batch, batch.selection, batch.size, group);
       return;
     }
@@ -91,7 +114,31 @@ export class GroupedAggregate implements Operator {
   }
 
   #add(batch: Batch, rows: number, count: number, entries: number, out: Output): Iterable<void> | undefined {
-    const update = (): void => this.#setup.add(this.#updater, batch, rows, count, entries);
+    return this.#numbers === null
+      ? this.#update(batch, rows, count, entries, out)
+      : this.#addNumbered(this.#numbers, batch, rows, count, entries, out);
+  }
+
+  *#addNumbered(
+    numbers: GroupNumbers,
+    batch: Batch,
+    rows: number,
+    count: number,
+    entries: number,
+    out: Output,
+  ): Generator<void> {
+    numbers.write(rows, count, entries);
+    const marked = this.#distinct === null ? batch : yield* this.#distinct.mark(batch, rows, count);
+    if (this.#extremes !== null) yield* this.#extremes.change(batch, rows, count, entries);
+    const more = this.#update(marked, rows, count, entries, out);
+    if (more) yield* more;
+  }
+
+  #update(batch: Batch, rows: number, count: number, entries: number, out: Output): Iterable<void> | undefined {
+    const update = (): void => {
+      this.#setup.add(this.#updater, batch, rows, count, entries);
+      this.#extremes?.show();
+    };
     if (this.#changes) return this.#changes.run(this.#table, entries, count, update, false, null, out);
     update();
     return undefined;
@@ -125,6 +172,7 @@ export class GroupedAggregate implements Operator {
       if (out.emit(batchOf(layout, n, this.#results)) === Progress.more) yield;
     }
     this.#table.clear();
+    this.#distinct?.clear();
   }
 
   *#emptyResult(out: Output): Generator<void> {

@@ -16,6 +16,10 @@ export interface AggregateSetup extends ResolveBuffers {
   readonly context: OperatorContext;
   /** Calls with those that the operator added for itself behind. */
   readonly calls: readonly AggregateCall[];
+  /** Bytes behind the accumulators begin so far from their start. */
+  readonly tailAt: number;
+  /** Accumulators begin so far from the start of what is the operator's in an entry. */
+  readonly accumulatorsAt: number;
   /** Declaration of a table of groups. */
   decl(name: string): GroupTableDecl;
   /** Compiles the updates for tables with that `accumulatorOffset`. */
@@ -39,6 +43,8 @@ export function aggregateSetup(
     readonly marked: boolean;
     /** What the operator itself keeps of a group, before the accumulators; instead of marks. */
     readonly head?: { readonly bytes: number; readonly leaves: readonly AccumulatorLeaf[] };
+    readonly tailBytes?: number;
+    readonly extremesApart?: boolean;
   },
 ): AggregateSetup {
   const { memory, kernels, state } = context;
@@ -48,7 +54,9 @@ export function aggregateSetup(
   const layout = accumulatorLayout(calls);
   const textOffsets = layout.fields.filter((f) => f.storage === 'view').map((f) => head + f.offset + 8);
   const firstPartial = node.keys.length + (node.window === null ? 0 : 1);
+  const tail = options.tailBytes ?? 0;
   const leaves = [...(options.head?.leaves ?? []), ...leavesOf(layout, head, calls)];
+  if (tail > 0) leaves.push({ name: '$group', type: { kind: 'INT' }, offset: head + layout.bytes, coding: 'i32' });
   const setup: AggregateSetup = {
     node,
     context,
@@ -60,10 +68,12 @@ export function aggregateSetup(
     entries: memory.arena.allocate(4 * (batchRowsMax + 1), `entries of ${context.name}`),
     target: null,
     texts: textOffsets.length > 0,
+    tailAt: head + layout.bytes,
+    accumulatorsAt: head,
     decl: (name) => ({
       name,
       keys: node.keys.map((key) => input[key]!),
-      accumulatorBytes: head + layout.bytes,
+      accumulatorBytes: head + layout.bytes + tail,
       texts: textOffsets,
       leaves,
     }),
@@ -72,6 +82,7 @@ export function aggregateSetup(
         memory,
         kernels,
         name: context.name,
+        extremesApart: options.extremesApart ?? false,
         keepText: (target, view) => setup.target?.keepText(target, view),
       }),
     add:

@@ -276,14 +276,6 @@ const changeChecks: { [K in Exclude<RelNode['kind'], 'sink'>]: ChangeCheck<Extra
         `a window cannot take back rows, and ${makers} corrects its results (${regime.why}); leave out allowedLateness there, or run it bounded`,
       );
     }
-    const blind = node.calls.find((call) => call.fn === 'min' || call.fn === 'max');
-    if (blind) {
-      fail(
-        'plan/changelog',
-        rel.from,
-        `${blind.fn} cannot take back a row, and ${makers} corrects its results (${regime.why}); aggregate the rows themselves instead, or run it bounded`,
-      );
-    }
   },
   process: nothing,
   join: nothing,

@@ -150,7 +150,7 @@ function watermarkText(
 
 function callText(call: AggregateCall, input: Layout): string {
   const filter = call.filter === null ? '' : ` FILTER (WHERE ${input[call.filter]!.name})`;
-  return `${call.fn.toUpperCase()}(${call.arg === null ? '*' : input[call.arg]!.name})${filter}`;
+  return `${call.fn.toUpperCase()}(${call.distinct ? 'DISTINCT ' : ''}${call.arg === null ? '*' : input[call.arg]!.name})${filter}`;
 }
 
 function orderText(by: readonly SortKey[], layout: Layout): string {

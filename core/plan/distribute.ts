@@ -150,7 +150,7 @@ function informed(node: PhysicalNode, feeds: readonly Feed[], placed: readonly P
     feeds.some((feed) => feed.port === port && placed[feed.ref.rel]!.changes[feed.ref.port] === 'all');
   if (node.kind === 'sink') return { ...node, updating: updating(0) };
   if (node.kind === 'join') return { ...node, updating: [updating(0), updating(1)] };
-  if (node.kind === 'topN' && updating(0)) return { ...node, updating: true };
+  if ((node.kind === 'topN' || node.kind === 'aggregate') && updating(0)) return { ...node, updating: true };
   return node;
 }
 

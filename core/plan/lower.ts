@@ -273,6 +273,7 @@ function lowerAggregate(node: AggregateNode, input: RelRef, schemas: Schemas, bu
       ...(call.arg === null ? {} : { argText: exprText(call.arg, before) }),
       argNullable: call.arg?.nullable ?? false,
       filter,
+      ...(call.distinct ? { distinct: true as const } : {}),
       type: call.type,
       nullable: call.nullable,
     };

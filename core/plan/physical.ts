@@ -146,6 +146,8 @@ export type PhysicalNode =
       /** Leaf index of `$rowtime` (partial, single) or of the slice end (final); null without a window. */
       readonly time: number | null;
       readonly allowedLatenessMs: number;
+      /** Its input takes rows back. The planner decides when it places it. */
+      readonly updating?: true;
     }
   /**
    * A function of the user's over keyed state. Output port 0: what it emits; port i + 1: side output i, each with

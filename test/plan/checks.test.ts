@@ -208,11 +208,6 @@ describe('corrections', () => {
       'RANK cannot take back rows yet, and groupBy(origin) corrects its results',
     ],
     [
-      'into a maximum',
-      (b, s) => b.sink(b.group(grouped(b, s), [], { most: aggregate('max', column('n')) })),
-      'max cannot take back a row',
-    ],
-    [
       'into event time',
       (b, s) => b.sink(b.eventTime(b.group(s, ['at'], count), 'at')),
       'event time cannot be given to rows that groupBy(at) corrects later',
@@ -353,8 +348,9 @@ describe('columns', () => {
     });
   });
 
-  test('distinct aggregates come later, and say so', () => {
+  test('distinct aggregates of windows come later, and say what to do', () => {
     const distinct = { kind: 'aggregate', fn: 'count', arg: column('delay'), filter: null, distinct: true } as const;
-    expect(refused((b, s) => b.sink(b.group(s, [], { n: distinct }))).code).toBe('plan/unsupported');
+    const error = refused((b, s) => b.sink(b.group(b.eventTime(s, 'at'), [null], { n: distinct }, tumble(1000))));
+    expect(error).toMatchObject({ code: 'plan/unsupported', message: expect.stringContaining('group by the value') });
   });
 });

@@ -18,6 +18,7 @@ export const aggregateCases: Readonly<Record<string, (random: Prng) => OperatorC
   project: projectCase,
   'aggregate, at the end': (random) => groupedCase(random, true),
   'aggregate, updating': (random) => groupedCase(random, false),
+  'aggregate, retracting': retractingCase,
   'aggregate of windows': (random) => windowedCase(random, 0),
   'aggregate of windows, corrected': (random) => windowedCase(random, 1 + random.below(400)),
 };
@@ -108,7 +109,7 @@ function projectCase(random: Prng): OperatorCase {
 
 // ── aggregates ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-export function randomCalls(random: Prng, keyed: boolean): AggregateCall[] {
+export function randomCalls(random: Prng, keyed: boolean, distinct = false): AggregateCall[] {
   const makes: [AggregateName, number | null][] = [
     ['count', null],
     ['count', 2],
@@ -123,20 +124,23 @@ export function randomCalls(random: Prng, keyed: boolean): AggregateCall[] {
     ['min', 2],
     ['max', 2],
   ];
-  return Array.from({ length: random.below(5) }, () => {
+  return Array.from({ length: random.below(distinct ? 8 : 5) }, () => {
     const [fn, arg] = makes[random.below(makes.length)] as (typeof makes)[number];
     const filter = random.below(4) === 0 ? 3 : null;
     const argColumn = arg === null ? null : (layout[arg] as LayoutColumn);
     const argType = argColumn?.type ?? null;
     const nullable = argColumn?.nullable ?? false;
-    return { fn, arg, argType, filter, ...bindAggregate(fn, argType, { nullable, filtered: filter !== null, keyed }) };
+    const different = distinct && arg !== null && fn !== 'min' && fn !== 'max' && random.below(2) === 0;
+    const of = { fn, arg, argType, filter, ...(different ? { distinct: true as const } : {}) };
+    return { ...of, ...bindAggregate(fn, argType, { nullable, filtered: filter !== null, keyed }) };
   });
 }
 
-export function aggregated({ fn, arg, filter }: AggregateCall, rows: readonly TestRow[]): TestValue {
+export function aggregated({ fn, arg, filter, distinct }: AggregateCall, rows: readonly TestRow[]): TestValue {
   const counted = rows.filter((row) => filter === null || row[filter] === true);
   if (arg === null) return BigInt(counted.length);
-  const values = counted.map((row) => row[arg] as TestValue).filter((value) => value !== null);
+  const given = counted.map((row) => row[arg] as TestValue).filter((value) => value !== null);
+  const values = distinct ? [...new Set(given)] : given;
   if (fn === 'count') return BigInt(values.length);
   if (values.length === 0) return null;
   if (fn === 'min' || fn === 'max') {
@@ -174,7 +178,7 @@ export const randomKeys = (random: Prng): number[] =>
 
 function groupedCase(random: Prng, bounded: boolean): OperatorCase {
   const keys = randomKeys(random);
-  const calls = randomCalls(random, keys.length > 0);
+  const calls = randomCalls(random, keys.length > 0, true);
   if (keys.length === 0 && calls.length === 0) return groupedCase(random, bounded);
   const rows = randomRows(random);
   return {
@@ -196,6 +200,76 @@ function groupedCase(random: Prng, bounded: boolean): OperatorCase {
       if (bounded) assert(rowsOf(out).every(({ rowKind }) => rowKind === 0));
     },
   };
+}
+
+/**
+ * Rows come and go in any valid order. Told is each change of each group, by itself: never what it was again. A row taken
+ * back that was never there is counted, where its group has none.
+ */
+function retractingCase(random: Prng): OperatorCase {
+  const keys = randomKeys(random);
+  const calls = randomCalls(random, keys.length > 0, true);
+  if (keys.length === 0 && calls.length === 0) return retractingCase(random);
+  const live: TestRow[] = [];
+  const arrivals: Arrival[] = [];
+  let unknown = 0;
+  const takes = 2 + random.below(3);
+  for (const row of randomRows(random, 600)) {
+    live.push(row);
+    arrivals.push({ kind: 'row', row, rowKind: random.below(2) * 2 });
+    while (live.length > 0 && random.below(takes) === 0) {
+      const at = random.below(live.length);
+      const gone = live[at] as TestRow;
+      live[at] = live.at(-1) as TestRow;
+      live.pop();
+      arrivals.push({ kind: 'row', row: gone, rowKind: 1 + random.below(2) * 2 });
+    }
+    if (!keys.includes(0) || random.below(20) > 0) continue;
+    arrivals.push({ kind: 'row', row: [1_000_000n + BigInt(unknown++), ...row.slice(1)], rowKind: 3 });
+  }
+  const node = { kind: 'aggregate', phase: 'single', keys, calls, window: null, time: null } as const;
+  return {
+    name: 'aggregate, retracting',
+    setup: {
+      node: { ...node, allowedLatenessMs: 0, updating: true },
+      input: layout,
+      outputs: [[...keys.map((k) => layout[k] as LayoutColumn), ...callColumns(calls)]],
+      bounded: false,
+    },
+    arrivals,
+    check({ out, skipped }) {
+      const groups = [...groupsOf(live, keys).values()];
+      if (keys.length === 0 && arrivals.length === 0) groups.push([]);
+      const expected = groups.map((group) => {
+        return shown([...keys.map((k) => group[0]?.[k] as TestValue), ...calls.map((of) => aggregated(of, group))]);
+      });
+      assert.deepEqual(told(out, keys.length).toSorted(), expected.toSorted());
+      assert.equal(skipped, unknown, 'rows taken back that were never there');
+    },
+  };
+}
+
+/** What changes by key come to: each is of what is there, in order, and changes it. */
+export function told(out: readonly Departure[], keys: number): string[] {
+  const held = new Map<string, string>();
+  const between = new Map<string, string>();
+  for (const { row, rowKind } of rowsOf(out)) {
+    const key = shown(row.slice(0, keys));
+    const text = shown(row);
+    if (rowKind % 2 === 1) {
+      assert.equal(text, held.get(key), 'what is taken away is what was there');
+      held.delete(key);
+      if (rowKind === 1) between.set(key, text);
+      continue;
+    }
+    assert(!held.has(key), `${text} comes where ${held.get(key)} is`);
+    assert.equal(rowKind === 2, between.has(key), '+U behind −U, and +I where nothing was');
+    assert.notEqual(between.get(key), text, 'what is as it was is no change');
+    between.delete(key);
+    held.set(key, text);
+  }
+  assert.equal(between.size, 0, '−U without +U');
+  return [...held.values()];
 }
 
 /** What a changelog comes to. */

@@ -16,6 +16,7 @@ export interface SplitCall {
   readonly fn: AggregateName;
   readonly arg: Expr | null;
   readonly filter: Expr | null;
+  readonly distinct: boolean;
   readonly type: DataType;
   readonly nullable: boolean;
 }
@@ -38,17 +39,18 @@ export function splitAggregates(node: AggregateNode, input: Schema): SplitAggreg
   const keys = node.keys.flatMap((key) => (key === null ? [] : (leafIndices(input, key) ?? [])));
   const calls: SplitCall[] = [];
   const known = new Map<string, number>();
+  const attached = input.window !== undefined && input.window !== null && node.keys.includes(input.window.column);
 
   const callOf = (expr: AggregateExpr): number => {
-    if (expr.distinct) {
+    if (expr.distinct && (node.window || attached)) {
       fail(
         'plan/unsupported',
         node,
-        `${expr.fn}(…).distinct() is not supported yet; write .distinct() on the stream, then group and count`,
+        `${expr.fn}(…).distinct() within a window is not supported yet; group by the value as well, and count its groups: .groupBy(…, value, window).aggregate(…).groupBy(…, 'window').aggregate(() => ({ values: count() }))`,
       );
     }
     const call = simplified(boundCall(node, expr, leaves));
-    const key = JSON.stringify([call.fn, call.arg, call.filter]);
+    const key = JSON.stringify([call.fn, call.arg, call.filter, call.distinct]);
     let index = known.get(key);
     if (index === undefined) {
       index = calls.length;
@@ -89,12 +91,15 @@ function boundCall(node: AggregateNode, expr: AggregateExpr, leaves: Layout): Sp
   const arg = expr.arg === null ? null : bind(expr.arg, leaves, where);
   const filter = expr.filter === null ? null : bindCondition(expr.filter, leaves, where);
   const more = { nullable: arg?.nullable ?? false, filtered: filter !== null, keyed: node.keys.length > 0 };
-  return { fn: expr.fn, arg, filter, ...bindAggregate(expr.fn, arg?.type ?? null, more, where) };
+  // The least and the greatest of different values are those of all.
+  const distinct = expr.distinct && arg !== null && expr.fn !== 'min' && expr.fn !== 'max';
+  return { fn: expr.fn, arg, filter, distinct, ...bindAggregate(expr.fn, arg?.type ?? null, more, where) };
 }
 
 /** COUNT of what is never NULL counts rows; a filter that is TRUE is none. */
 function simplified(call: SplitCall): SplitCall {
-  const arg = call.fn === 'count' && call.arg && !call.arg.nullable && !canFail(call.arg) ? null : call.arg;
+  const arg =
+    call.fn === 'count' && !call.distinct && call.arg && !call.arg.nullable && !canFail(call.arg) ? null : call.arg;
   const always = call.filter?.kind === 'literal' && call.filter.value === true;
   return { ...call, arg, filter: always ? null : call.filter };
 }

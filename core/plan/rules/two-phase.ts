@@ -46,6 +46,8 @@ export function splitPhases(
       if (context.sideUsed || !(context.bounded || node.window)) return null;
       // Where a session ends depends on rows that are elsewhere.
       if (node.window?.kind === 'session') return null;
+      // Which values a group has had is known where all its rows meet.
+      if (node.calls.some((call) => call.distinct)) return null;
       const keys = node.keys.map((key) => input[key]!);
       const between = [...keys, ...(node.window ? [sliceEnd] : []), ...partialLayout(node.calls)];
       const final = {
