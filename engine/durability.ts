@@ -7,7 +7,14 @@ import type { Clock } from '../core/base/clock.ts';
 import { isMillraceError } from '../core/base/errors.ts';
 import type { Prng } from '../core/base/prng.ts';
 import { watermarkMin } from '../core/operators/operator.ts';
-import type { FileRef, Manifest, ManifestContent, StateDirectory, TaskEntry } from '../core/ports/checkpoint.ts';
+import type {
+  FileRef,
+  Manifest,
+  ManifestContent,
+  Refusal,
+  StateDirectory,
+  TaskEntry,
+} from '../core/ports/checkpoint.ts';
 import type { Json, SinkCommitter, Split } from '../core/ports/connector.ts';
 import type { Disk } from '../core/ports/disk.ts';
 import type { CheckpointPurpose } from '../core/schedule/checkpoints.ts';
@@ -59,6 +66,8 @@ export class Durability {
   #jobKey: string;
   #manifest: Manifest | null = null;
   #passedOver = 0;
+  /** By the last look, and not yet passed over for good. */
+  #refused: readonly Refusal[] = [];
   #lastId: number;
   #lastText: string | null = null;
   #lost = false;
@@ -130,6 +139,7 @@ export class Durability {
       this.#notice(`checkpoint ${checkpointId} is damaged and was passed over: ${reason}`);
     }
     this.#passedOver += refused.length;
+    this.#refused = refused;
     this.#manifest = manifest;
     this.#lastText = null;
     if (manifest) this.#jobKey = manifest.jobKey;
@@ -195,8 +205,19 @@ export class Durability {
       const committer = connector.committer?.(node.connector, { disk, jobKey: this.#jobKey });
       if (committer) this.#committers.set(id, committer);
     }
+    this.#passOver();
     await this.#commitOrphans(orphans);
     this.#openSinks();
+  }
+
+  /** Whoever goes on from an older checkpoint never comes back to a newer one: its sinks take back what that one promised. */
+  #passOver(): void {
+    try {
+      this.#state.passOver(this.#refused);
+    } catch (error) {
+      throw stateError(error, this.#state.path);
+    }
+    this.#refused = [];
   }
 
   #fit(record: PlanRecord, prepared: Prepared): readonly KeepingOperator[] {
@@ -241,6 +262,7 @@ export class Durability {
     this.#look();
     if (this.#manifest) this.#lastId = Math.max(this.#lastId, this.#manifest.checkpointId);
     this.#lost = false;
+    this.#passOver();
     this.#openSinks();
     return this.begin();
   }

@@ -104,6 +104,11 @@ export interface StateDirectory {
    * caller to say so loudly. Errors: `state/corrupt` when there are manifests and none verifies.
    */
   latest(): { readonly manifest: Manifest | null; readonly refused: readonly Refusal[] };
+  /**
+   * What `latest` refused counts no more, also where it would verify later (a disk that failed once). Before anybody acts on the
+   * older one: sinks take back what came after it.
+   */
+  passOver(refused: readonly Refusal[]): void;
   /** Publishes staged files and the manifest. When it returns, the checkpoint is durable; when it throws, it may be. */
   commit(content: ManifestContent): Manifest;
   /** Removes old manifests but the newest `retain` (at least 2), and files that no manifest refers to. */

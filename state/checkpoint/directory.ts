@@ -7,6 +7,7 @@
  *   staging/<epoch>.<owner>  everything not yet published; exactly one at any time. `<epoch>` alone: nobody owns it
  *   files/…                  published files of participants
  *   manifests/MANIFEST-<id>  one per checkpoint that counts
+ *   manifests/passed-over-…  one that did not verify when an older one was gone on from, and counts no more
  *
  * **One owner.** Whoever renames `staging/<epoch>…` to `staging/<epoch + 1>.<himself>` owns the directory: a rename happens
  * once, so of any number of contenders one wins, and the name says who. A first start builds `staging` aside and renames it into
@@ -28,7 +29,15 @@ import type {
 } from '../../core/ports/checkpoint.ts';
 import type { Disk } from '../../core/ports/disk.ts';
 import { Damage, damageOf } from './block-reader.ts';
-import { checkpointIdOf, decodeManifest, encodeManifest, manifestName, manifestVersion } from './manifest.ts';
+import {
+  checkpointIdOf,
+  decodeManifest,
+  encodeManifest,
+  manifestName,
+  manifestVersion,
+  passedOverIdOf,
+  passedOverName,
+} from './manifest.ts';
 
 export interface DirectorySetup {
   readonly disk: Disk;
@@ -302,6 +311,7 @@ function owned(path: string, staging: string, epoch: number, { disk, owner, nowM
     0,
     ...known.map(({ checkpointId }) => checkpointId),
     ...disk.list(files).map(checkpointOfPart),
+    ...disk.list(manifests).map((name) => passedOverIdOf(name) ?? 0),
   );
 
   return {
@@ -323,6 +333,20 @@ function owned(path: string, staging: string, epoch: number, { disk, owner, nowM
         `${path}: none of its ${refused.length} checkpoints is whole (${refused.map((one) => one.reason).join('; ')}); restore the files from a copy, start from a savepoint in a new directory, or start anew without --state-dir ${path}`,
         { where: { path } },
       );
+    },
+    passOver(refused) {
+      if (refused.length === 0) return;
+      fenced(() => {
+        for (const { manifest: at, checkpointId } of refused) {
+          // Out and in again by way of the staging directory, so that a zombie passes over nothing.
+          const name = passedOverName(checkpointId);
+          disk.rename(at, `${staging}/${name}`);
+          disk.rename(`${staging}/${name}`, `${manifests}/${name}`);
+        }
+        disk.syncDirectory(manifests);
+        const gone = new Set(refused.map(({ manifest }) => manifest));
+        known = known.filter((one) => !gone.has(one.path));
+      });
     },
     commit(content: ManifestContent) {
       return fenced(() => {
@@ -350,6 +374,8 @@ function owned(path: string, staging: string, epoch: number, { disk, owner, nowM
           const oldest = (whole[least - 1] as ManifestFile).checkpointId;
           const gone = known.filter(({ checkpointId }) => checkpointId < oldest);
           for (const one of gone) trash(one.path);
+          for (const name of disk.list(manifests))
+            if ((passedOverIdOf(name) ?? oldest) < oldest) trash(`${manifests}/${name}`);
           disk.syncDirectory(manifests);
           known = known.filter(({ checkpointId }) => checkpointId >= oldest);
         }

@@ -20,6 +20,15 @@ export function checkpointIdOf(name: string): number | null {
   return match ? Number(match[1]) : null;
 }
 
+/** One that counts no more, since an older one was gone on from: kept for people to look at while its neighbours are. */
+export const passedOverName = (checkpointId: number): string => `passed-over-${String(checkpointId).padStart(8, '0')}`;
+
+/** Null: not the name of a manifest that was passed over. */
+export function passedOverIdOf(name: string): number | null {
+  const match = /^passed-over-(\d{8,10})$/.exec(name);
+  return match ? Number(match[1]) : null;
+}
+
 export function encodeManifest(manifest: Manifest): Uint8Array {
   const body = new TextEncoder().encode(`${JSON.stringify(manifest, null, 1)}\n`);
   const head = new TextEncoder().encode(`millrace manifest ${manifestVersion} ${sha256(body)} ${body.length}\n`);

@@ -91,6 +91,30 @@ describe('what counts', () => {
     expect(again.lastCheckpointId).toBe(3);
   });
 
+  test('what was passed over counts no more, though the disk reads it the next time', async () => {
+    const disk = simulatedDisk(1);
+    const directory = openAs(disk, '/s', 1);
+    for (const id of [1, 2, 3]) await checkpoint(disk, directory, id);
+    disk.onCall = (call, path) => (call === 'open' && path.includes('s00000003-') ? 'error' : null);
+    const { manifest, refused } = directory.latest();
+    expect(manifest?.checkpointId).toBe(2);
+    disk.onCall = () => null;
+    expect(directory.latest().manifest?.checkpointId).toBe(3);
+    directory.passOver(refused);
+    expect(directory.latest()).toMatchObject({ manifest: { checkpointId: 2 }, refused: [] });
+    // A loss of power brings it back no more, its number is not given again, and it goes with its neighbours.
+    disk.crash();
+    disk.restart();
+    const again = openAs(disk, '/s', 2);
+    expect(again.latest().manifest?.checkpointId).toBe(2);
+    expect(again.lastCheckpointId).toBe(3);
+    expect(disk.list('/s/manifests')).toContain('passed-over-00000003');
+    for (const id of [4, 5]) await checkpoint(disk, again, id);
+    again.clean(2);
+    expect(disk.list('/s/manifests')).toEqual(['MANIFEST-00000004', 'MANIFEST-00000005']);
+    expect(disk.list('/s/files').some((name) => name.startsWith('s00000003'))).toBe(false);
+  });
+
   test('when none verifies, nothing is started and nothing removed', async () => {
     const disk = simulatedDisk(1);
     const directory = openAs(disk, '/s', 1);

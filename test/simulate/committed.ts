@@ -24,6 +24,19 @@ export async function wrong(disk: SimulatedDisk, expected: Expected, complete: b
   return `${expected.directory} is wrong in ${off.length} of ${counts.size} rows: ${shown.join('; ')}`;
 }
 
+/** Files that readers see, with their bytes. */
+export function visible(disk: SimulatedDisk, expected: readonly Expected[]): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const { directory } of expected) {
+    if (disk.stat(directory) === null) continue;
+    for (const name of disk.list(directory)) {
+      const path = `${directory}/${name}`;
+      if (!name.startsWith('.')) found.set(path, Buffer.from(disk.read(path)).toString('latin1'));
+    }
+  }
+  return found;
+}
+
 async function committed(disk: SimulatedDisk, { directory, format }: Expected): Promise<Record<string, unknown>[]> {
   const found: Record<string, unknown>[] = [];
   if (disk.stat(directory) === null) return found;

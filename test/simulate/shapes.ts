@@ -67,6 +67,8 @@ export interface Simulated {
 
 export interface Shape {
   readonly name: string;
+  /** It is about what fires when input ends: there is little room for it, and most lives have such an end. */
+  readonly firesAtEnd?: true;
   build(draw: Draw): Simulated;
 }
 
@@ -591,6 +593,7 @@ export const shapes: readonly Shape[] = [
   },
   {
     name: 'many timers at the end',
+    firesAtEnd: true,
     build(draw) {
       const keys = draw.rows;
       const rows = rowsOf({ ...draw, keys, skewed: false });

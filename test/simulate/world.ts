@@ -13,7 +13,7 @@ import type { MemoryMap } from '../../engine/memory-map.ts';
 import { checkOptions } from '../../engine/options.ts';
 import { openSavepoint, savedRows } from '../../engine/savepoint.ts';
 import { type DiskCall, type SimulatedDisk, simulatedDisk } from '../../testing/simulated-disk.ts';
-import { wrong } from './committed.ts';
+import { visible, wrong } from './committed.ts';
 import { type Draw, type Shape, shapes, startMs } from './shapes.ts';
 
 /** How often what happened, over all seeds. A count of 0 in the end is a failure of the simulation itself. */
@@ -26,6 +26,7 @@ export const noCoverage = (): Coverage => ({
   'crash before a call': 0,
   'crash after a call': 0,
   'torn write': 0,
+  'fault in a commit': 0,
   'write lost': 0,
   'write kept': 0,
   'write torn by a crash': 0,
@@ -40,6 +41,7 @@ export const noCoverage = (): Coverage => ({
   'checkpoint asked for': 0,
   'checkpoint at the end': 0,
   'crash at the end': 0,
+  'crash behind a checkpoint at the end': 0,
   'savepoint looked into': 0,
   'checkpoint timed out': 0,
   'checkpoint failed': 0,
@@ -70,6 +72,8 @@ interface Faults {
   /** One in so many calls of the disk. */
   readonly perCall: number;
   readonly perTurn: number;
+  /** One in so many calls by which a manifest or what a sink promised comes to count; 0: they are like the others. */
+  readonly perCommit: number;
 }
 
 export async function live(seed: number, coverage: Coverage, only?: Shape): Promise<Life> {
@@ -83,7 +87,7 @@ export async function live(seed: number, coverage: Coverage, only?: Shape): Prom
     skewed: random.below(3) === 0,
     disorder: random.below(3) === 0,
     format: random.below(4) === 0 ? 'parquet' : 'jsonl',
-    mode: random.below(2) === 0 ? 'bounded' : 'stream',
+    mode: random.below(shape.firesAtEnd ? 4 : 2) === 0 ? 'stream' : 'bounded',
   };
   const { ends, expected, held } = shape.build(draw);
   const disk = simulatedDisk(seed);
@@ -93,6 +97,7 @@ export async function live(seed: number, coverage: Coverage, only?: Shape): Prom
     left: 1 + random.below(6),
     perCall: 40 + random.below(400),
     perTurn: 20 + random.below(300),
+    perCommit: random.below(3) === 0 ? 8 + random.below(40) : 0,
   };
   let trace = 0;
   let steps = 0;
@@ -102,9 +107,13 @@ export async function live(seed: number, coverage: Coverage, only?: Shape): Prom
   let safety = true;
   disk.onCall = (call: DiskCall, path: string) => {
     note(`${call} ${path}`);
-    if (!safety || faults.left === 0 || random.below(faults.perCall) !== 0) return null;
+    const commits =
+      faults.perCommit > 0 && (call === 'rename' || call === 'syncDirectory' || path.includes('MANIFEST'));
+    if (!safety || faults.left === 0 || random.below(commits ? faults.perCommit : faults.perCall) !== 0) return null;
     faults.left--;
-    const kind = random.below(5);
+    if (commits) coverage['fault in a commit']!++;
+    // What is wrong with the order of a commit is seen by whoever comes after a crash.
+    const kind = commits ? 2 + random.below(2) : random.below(5);
     const fault =
       kind < 2 ? 'error' : kind === 2 ? 'crashBefore' : kind === 3 ? 'crashAfter' : call === 'write' ? 'torn' : 'error';
     coverage[
@@ -122,9 +131,15 @@ export async function live(seed: number, coverage: Coverage, only?: Shape): Prom
   /** Milliseconds a turn may take: from one checkpoint in hundreds of turns to one in every other. */
   const pace = [2, 8, 25][random.below(3)]!;
   let zombie: LocalJob | null = null;
+  /** What readers have seen and no loss of power can take: it stays, unless an older checkpoint is gone on from. */
+  let seen: ReadonlyMap<string, string> = new Map();
+  let fellBack = false;
+  /** The last thing that happened to the disk: what it holds is durable. */
+  let powerLost = false;
 
   /** True: it has ended for good. */
   const incarnation = async (): Promise<boolean> => {
+    powerLost = false;
     const next = 1 + random.below(4);
     if (parallelism !== 0 && next !== parallelism) coverage.rescaled!++;
     parallelism = next;
@@ -133,7 +148,7 @@ export async function live(seed: number, coverage: Coverage, only?: Shape): Prom
     const options = checkOptions({
       parallelism,
       memory: `${parallelism * 64}mb`,
-      batchRows: [1, 2, 7, 32][random.below(4)]!,
+      batchRows: [1, 2, 7, 32][random.below(shape.firesAtEnd ? 2 : 4)]!,
       mode: draw.mode,
       stateDir: '/state',
       takeOver: true,
@@ -172,6 +187,7 @@ export async function live(seed: number, coverage: Coverage, only?: Shape): Prom
       },
     );
     const die = async (lossless: boolean): Promise<void> => {
+      fellBack ||= job.notices.some((text) => text.includes('was passed over'));
       coverage[lossless ? 'process died' : 'power lost']!++;
       steps += job.steps;
       job.crash();
@@ -182,12 +198,14 @@ export async function live(seed: number, coverage: Coverage, only?: Shape): Prom
       await turn();
       await turn();
       disk.restart({ lossless });
+      powerLost = !lossless;
       if (safety && !damaged && random.below(3) === 0 && damageNewest(disk, random)) {
         damaged = true;
         coverage['file damaged']!++;
       }
     };
     await job.start();
+    fellBack ||= job.notices.some((text) => text.includes('was passed over'));
     if (disk.crashed) {
       coverage['crash while starting']!++;
       await die(random.below(2) === 0);
@@ -242,6 +260,13 @@ export async function live(seed: number, coverage: Coverage, only?: Shape): Prom
       if (job.checkpoints && job.checkpoints.completed !== completed) {
         coverage['checkpoints completed']! += job.checkpoints.completed - completed;
         completed = job.checkpoints.completed;
+        if (safety && faults.left > 0 && ending && random.below(4) === 0) {
+          // The next life goes on from a checkpoint that was taken while the last firing was under way.
+          faults.left--;
+          coverage['crash behind a checkpoint at the end']!++;
+          await die(random.below(2) === 0);
+          return false;
+        }
       }
       if (safety && faults.left > 0 && turns % 4 === 0) {
         const { rowsIn } = job.numbers();
@@ -331,6 +356,7 @@ export async function live(seed: number, coverage: Coverage, only?: Shape): Prom
       await die(random.below(2) === 0);
       return false;
     }
+    fellBack ||= job.notices.some((text) => text.includes('was passed over'));
     steps += job.steps;
     slow.forget();
     const { outcome } = job;
@@ -355,6 +381,12 @@ export async function live(seed: number, coverage: Coverage, only?: Shape): Prom
       const what = await wrong(disk, one, ended);
       if (what !== null) throw new Violation(`${ended ? 'the end' : 'safety'}: ${what}`);
     }
+    const sees = visible(disk, expected);
+    for (const [path, bytes] of fellBack ? [] : seen) {
+      if (sees.get(path) !== bytes)
+        throw new Violation(`an invariant: ${path} was committed, and is ${sees.has(path) ? 'another' : 'gone'}`);
+    }
+    seen = powerLost ? sees : new Map();
     disk.onCall = before;
     if (ended) break;
     clock.advance(random.below(50));
