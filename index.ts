@@ -86,7 +86,16 @@ export type {
   TopN,
   WithSide,
 } from './core/api/stream.ts';
-export { desc, hop, type Order, session, tumble, type WindowKey, type WindowOptions } from './core/api/windows.ts';
+export {
+  desc,
+  hop,
+  type Order,
+  session,
+  tumble,
+  type WindowKey,
+  type WindowOptions,
+  type WindowTime,
+} from './core/api/windows.ts';
 export type { Duration, Size } from './core/base/duration.ts';
 export { describeError, type ErrorCode, type ErrorWhere, MillraceError } from './core/base/errors.ts';
 export { collect, explain, run } from './engine/run.ts';

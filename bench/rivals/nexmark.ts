@@ -42,6 +42,15 @@ export const nexmarkSql: Readonly<Record<string, NexmarkSql>> = {
       )
       SELECT auction, num FROM (SELECT *, max(num) OVER (PARTITION BY ending) AS most FROM counted) WHERE num = most`,
   },
+  q7: {
+    sql: `SELECT auction, bidder, price, dateTime, extra FROM (
+        SELECT *, max(price) OVER (PARTITION BY epoch_ms(dateTime) // 10000) AS most FROM bid
+      ) WHERE price = most`,
+  },
+  q8: {
+    sql: `SELECT DISTINCT p.id, p.name, make_timestamp((epoch_ms(p.dateTime) // 10000) * 10000000) AS stime FROM person p, auction a
+      WHERE a.seller = p.id AND epoch_ms(a.dateTime) // 10000 = epoch_ms(p.dateTime) // 10000`,
+  },
   q9: {
     sql: `SELECT a.*, b.auction, b.bidder, b.price, b.dateTime AS bid_dateTime, b.extra AS bid_extra
       FROM auction a JOIN bid b ON b.auction = a.id AND b.dateTime BETWEEN a.dateTime AND a.expires
@@ -56,6 +65,8 @@ export const nexmarkSql: Readonly<Record<string, NexmarkSql>> = {
         )
       ) GROUP BY bidder, number`,
   },
+  // Which bids meet in ten seconds of the clock is open: how many each bidder made is not.
+  q12: { sql: 'SELECT bidder, count(*) AS bid_count FROM bid GROUP BY bidder', determined: ['bidder', 'bid_count'] },
   q15: {
     sql: `SELECT strftime(dateTime, '%Y-%m-%d') AS day, ${ranks}, ${different('bidder')}, ${different('auction')} FROM bid GROUP BY 1`,
   },

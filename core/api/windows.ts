@@ -7,7 +7,11 @@ import type { OneOrMore } from './modes.ts';
 export interface WindowOptions {
   /** Windows begin at the epoch plus this (UTC): `'6 hours'` makes days begin at six. */
   readonly offset?: Duration;
+  /** `'processing'`: a row is in the window in which it arrives, by the clock; no row is late. Default: the rows' event time. */
+  readonly time?: WindowTime;
 }
+
+export type WindowTime = 'event' | 'processing';
 
 /** A window as a grouping key; the rows that come out have it as the column `window`. */
 export interface WindowKey {
@@ -17,7 +21,7 @@ export interface WindowKey {
 /** Windows of `size` side by side. Errors: `plan/window`. */
 export function tumble(size: Duration, options: WindowOptions = {}): WindowKey {
   const sizeMs = positive('the size of tumble()', size);
-  return windowKey({ kind: 'tumble', sizeMs, offsetMs: offsetOf(options) });
+  return windowKey({ kind: 'tumble', sizeMs, offsetMs: offsetOf(options), ...timeOf(options) });
 }
 
 /** Windows of `size` that begin every `slide`: a row is in size ÷ slide of them. Errors: `plan/window`. */
@@ -36,15 +40,15 @@ export function hop(size: Duration, slide: Duration, options: WindowOptions = {}
       `hop('${size}', '${slide}'): the size must be a multiple of the slide, so that windows share their slices`,
     );
   }
-  return windowKey({ kind: 'hop', sizeMs, slideMs, offsetMs: offsetOf(options) });
+  return windowKey({ kind: 'hop', sizeMs, slideMs, offsetMs: offsetOf(options), ...timeOf(options) });
 }
 
 /**
  * A window for each stretch of activity of a key: its rows that are no more than `gap` apart. It begins with the first of
  * them and ends `gap` behind the last. Errors: `plan/window`.
  */
-export function session(gap: Duration): WindowKey {
-  return windowKey({ kind: 'session', gapMs: positive('the gap of session()', gap) });
+export function session(gap: Duration, options: { readonly time?: WindowTime } = {}): WindowKey {
+  return windowKey({ kind: 'session', gapMs: positive('the gap of session()', gap), ...timeOf(options) });
 }
 
 const spec = Symbol.for('millrace.window');
@@ -83,6 +87,12 @@ export function orderKeys(by: unknown): readonly OrderKey[] {
 
 function offsetOf({ offset }: WindowOptions): number {
   return offset === undefined ? 0 : durationMs(offset);
+}
+
+function timeOf({ time = 'event' }: { readonly time?: WindowTime }): { time?: 'processing' } {
+  if (time !== 'event' && time !== 'processing')
+    throw new MillraceError('option/invalid', `the time of a window is 'event' or 'processing', not ${String(time)}`);
+  return time === 'processing' ? { time } : {};
 }
 
 function positive(what: string, duration: Duration): number {

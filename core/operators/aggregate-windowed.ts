@@ -26,7 +26,12 @@ export class WindowedAggregate implements Operator {
   readonly #setup: AggregateSetup;
   readonly #math: WindowMath;
   readonly #latenessMs: number;
-  /** By slice end: what rows add up to. */
+  /** Rows are in the windows in which they arrive. */
+  readonly #byClock: boolean;
+  /**
+   * By slice end: what rows add up to. By the clock: by window end. Clocks of two slots do not move together, so a restore
+   * that brings their rows together must tell from these alone what has fired.
+   */
   readonly #slices: SlicedTables;
   /** By window end: what slices add up to, while it fires and, with allowed lateness, until it is over. Hopping only. */
   readonly #windows: SlicedTables | null;
@@ -49,6 +54,7 @@ export class WindowedAggregate implements Operator {
 
   constructor(node: AggregateNode, context: OperatorContext) {
     this.#math = windowMath(node.window as SlicedWindow);
+    this.#byClock = node.window!.time === 'processing';
     this.#latenessMs = context.bounded ? 0 : node.allowedLatenessMs;
     const corrects = this.#latenessMs > 0;
     const rows = node.phase === 'final' ? rowsField(node.calls) : null;
@@ -56,7 +62,8 @@ export class WindowedAggregate implements Operator {
     this.#setup = aggregateSetup(node, context, { marked: corrects });
     const { state, memory } = context;
     this.#slices = state.slices(this.#setup.decl('slices'));
-    this.#windows = this.#math.sliceMs === this.#math.sizeMs ? null : state.slices(this.#setup.decl('windows'));
+    this.#windows =
+      this.#byClock || this.#math.sliceMs === this.#math.sizeMs ? null : state.slices(this.#setup.decl('windows'));
     this.#updater = this.#setup.updater(this.#slices.accumulatorOffset);
     this.#changes = corrects ? new Changes(this.#setup, this.#updater, this.#slices.accumulatorOffset) : null;
     this.#watermark = state.value('watermark', watermarkMin, Math.min);
@@ -80,16 +87,31 @@ export class WindowedAggregate implements Operator {
     return this.#windows === null && this.#changes === null;
   }
 
-  /** No row of bounded input is late: its windows close when it ends. */
+  /** No row of bounded input is late: its windows close when it ends. The clock goes on also there. */
   get holdsToEnd(): boolean {
-    return this.#setup.context.bounded;
+    return this.#setup.context.bounded && !this.#byClock;
   }
 
+  /** Windows by the clock that are open when all input has ended close then. */
   onWatermark(timeMs: number, out: Output): Progress {
-    if (timeMs <= this.#watermark.get()) return Progress.done;
+    if (timeMs <= this.#watermark.get() || (this.#byClock && timeMs !== watermarkMax)) return Progress.done;
     this.#watermark.set(timeMs);
     return this.#work.start(this.#fire(out));
   }
+
+  onProcessingTime(nowMs: number, out: Output): Progress {
+    if (!this.#byClock) return Progress.done;
+    this.#watermark.set(Math.max(this.#watermark.get(), nowMs - 1));
+    return this.#work.start(this.#fire(out));
+  }
+
+  /** The end of the first window that has rows. */
+  get nextProcessingTimeMs(): number | null {
+    if (!this.#byClock) return null;
+    if (this.#next === undefined) this.#next = this.#firstWindow();
+    return this.#next;
+  }
+  #next: number | null | undefined = undefined;
 
   onEnd(out: Output): Progress {
     return this.onWatermark(watermarkMax, out);
@@ -102,6 +124,16 @@ export class WindowedAggregate implements Operator {
     const { kernels, memory } = context;
     const { sliceMs, offsetMs } = this.#math;
     if (this.#setup.texts) this.#reclaim();
+    if (this.#byClock) {
+      // A clock that was set back does not open windows that have closed.
+      const nowMs = Math.max(context.nowMs!(), this.#watermark.get() + 1);
+      this.#next = undefined;
+      const end = this.#math.sliceEnd(nowMs);
+      const last = this.#math.lastWindowEnd(end) ?? Number.NEGATIVE_INFINITY;
+      for (let window = this.#math.firstWindowEnd(end) ?? 0; window <= last; window += this.#math.slideMs)
+        yield* this.#addRows(this.#slices.open(window), batch, batch.selection, batch.size, null, out);
+      return;
+    }
     // `final` gets slice ends: a slice holds the moments before its end.
     const offset = (offsetMs % sliceMs) + (node.phase === 'final' ? 1 : 0);
     const times = batch.columns[node.time!]!.values;
@@ -189,6 +221,7 @@ export class WindowedAggregate implements Operator {
   // ── windows out ────────────────────────────────────────────────────────────────────────────────────────────
 
   *#fire(out: Output): Generator<void> {
+    this.#next = undefined;
     for (let end = this.#nextWindow(); end !== null; end = this.#nextWindow()) {
       if (this.#setup.texts) this.#reclaim();
       if (this.#windows === null) yield* this.#emitWindow(this.#slices, end, out);
@@ -226,6 +259,13 @@ export class WindowedAggregate implements Operator {
 
   /** The end of the first window that is complete, has rows and has not fired; null: none. */
   #nextWindow(): number | null {
+    const next = this.#firstWindow();
+    return next !== null && isComplete(next, this.#watermark.get()) ? next : null;
+  }
+
+  /** The end of the first window that has rows and has not fired. */
+  #firstWindow(): number | null {
+    if (this.#byClock) return this.#slices.slices()[0] ?? null;
     const { sizeMs, slideMs } = this.#math;
     const fired = this.#fired.get();
     let next: number | null = null;
@@ -237,7 +277,7 @@ export class WindowedAggregate implements Operator {
       // Slices ascend: those behind this window's end cannot have an earlier one.
       if (next !== null && slice - sizeMs >= next) break;
     }
-    return next !== null && isComplete(next, this.#watermark.get()) ? next : null;
+    return next;
   }
 
   /** The slices that a window consists of, each with where its walk stands. */

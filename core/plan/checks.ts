@@ -92,11 +92,14 @@ const nodeChecks: { [K in PlanNodeKind]: NodeCheck<Extract<PlanNode, { kind: K }
         `the key already has a column 'window', and the new window would be another; rename the first with select`,
       );
     }
-    if (!input!.time) {
+    const byClock = node.window.time === 'processing';
+    if (byClock && node.allowedLatenessMs > 0)
+      fail('plan/window', node, 'allowedLateness is for windows by event time; by the clock no row is late');
+    if (!byClock && !input!.time) {
       fail(
         'plan/window',
         node,
-        'windows need event time, and the rows have none here; say .eventTime(column) before the window (it is lost behind a groupBy without a window and behind distinct, and in a union with a stream that has none)',
+        `windows need event time, and the rows have none here; say .eventTime(column) before the window, or time: 'processing' for windows by the clock (event time is lost behind a groupBy without a window and behind distinct, and in a union with a stream that has none)`,
       );
     }
     const { window } = node;

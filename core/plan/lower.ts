@@ -290,7 +290,8 @@ function lowerAggregate(node: AggregateNode, input: RelRef, schemas: Schemas, bu
   }
 
   const attached = attachedWindow(node, schema!) ?? null;
-  const timed = node.window !== null || attached !== null;
+  const byClock = node.window?.time === 'processing';
+  const timed = (node.window !== null && !byClock) || attached !== null;
   const results = timed ? [...split.results, rowtimeColumn] : split.results;
   const aggregate = (keys: readonly number[], window: WindowSpec | null): RelNode => ({
     kind: 'aggregate',
@@ -298,7 +299,7 @@ function lowerAggregate(node: AggregateNode, input: RelRef, schemas: Schemas, bu
     keys,
     calls,
     window,
-    time: window ? rowtimeIndex(layout) : null,
+    time: window && window.time !== 'processing' ? rowtimeIndex(layout) : null,
     allowedLatenessMs: node.allowedLatenessMs,
   });
   const grouped = attached

@@ -71,8 +71,9 @@ export function durationText(ms: number): string {
 }
 
 export function windowText(window: WindowSpec): string {
-  if (window.kind === 'session') return `session ${durationText(window.gapMs)}`;
-  const offset = window.offsetMs === 0 ? '' : `, offset ${durationText(window.offsetMs)}`;
+  const clock = window.time === 'processing' ? ', processing time' : '';
+  if (window.kind === 'session') return `session ${durationText(window.gapMs)}${clock}`;
+  const offset = (window.offsetMs === 0 ? '' : `, offset ${durationText(window.offsetMs)}`) + clock;
   return window.kind === 'tumble'
     ? `tumble ${durationText(window.sizeMs)}${offset}`
     : `hop ${durationText(window.sizeMs)} by ${durationText(window.slideMs)}${offset}`;

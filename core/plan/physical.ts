@@ -180,6 +180,8 @@ export type PhysicalNode =
       readonly keys: readonly [readonly number[], readonly number[]];
       readonly output: readonly [readonly number[], readonly number[]];
       readonly residual: JoinResidual | null;
+      /** By side: leaf, among the keys, of the end of the window that rows are results of, where both are of one: its rows come out and go when event time has passed it. */
+      readonly windowEnd?: readonly [number, number];
       /** By side: its rows may be taken back, so state knows them by their values. The planner decides when it places the join. */
       readonly updating: readonly [boolean, boolean];
       /** The equal keys, for people: `left.id = right.auction`. */

@@ -193,8 +193,9 @@ function aggregateSchema(node: AggregateNode, input: Schema): Schema {
   const attached = attachedWindow(node, input);
   if (attached) return { fields, time: true, window: attached };
   // Corrected results come after their window has passed.
-  const window = node.window && node.allowedLatenessMs === 0 ? { column: 'window', spec: node.window } : null;
-  return { fields, time: node.window !== null, window };
+  const timed = node.window !== null && node.window.time !== 'processing';
+  const window = timed && node.allowedLatenessMs === 0 ? { column: 'window', spec: node.window! } : null;
+  return { fields, time: timed, window };
 }
 
 function processSchemas(node: ProcessNode, inputs: readonly Schema[]): readonly Schema[] {

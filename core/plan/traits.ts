@@ -163,8 +163,8 @@ const table: { [K in RelNode['kind']]: TraitRule<Extract<RelNode, { kind: K }>> 
 
 type JoinRel = Extract<RelNode, { kind: 'join' }>;
 
-function joinChanges({ type }: JoinRel, inputs: readonly Changes[], bounded: boolean): Changes {
-  if (bounded) return 'insert';
+function joinChanges({ type, windowEnd }: JoinRel, inputs: readonly Changes[], bounded: boolean): Changes {
+  if (bounded || windowEnd) return 'insert';
   const corrects = type !== 'inner' && type !== 'semi';
   return corrects || inputs.includes('all') ? 'all' : 'insert';
 }
@@ -185,12 +185,14 @@ function joinKey({ type, keys, output }: JoinRel, left: Traits, right: Traits): 
   return l!.key && r!.key ? [...l!.key, ...r!.key] : null;
 }
 
-function joinState({ keys, type }: JoinRel, inputs: readonly Layout[], bounded: boolean): string {
+function joinState({ keys, type, windowEnd }: JoinRel, inputs: readonly Layout[], bounded: boolean): string {
   const by = (side: number): string =>
     keys[side]!.length === 0 ? '' : ` by (${keys[side]!.map((leaf) => inputs[side]![leaf]!.name).join(', ')})`;
   const until = bounded
     ? 'until the inputs end'
-    : 'for as long as the job runs: it grows with every row of both sides, and nothing bounds it (group or deduplicate before the join, or filter both sides)';
+    : windowEnd
+      ? "dropped when the watermark passes their window's end"
+      : 'for as long as the job runs: it grows with every row of both sides, and nothing bounds it (group or deduplicate before the join, or filter both sides)';
   const right = type === 'semi' || type === 'anti' ? 'different rows' : 'rows';
   return `rows of the left side${by(0)} and ${right} of the right side${by(1)}, ${until}`;
 }
@@ -212,9 +214,9 @@ function aggregateState(node: Extract<RelNode, { kind: 'aggregate' }>, keys: str
       : `${entry}, kept for as long as the job runs: bounded only by the number of keys`;
   }
   const lateness = node.allowedLatenessMs > 0 ? ` + ${durationText(node.allowedLatenessMs)}` : '';
-  if (node.window.kind === 'session')
-    return `${entry} and open session, dropped when the watermark passes the session's end${lateness}`;
-  return `${entry} and open slice, dropped when the watermark passes the window's end${lateness}`;
+  const [what, whose] = node.window.kind === 'session' ? ['session', "the session's"] : ['slice', "the window's"];
+  const time = node.window.time === 'processing' ? 'clock' : 'watermark';
+  return `${entry} and open ${what}, dropped when the ${time} passes ${whose} end${lateness}`;
 }
 
 function processState(node: Extract<RelNode, { kind: 'process' }>): string {

@@ -138,10 +138,11 @@ const connector = shape({
   options: record,
   alignedWith: (value, path) => value === undefined || text(value, path),
 });
+const windowTime: Check = (value, path) => (value === undefined ? value : oneOf('processing')(value, path));
 const window = byKind({
-  tumble: shape({ sizeMs: whole, offsetMs: whole }),
-  hop: shape({ sizeMs: whole, slideMs: whole, offsetMs: whole }),
-  session: shape({ gapMs: whole }),
+  tumble: shape({ sizeMs: whole, offsetMs: whole, time: windowTime }),
+  hop: shape({ sizeMs: whole, slideMs: whole, offsetMs: whole, time: windowTime }),
+  session: shape({ gapMs: whole, time: windowTime }),
 });
 const ttl = orNull(shape({ ms: whole, time: orNull(oneOf('event', 'processing')) }));
 const stateHead = { name: text, ttl };

@@ -9,11 +9,21 @@
 
 /** How time is cut into windows, wherever the rows stand in it. Times in milliseconds. */
 export type SlicedWindow =
-  | { readonly kind: 'tumble'; readonly sizeMs: number; readonly offsetMs: number }
-  | { readonly kind: 'hop'; readonly sizeMs: number; readonly slideMs: number; readonly offsetMs: number };
+  | (WindowTime & { readonly kind: 'tumble'; readonly sizeMs: number; readonly offsetMs: number })
+  | (WindowTime & {
+      readonly kind: 'hop';
+      readonly sizeMs: number;
+      readonly slideMs: number;
+      readonly offsetMs: number;
+    });
+
+interface WindowTime {
+  /** Of the clock when a row arrives, instead of the row's own. */
+  readonly time?: 'processing';
+}
 
 /** A window of each key of its own: rows that are not further apart than the gap, from the first to the gap behind the last. */
-export interface SessionWindow {
+export interface SessionWindow extends WindowTime {
   readonly kind: 'session';
   readonly gapMs: number;
 }

@@ -18,6 +18,10 @@ export class SessionAggregate implements Operator {
   readonly #setup: AggregateSetup;
   readonly #gapMs: number;
   readonly #latenessMs: number;
+  /** A row is in the session in which it arrives. */
+  readonly #byClock: boolean;
+  /** No row is late: sessions end when the input does. */
+  readonly #held: boolean;
   readonly #tables: SessionTables;
   readonly #updater: AggregateUpdater;
   /** Offsets, in an entry, of the texts that its accumulators keep. */
@@ -43,11 +47,13 @@ export class SessionAggregate implements Operator {
 
   constructor(node: AggregateNode, context: OperatorContext) {
     this.#gapMs = (node.window as SessionWindow).gapMs;
+    this.#byClock = node.window!.time === 'processing';
+    this.#held = context.bounded && !this.#byClock;
     this.#latenessMs = context.bounded ? 0 : node.allowedLatenessMs;
     this.#setup = aggregateSetup(node, context, { marked: false, head: sessionHead });
     const { arena } = context.memory;
     const take = (bytes: number): number => arena.allocate(bytes, `sessions of ${context.name}`);
-    this.#tables = new SessionTables(this.#setup, context.inputs[0]!, !context.bounded, take(8 * batchRowsMax));
+    this.#tables = new SessionTables(this.#setup, context.inputs[0]!, !this.#held, take(8 * batchRowsMax));
     this.#updater = this.#setup.updater(this.#tables.headAt);
     const { texts, accumulatorBytes } = this.#setup.decl('');
     this.#texts = (texts ?? []).map((offset) => this.#tables.headAt + offset);
@@ -72,15 +78,28 @@ export class SessionAggregate implements Operator {
     return this.#work.resume();
   }
 
-  /** No row of bounded input is late: its sessions end when it does. */
+  /** The clock goes on also where input ends. */
   get holdsToEnd(): boolean {
-    return this.#setup.context.bounded;
+    return this.#held;
   }
 
+  /** Sessions by the clock that are open when all input has ended end then. */
   onWatermark(timeMs: number, out: Output): Progress {
-    if (timeMs <= this.#watermark.get()) return Progress.done;
+    if (timeMs <= this.#watermark.get() || (this.#byClock && timeMs !== watermarkMax)) return Progress.done;
     this.#watermark.set(timeMs);
     return this.#work.start(timeMs === watermarkMax ? this.#finish(out) : this.#fire(out));
+  }
+
+  onProcessingTime(nowMs: number, out: Output): Progress {
+    if (!this.#byClock) return Progress.done;
+    this.#watermark.set(Math.max(this.#watermark.get(), nowMs - 1));
+    return this.#work.start(this.#fire(out));
+  }
+
+  /** When the first session may be over. */
+  get nextProcessingTimeMs(): number | null {
+    const due = this.#byClock ? this.#tables.earliestDueMs : Number.POSITIVE_INFINITY;
+    return due === Number.POSITIVE_INFINITY ? null : due + 1;
   }
 
   onEnd(out: Output): Progress {
@@ -106,13 +125,18 @@ export class SessionAggregate implements Operator {
     const tables = this.#tables;
     const gap = this.#gapMs;
     const head = tables.headAt;
-    const times = batch.columns[this.#setup.node.time!]!.values >>> 2;
+    // A clock that was set back does not open sessions that are over.
+    const nowMs = this.#byClock ? Math.max(this.#setup.context.nowMs!(), this.#watermark.get() + 1) : 0;
+    const times = this.#byClock ? 0 : batch.columns[this.#setup.node.time!]!.values >>> 2;
     const { timed } = tables;
+    const byClock = this.#byClock;
     let from = 0;
     for (let k = 0; k < n; k++) {
       const row = rows === 0 ? k : (u32[(rows >>> 2) + k] as number);
       const entry = u32[(entries >>> 2) + k] as number;
-      const time = (i32[times + 2 * row + 1] as number) * 4294967296 + (u32[times + 2 * row] as number);
+      const time = byClock
+        ? nowMs
+        : (i32[times + 2 * row + 1] as number) * 4294967296 + (u32[times + 2 * row] as number);
       const bounds = (entry + head) >>> 3;
       const marks = tables.marks(entry);
       if ((marks & (Mark.live | Mark.told)) === Mark.live) {
@@ -298,11 +322,11 @@ export class SessionAggregate implements Operator {
   }
 
   #isComplete(end: number): boolean {
-    return !this.#setup.context.bounded && isComplete(end, this.#watermark.get());
+    return !this.#held && isComplete(end, this.#watermark.get());
   }
 
   #isLate(end: number): boolean {
-    return !this.#setup.context.bounded && isOver(end, this.#latenessMs, this.#watermark.get());
+    return !this.#held && isOver(end, this.#latenessMs, this.#watermark.get());
   }
 
   /** `blank`: the entry that was made for it, or 0. */

@@ -281,6 +281,7 @@ export class SessionTables {
 
   /** The open key's session is to be looked at when event time passes `timeMs`; `settle` before long. */
   *remind(timeMs: number, number: number): Generator<void> {
+    if (timeMs < this.#earliestMs) this.#earliestMs = timeMs;
     const bytes = 16 + this.#prefixBytes;
     if (this.#waitingCount === waitingMax || this.#waitingUsed + bytes > noteBytes) yield* this.settle();
     const { u8, u32 } = this.#memory;
@@ -295,6 +296,20 @@ export class SessionTables {
     u32[entry + 3] = 0;
     this.#waitingUsed += bytes;
   }
+
+  /** No session is due before: +∞ where there is none. */
+  get earliestDueMs(): number {
+    if (this.#due === null || (this.#due.size === 0 && this.#waitingCount === 0)) return Number.POSITIVE_INFINITY;
+    // Unknown after a restore, and when the earliest were taken.
+    if (this.#earliestMs === Number.NEGATIVE_INFINITY) {
+      this.#first ??= this.#due.cursor();
+      this.#first.range(0, 0, 0, 0);
+      this.#earliestMs = this.#first.next() ? readNumber(this.#memory.u8, this.#first.key) : Number.POSITIVE_INFINITY;
+    }
+    return this.#earliestMs;
+  }
+  #earliestMs = Number.NEGATIVE_INFINITY;
+  #first: ReturnType<OrderedTable['cursor']> | null = null;
 
   /** Takes such a note back. */
   *unremind(timeMs: number, number: number): Generator<void> {
@@ -329,6 +344,7 @@ export class SessionTables {
   *take(untilMs: number): Generator<void, number> {
     yield* this.settle();
     const due = this.#due as OrderedTable;
+    this.#earliestMs = Number.NEGATIVE_INFINITY;
     this.#bound.reset();
     writeKeyNumber(untilMs + 1, this.#bound);
     for (;;) {

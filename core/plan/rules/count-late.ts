@@ -6,6 +6,7 @@ import { rowsField } from '../../compile/accumulators.ts';
 import type { AggregateCall } from '../../expr/tree.ts';
 import type { LayoutColumn } from '../../record/layout.ts';
 import { columnExpr } from '../expressions.ts';
+import type { WindowSpec } from '../nodes.ts';
 import { consumerCounts, type RelPlan, rewrite } from '../rel.ts';
 import type { RuleContext } from '../rules.ts';
 
@@ -19,6 +20,10 @@ const countRows: AggregateCall = {
 };
 const rowsColumn: LayoutColumn = { name: '$rows', type: countRows.type, nullable: false, storage: 'i64' };
 
+/** Rows are counted where they may come as partial results; by the clock none is late. */
+const canBeSplit = (window: WindowSpec | null): boolean =>
+  window !== null && window.kind !== 'session' && window.time !== 'processing';
+
 export function countLate(plan: RelPlan, { bounded }: RuleContext): RelPlan {
   if (bounded) return plan;
   const consumers = consumerCounts(plan);
@@ -26,11 +31,9 @@ export function countLate(plan: RelPlan, { bounded }: RuleContext): RelPlan {
   const next = rewrite(plan, (rel, builder, index) => {
     const { node } = rel;
     // Where late rows leave as rows, there are no partial results.
-    // Nor are there of sessions.
     if (
       node.kind !== 'aggregate' ||
-      !node.window ||
-      node.window.kind === 'session' ||
+      !canBeSplit(node.window) ||
       consumers(index, 1) > 0 ||
       rowsField(node.calls) !== null
     )

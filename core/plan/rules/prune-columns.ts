@@ -161,6 +161,7 @@ const table: { [K in RelNode['kind']]: Narrow<Extract<RelNode, { kind: K }>> } =
       node: {
         ...node,
         keys: both(node.keys),
+        ...(node.windowEnd ? { windowEnd: [moved[0]!(node.windowEnd[0]), moved[1]!(node.windowEnd[1])] as const } : {}),
         output: both([left.filter((_, i) => needed.has(i)), right.filter((_, i) => needed.has(left.length + i))]),
         residual: node.residual && { ...node.residual, leaves: both(node.residual.leaves) },
       },

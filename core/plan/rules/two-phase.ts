@@ -44,8 +44,8 @@ export function splitPhases(
     case 'aggregate': {
       // Without a window an unbounded aggregate corrects its results row by row; holding rows back would only delay that.
       if (context.sideUsed || !(context.bounded || node.window)) return null;
-      // Where a session ends depends on rows that are elsewhere.
-      if (node.window?.kind === 'session') return null;
+      // Where a session ends depends on rows that are elsewhere; when a row arrives is said where it is kept.
+      if (node.window?.kind === 'session' || node.window?.time === 'processing') return null;
       // Which values a group has had is known where all its rows meet.
       if (node.calls.some((call) => call.distinct)) return null;
       const keys = node.keys.map((key) => input[key]!);
