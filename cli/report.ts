@@ -3,25 +3,25 @@
 import type { CheckpointMetrics, JobResult } from '../core/api/run.ts';
 import type { JobNumbers } from '../engine/numbers.ts';
 
-const grouped = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
+/** 1234567 as 1,234,567: what `Intl` does in 15 ms, the first time. */
+const grouped = (n: number): string => n.toFixed(0).replace(/\B(?=(\d{3})+$)/g, ',');
 
 export function progressLine(numbers: JobNumbers, elapsedMs: number): string {
   const { rowsIn, estimatedRows, watermarkMs, lateRows, skippedRows } = numbers;
-  const parts = [`${grouped.format(rowsIn)} rows`, `${rate(rowsIn, elapsedMs)} rows/s`];
+  const parts = [`${grouped(rowsIn)} rows`, `${rate(rowsIn, elapsedMs)} rows/s`];
   if (estimatedRows) parts.push(`${Math.min(100, Math.floor((100 * rowsIn) / estimatedRows))} %`);
   if (watermarkMs !== null) parts.push(`event time ${new Date(watermarkMs).toISOString()}`);
-  if (lateRows > 0) parts.push(`${grouped.format(lateRows)} late`);
-  if (skippedRows > 0) parts.push(`${grouped.format(skippedRows)} left out`);
+  if (lateRows > 0) parts.push(`${grouped(lateRows)} late`);
+  if (skippedRows > 0) parts.push(`${grouped(skippedRows)} left out`);
   return parts.join('   ');
 }
 
 export function summary(result: JobResult, numbers: JobNumbers, checkpoints: CheckpointMetrics | null = null): string {
   const lines = [
-    `${grouped.format(result.rowsIn)} rows in, ${grouped.format(result.rowsOut)} rows out in ${seconds(result.elapsedMs)}: ${rate(result.rowsIn, result.elapsedMs)} rows/s`,
+    `${grouped(result.rowsIn)} rows in, ${grouped(result.rowsOut)} rows out in ${seconds(result.elapsedMs)}: ${rate(result.rowsIn, result.elapsedMs)} rows/s`,
   ];
-  if (result.lateRows > 0) lines.push(`${grouped.format(result.lateRows)} rows came too late for their window`);
-  if (result.skippedRows > 0)
-    lines.push(`${grouped.format(result.skippedRows)} records could not be read or worked on`);
+  if (result.lateRows > 0) lines.push(`${grouped(result.lateRows)} rows came too late for their window`);
+  if (result.skippedRows > 0) lines.push(`${grouped(result.skippedRows)} records could not be read or worked on`);
   if (checkpoints) lines.push(checkpointLine(checkpoints));
   const slots = new Set(numbers.tasks.map((task) => task.slot));
   for (const slot of slots) {
@@ -31,7 +31,7 @@ export function summary(result: JobResult, numbers: JobNumbers, checkpoints: Che
     const cpuMs =
       slot === 'caller' ? result.callerCpuMs : (result.slots.find((report) => report.slot === slot)?.cpuMs ?? 0);
     lines.push(
-      `  ${slot === 'caller' ? 'caller' : `slot ${slot}`}: ${grouped.format(sum((task) => task.rowsRead + task.rowsReceived))} rows in, ` +
+      `  ${slot === 'caller' ? 'caller' : `slot ${slot}`}: ${grouped(sum((task) => task.rowsRead + task.rowsReceived))} rows in, ` +
         `${bytes(sum((task) => task.bytesSent))} sent, ${seconds(cpuMs)} CPU`,
     );
   }
@@ -44,8 +44,8 @@ function checkpointLine(checkpoints: CheckpointMetrics): string {
     checkpoints;
   const last =
     lastId === null ? '' : `, the last one, ${lastId}, in ${seconds(lastDurationMs)} with ${bytes(lastBytes)}`;
-  const parts = [`${grouped.format(completed)} checkpoint${completed === 1 ? '' : 's'}${last}`];
-  if (failed > 0) parts.push(`${grouped.format(failed)} given up`);
+  const parts = [`${grouped(completed)} checkpoint${completed === 1 ? '' : 's'}${last}`];
+  if (failed > 0) parts.push(`${grouped(failed)} given up`);
   if (restoredFrom !== null) parts.push(`went on from ${restoredFrom}`);
   if (restoredFromFallback > 0) parts.push(`${restoredFromFallback} damaged and passed over`);
   if (restarts > 0) parts.push(`restarted ${restarts === 1 ? 'once' : `${restarts} times`}`);

@@ -23,7 +23,9 @@ import { stateError } from '../state/checkpoint/errors.ts';
 import type { DurableOptions, Restored, SnapshotPart, TaskSnapshot, Transaction } from './messages.ts';
 import { checkFit, type KeepingOperator, type PlanRecord, planRecord, recordOf } from './plan-fit.ts';
 import type { Prepared } from './prepare.ts';
-import { importSavepoint, writeSavepoint } from './savepoint.ts';
+
+/** They bring the Arrow library, which takes a third as long to load as the smallest job runs. */
+const savepoints = () => import('./savepoint.ts');
 
 export interface DurabilityWorld {
   readonly disk: Disk;
@@ -155,6 +157,7 @@ export class Durability {
       );
       return;
     }
+    const { importSavepoint } = await savepoints();
     this.#manifest = await importSavepoint({ disk, path, state: this.#state, jobKey: this.#jobKey });
     this.#lastId = this.#manifest.checkpointId;
   }
@@ -350,6 +353,7 @@ export class Durability {
       purpose.kind === 'savepoint' ? purpose.directory : 'savepoint' in purpose ? purpose.savepoint : null;
     if (directory === null) return null;
     const manifest = this.#manifest as Manifest;
+    const { writeSavepoint } = await savepoints();
     return await writeSavepoint({ disk: this.#world.disk, into: directory, manifest, files: this.#state.files });
   }
 
