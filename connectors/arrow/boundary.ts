@@ -37,6 +37,8 @@ export function arrowType(type: DataType): arrow.DataType {
       return new arrow.Int32();
     case 'BIGINT':
       return new arrow.Int64();
+    case 'DECIMAL':
+      return new arrow.Decimal(type.scale, type.precision, 128);
     case 'DOUBLE':
       return new arrow.Float64();
     case 'VARCHAR':
@@ -103,6 +105,10 @@ function leafData(
     case 'i32':
       return arrow.makeData({ ...common, type: type as arrow.Int32, data: gather(memory.i32, values >>> 2, rows, n) });
     case 'i64':
+      if (leaf.type.kind === 'DECIMAL') {
+        const data = wide(gather(memory.i64, values >>> 3, rows, n));
+        return arrow.makeData({ ...common, type: type as arrow.Decimal, data });
+      }
       return arrow.makeData({ ...common, type: type as arrow.Int64, data: gather(memory.i64, values >>> 3, rows, n) });
     case 'f64':
       return arrow.makeData({
@@ -169,6 +175,16 @@ function texts(
     else data.set(u8.subarray(from, from + length), to);
   }
   return { valueOffsets, data };
+}
+
+/** Integers of 64 bits as 128, in Arrow's words of 32. */
+function wide(values: BigInt64Array): Uint32Array {
+  const words = new BigInt64Array(2 * values.length);
+  for (let i = 0; i < values.length; i++) {
+    words[2 * i] = values[i]!;
+    words[2 * i + 1] = values[i]! < 0n ? -1n : 0n;
+  }
+  return new Uint32Array(words.buffer);
 }
 
 function structNulls(children: readonly arrow.Data[], n: number): { nullBitmap: Uint8Array; nullCount: number } | null {

@@ -5,6 +5,7 @@
 import { MillraceError } from '../../core/base/errors.ts';
 import { valueBytesMax } from '../../core/base/limits.ts';
 import type { Column } from '../../core/record/batch.ts';
+import { decimalText, unscaledOf } from '../../core/record/decimal.ts';
 import { type LayoutColumn, valueBytes } from '../../core/record/layout.ts';
 import { writeView } from '../../core/record/text.ts';
 import { ticksPerMs, typeName } from '../../core/record/types.ts';
@@ -129,6 +130,8 @@ function getter(type: ArrowType, column: ArrowColumn): (row: number) => Value {
     }
     case 'int':
       return integers(need(column.values), type.bytes, type.signed);
+    case 'decimal':
+      return decimals(need(column.values), type.bytes);
     case 'date':
       return integers(need(column.values), type.bytes, true);
     case 'timestamp':
@@ -205,6 +208,17 @@ function integers(bytes: Uint8Array, width: number, signed: boolean): (row: numb
   }
 }
 
+/** Two's complement of 128 or 256 bits. */
+function decimals(bytes: Uint8Array, width: number): (row: number) => bigint {
+  const view = viewOf(bytes);
+  return (row) => {
+    const at = inside(view, row, width);
+    let value = view.getBigInt64(at + width - 8, true);
+    for (let word = width - 16; word >= 0; word -= 8) value = (value << 64n) | view.getBigUint64(at + word, true);
+    return value;
+  };
+}
+
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 function inside(view: DataView, row: number, width: number): number {
@@ -239,6 +253,14 @@ function castOf(source: ArrowType, leaf: LayoutColumn): (value: NonNullable<Valu
       if (source.kind === 'float')
         return (value) => (Number.isInteger(value) ? fitting(BigInt(value as number)) : no(value));
       break;
+    }
+    case 'DECIMAL': {
+      const scale = source.kind === 'decimal' ? source.scale : source.kind === 'int' ? 0 : null;
+      if (scale === null) break;
+      return (value) => {
+        const exact = { unscaled: value as bigint, scale };
+        return unscaledOf(exact, to.precision, to.scale) ?? no(decimalText(exact.unscaled, scale));
+      };
     }
     case 'DOUBLE':
       if (source.kind === 'int' || source.kind === 'float') return (value) => Number(value);
@@ -279,7 +301,7 @@ function floorDivide(a: bigint, b: bigint): bigint {
 }
 
 function unsupported(source: ArrowType, leaf: LayoutColumn): MillraceError {
-  const name = source.kind === 'other' ? source.name : source.kind;
+  const name = source.kind === 'other' ? source.name : source.kind === 'decimal' ? 'Decimal' : source.kind;
   return new MillraceError(
     'source/unsupported',
     `column '${leaf.name}': Arrow's ${name} cannot be read as ${typeName(leaf.type)}; cast it where the table is made, or leave the column out`,

@@ -19,6 +19,8 @@ export type ArrowType =
   | { readonly kind: 'date'; readonly bytes: 4 | 8 }
   | { readonly kind: 'timestamp'; readonly perSecond: 1 | 1000 | 1_000_000 | 1_000_000_000 }
   | { readonly kind: 'dictionary'; readonly index: ArrowType; readonly of: ArrowType }
+  /** Units of 10^−scale, little-endian. */
+  | { readonly kind: 'decimal'; readonly bytes: 16 | 32; readonly precision: number; readonly scale: number }
   | { readonly kind: 'struct' }
   | { readonly kind: 'null' }
   /** What the engine does not read, by the library's name. */
@@ -144,6 +146,7 @@ function typeOf(type: ArrowDataType): ArrowType {
     readonly bitWidth: number;
     readonly isSigned: boolean;
     readonly precision: number;
+    readonly scale: number;
     readonly unit: number;
     readonly indices: ArrowDataType;
     readonly dictionary: ArrowDataType;
@@ -169,6 +172,8 @@ function typeOf(type: ArrowDataType): ArrowType {
       return { kind: 'timestamp', perSecond: (1000 ** t.unit) as 1 | 1000 | 1_000_000 | 1_000_000_000 };
     case typeNumber.Dictionary:
       return { kind: 'dictionary', index: typeOf(t.indices), of: typeOf(t.dictionary) };
+    case typeNumber.Decimal:
+      return { kind: 'decimal', bytes: t.bitWidth === 256 ? 32 : 16, precision: t.precision, scale: t.scale };
     case typeNumber.Struct:
       return { kind: 'struct' };
     default:
@@ -201,6 +206,8 @@ function plainType(type: ArrowDataType): DataType {
       return { kind: 'TIMESTAMP', precision: arrow.perSecond <= 1000 ? 3 : 6 };
     case 'dictionary':
       return plainType((type as unknown as { dictionary: ArrowDataType }).dictionary);
+    case 'decimal':
+      return { kind: 'DECIMAL', precision: arrow.precision, scale: arrow.scale };
     case 'struct':
       return { kind: 'ROW', fields: (type.children ?? []).map((f) => fieldOf(f as Field)) };
     case 'other':
@@ -210,10 +217,8 @@ function plainType(type: ArrowDataType): DataType {
 
 /** Types without storage in the engine: named, so that the plan can say which column it cannot read. */
 function otherType(type: ArrowDataType): DataType {
-  const t = type as unknown as { typeId: number; precision: number; scale: number; children?: readonly Field[] };
+  const t = type as unknown as { typeId: number; children?: readonly Field[] };
   switch (t.typeId) {
-    case typeNumber.Decimal:
-      return { kind: 'DECIMAL', precision: t.precision, scale: t.scale };
     case typeNumber.Time:
       return { kind: 'TIME', precision: 3 };
     case typeNumber.List:

@@ -100,6 +100,8 @@ function arrowTypeOf(type: ColumnType): arrow.DataType {
       return new arrow.Int64();
     case 'TIMESTAMP':
       return type.precision <= 3 ? new arrow.TimestampMillisecond() : new arrow.TimestampMicrosecond();
+    case 'DECIMAL':
+      return new arrow.Decimal(type.scale, type.precision, 128);
     case 'DOUBLE':
       return new arrow.Float64();
     case 'VARCHAR':
@@ -220,7 +222,7 @@ function builderOf({ type }: Pick<ArrowColumn, 'type'>): Builder {
 
 function numberBuilder(type: ColumnType, arrowType: arrow.DataType, validity: Validity): Builder {
   const bytes = new Bytes();
-  const width = type.kind === 'INT' || type.kind === 'DATE' ? 4 : 8;
+  const width = type.kind === 'INT' || type.kind === 'DATE' ? 4 : type.kind === 'DECIMAL' ? 16 : 8;
   return {
     append(value) {
       validity.add(value !== null);
@@ -229,18 +231,23 @@ function numberBuilder(type: ColumnType, arrowType: arrow.DataType, validity: Va
       if (value === null) bytes.u8.fill(0, at, at + width);
       else if (width === 4) view.setInt32(at, value as number, true);
       else if (type.kind === 'DOUBLE') view.setFloat64(at, value as number, true);
-      else view.setBigUint64(at, BigInt.asUintN(64, value as bigint), true);
+      else if (width === 16) {
+        view.setBigUint64(at, BigInt.asUintN(64, value as bigint), true);
+        view.setBigInt64(at + 8, (value as bigint) < 0n ? -1n : 0n, true);
+      } else view.setBigUint64(at, BigInt.asUintN(64, value as bigint), true);
     },
     finish() {
       const { buffer } = bytes.u8.slice(0, bytes.used);
       const data =
-        width === 4
-          ? new Int32Array(buffer)
-          : type.kind === 'DOUBLE'
-            ? new Float64Array(buffer)
-            : type.kind === 'HASH'
-              ? new BigUint64Array(buffer)
-              : new BigInt64Array(buffer);
+        width === 16
+          ? new Uint32Array(buffer)
+          : width === 4
+            ? new Int32Array(buffer)
+            : type.kind === 'DOUBLE'
+              ? new Float64Array(buffer)
+              : type.kind === 'HASH'
+                ? new BigUint64Array(buffer)
+                : new BigInt64Array(buffer);
       return arrow.makeData({ type: arrowType as arrow.Int64, ...validity.parts, data: data as BigInt64Array });
     },
   };
@@ -332,6 +339,10 @@ function readerOf(data: arrow.Data, type: ColumnType): (row: number) => unknown 
       const key = readerOf(entries.children[0] as arrow.Data, type.key);
       const value = readerOf(entries.children[1] as arrow.Data, type.value as DataType);
       return (row) => (valid(row) ? new Map(elementsOf(offsets, row).map((i) => [key(i), value(i)])) : null);
+    }
+    case 'DECIMAL': {
+      const words = values as unknown as Uint32Array;
+      return (row) => (valid(row) ? (BigInt(words[4 * row + 1]! | 0) << 32n) | BigInt(words[4 * row]!) : null);
     }
     default:
       return (row) => (valid(row) ? values[row] : null);

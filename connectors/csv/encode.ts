@@ -3,8 +3,10 @@
  * with delimiters, quotes, line ends, and those that are the NULL text. Numbers as in jsonl, but NaN and the infinities bare;
  * DATE: 2001-01-31; TIMESTAMP as SQL writes it: 2001-01-31 10:00:00.123, with six digits from precision 4 on.
  */
+
 import { rowKindNames } from '../../core/record/batch.ts';
 import { isValid } from '../../core/record/column-reader.ts';
+import { decimalText } from '../../core/record/decimal.ts';
 import { type LayoutColumn, layoutOf } from '../../core/record/layout.ts';
 import type { SlotMemory } from '../../core/record/memory.ts';
 import { type Fields, typeName } from '../../core/record/types.ts';
@@ -79,7 +81,7 @@ function valueWriter(
   memory: SlotMemory,
   values: () => number,
 ): (row: number, out: ByteSink) => void {
-  const { u8, i32, f64 } = memory;
+  const { u8, i32, i64, f64 } = memory;
   switch (type.kind) {
     case 'BOOLEAN':
       return (row, out) => putAscii(out, ((u8[values() + (row >>> 3)]! >>> (row & 7)) & 1) === 1 ? 'true' : 'false');
@@ -87,6 +89,8 @@ function valueWriter(
       return (row, out) => putInteger(out, i32[(values() >>> 2) + row]!);
     case 'BIGINT':
       return (row, out) => putBigint(out, memory, values() + row * 8);
+    case 'DECIMAL':
+      return (row, out) => putAscii(out, decimalText(i64[(values() >>> 3) + row]!, type.scale));
     case 'DOUBLE':
       return (row, out) => {
         const value = f64[(values() >>> 3) + row]!;

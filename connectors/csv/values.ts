@@ -2,6 +2,7 @@
  * The text of a field to a stored value, checked: numbers from bytes, what is rare through text. What does not fit its column
  * is refused with the column, what it wants and what was found. Spaces around a value that is no text are passed over.
  */
+import { parseDecimal, unscaledOf } from '../../core/record/decimal.ts';
 import type { LayoutColumn } from '../../core/record/layout.ts';
 import type { SlotMemory } from '../../core/record/memory.ts';
 import { decodeUtf8 } from '../../core/record/text.ts';
@@ -20,6 +21,8 @@ export function expectedBy({ type }: LayoutColumn): string {
       return 'a whole number of 32 bits';
     case 'BIGINT':
       return 'a whole number of 64 bits';
+    case 'DECIMAL':
+      return `a number of at most ${type.precision - type.scale} digits ahead of the point and ${type.scale} behind it`;
     case 'DOUBLE':
       return 'a number';
     case 'DATE':
@@ -41,6 +44,8 @@ export function valueStore(column: LayoutColumn, memory: SlotMemory): StoreValue
       return trimmed(memory, storeInt(memory));
     case 'BIGINT':
       return trimmed(memory, storeBigint(memory));
+    case 'DECIMAL':
+      return trimmed(memory, storeDecimal(memory, type.precision, type.scale));
     case 'DOUBLE':
       return trimmed(memory, storeDouble(memory));
     case 'DATE':
@@ -109,6 +114,17 @@ function storeBigint(memory: SlotMemory): StoreValue {
     const whole = wholeNumber(u8, from, to);
     if (whole === null || BigInt.asIntN(64, whole) !== whole) return false;
     i64[(values >>> 3) + row] = whole;
+    return true;
+  };
+}
+
+/** Every digit, or none: nothing is rounded. */
+function storeDecimal({ u8, i64 }: SlotMemory, precision: number, scale: number): StoreValue {
+  return (from, to, values, row) => {
+    const exact = parseDecimal(decodeUtf8(u8, from, to));
+    const unscaled = exact === null ? null : unscaledOf(exact, precision, scale);
+    if (unscaled === null) return false;
+    i64[(values >>> 3) + row] = unscaled;
     return true;
   };
 }

@@ -37,6 +37,7 @@ const kinds = { bit: 0, i32: 1, i64: 2, f64: 3, view: 4 } as const;
 const kindDate = 5;
 const kindTime = 6;
 const kindRefused = 7;
+const kindDecimal = 8;
 
 export function jsonColumns(
   leaves: readonly JsonLeaf[],
@@ -162,7 +163,7 @@ interface KernelColumn {
   readonly name: Buffer;
   readonly kind: number;
   readonly leaf: number;
-  readonly ticks: number;
+  readonly unit: number;
 }
 
 function kernelColumns(leaves: readonly JsonLeaf[]): readonly KernelColumn[] {
@@ -179,12 +180,18 @@ function kernelColumns(leaves: readonly JsonLeaf[]): readonly KernelColumn[] {
         ? kindDate
         : type.kind === 'TIMESTAMP'
           ? kindTime
-          : kinds[storage];
-    const ticks = type.kind === 'TIMESTAMP' ? ticksPerMs(type.precision) : 1;
-    known.set(name, { name: bytes, kind, leaf, ticks });
+          : type.kind === 'DECIMAL'
+            ? kindDecimal
+            : kinds[storage];
+    const unit =
+      type.kind === 'TIMESTAMP' ? ticksPerMs(type.precision) : type.kind === 'DECIMAL' ? digitsWord(type) : 1;
+    known.set(name, { name: bytes, kind, leaf, unit });
   });
   return [...known.values()];
 }
+
+/** Precision and scale of a DECIMAL as the kernel takes them. */
+const digitsWord = ({ precision, scale }: { precision: number; scale: number }): number => (precision << 8) | scale;
 
 function writeEntry(
   memory: SlotMemory,
@@ -194,7 +201,7 @@ function writeEntry(
   validity: readonly number[],
 ): void {
   const { u8, u32, u64, arena } = memory;
-  const { name, kind, leaf, ticks } = entry;
+  const { name, kind, leaf, unit } = entry;
   const text = arena.allocate(Math.max(8, name.length), 'a JSON name');
   u8.set(name, text);
   const word = at >>> 2;
@@ -203,7 +210,7 @@ function writeEntry(
   u32[word + 2] = kind;
   u32[word + 3] = values[leaf]!;
   u32[word + 4] = validity[leaf]!;
-  u32[word + 5] = ticks;
+  u32[word + 5] = unit;
   const mask = name.length >= 8 ? 0xffff_ffff_ffff_ffffn : (1n << BigInt(name.length * 8)) - 1n;
   u64[(at + 48) >>> 3] = mask;
   u64[(at + 40) >>> 3] = u64[text >>> 3]! & mask;

@@ -6,8 +6,10 @@
  * "NaN", "Infinity", "-Infinity", as Flink does. DATE: "2001-01-31". TIMESTAMP: "2001-01-31T10:00:00.123Z", with six
  * digits from precision 4 on.
  */
+
 import { type Batch, RowKindByte, rowKindNames } from '../../core/record/batch.ts';
 import { isValid } from '../../core/record/column-reader.ts';
+import { decimalText } from '../../core/record/decimal.ts';
 import { type LayoutColumn, layoutOf } from '../../core/record/layout.ts';
 import type { SlotMemory } from '../../core/record/memory.ts';
 import type { Field, Fields } from '../../core/record/types.ts';
@@ -119,7 +121,7 @@ interface ValueWriter {
 }
 
 function valueWriter(column: LayoutColumn, memory: SlotMemory): ValueWriter {
-  const { u8, i32, f64 } = memory;
+  const { u8, i32, i64, f64 } = memory;
   let values = 0;
   const open = (batch: Batch, leaf: number): void => {
     values = batch.columns[leaf]!.values;
@@ -139,6 +141,8 @@ function valueWriter(column: LayoutColumn, memory: SlotMemory): ValueWriter {
           putBigint(out, memory, values + row * 8);
         },
       };
+    case 'DECIMAL':
+      return { open, write: (row, out) => putAscii(out, decimalText(i64[(values >>> 3) + row]!, type.scale)) };
     case 'DOUBLE':
       return { open, write: (row, out) => putDouble(out, f64[(values >>> 3) + row]!) };
     case 'DATE':

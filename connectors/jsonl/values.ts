@@ -4,12 +4,13 @@
  * it wants and what was found.
  */
 import { describeKind, describeValue } from '../../core/base/describe.ts';
+import { parseDecimal, unscaledOf } from '../../core/record/decimal.ts';
 import type { LayoutColumn } from '../../core/record/layout.ts';
 import type { DataType, Fields } from '../../core/record/types.ts';
 import { ticksPerMs, typeName } from '../../core/record/types.ts';
 import { parseDate, parseTimestamp } from '../text/times.ts';
 
-/** A stored value: BOOLEAN as boolean, INT and DATE as number, BIGINT and TIMESTAMP as bigint, DOUBLE as number, VARCHAR as string. */
+/** A stored value: BOOLEAN as boolean, INT and DATE as number, BIGINT, DECIMAL and TIMESTAMP as bigint, DOUBLE as number, VARCHAR as string. */
 export type Stored = null | boolean | number | bigint | string;
 
 /** What is wrong with a line; its reader adds the place. */
@@ -87,6 +88,15 @@ function storedOf(value: unknown, column: LayoutColumn, raw: () => string): Stor
     case 'DOUBLE':
       if (typeof value === 'number') return value;
       return typeof value === 'string' ? (doubleOf(value) ?? no('a number')) : no('a number');
+    case 'DECIMAL': {
+      const exact =
+        typeof value === 'number' ? parseDecimal(raw()) : typeof value === 'string' ? parseDecimal(value) : null;
+      const unscaled = exact === null ? null : unscaledOf(exact, type.precision, type.scale);
+      return (
+        unscaled ??
+        no(`a number of at most ${type.precision - type.scale} digits ahead of the point and ${type.scale} behind it`)
+      );
+    }
     case 'DATE':
       return (typeof value === 'string' ? dateOf(value) : null) ?? no(`a date such as "2001-01-31"`);
     case 'TIMESTAMP':

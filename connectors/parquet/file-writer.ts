@@ -192,6 +192,7 @@ function physicalOfType(type: DataType): number {
     case 'DATE':
       return Physical.int32;
     case 'BIGINT':
+    case 'DECIMAL':
     case 'TIMESTAMP':
       return Physical.int64;
     case 'DOUBLE':
@@ -212,6 +213,24 @@ function annotation(type: DataType): Field[] {
       return [
         { id: 6, i32: Converted.date },
         { id: 10, struct: [{ id: Logical.date, struct: [] }] },
+      ];
+    case 'DECIMAL':
+      return [
+        { id: 6, i32: Converted.decimal },
+        { id: 7, i32: type.scale },
+        { id: 8, i32: type.precision },
+        {
+          id: 10,
+          struct: [
+            {
+              id: Logical.decimal,
+              struct: [
+                { id: 1, i32: type.scale },
+                { id: 2, i32: type.precision },
+              ],
+            },
+          ],
+        },
       ];
     case 'TIMESTAMP': {
       // No converted type: it would claim UTC, and these have no zone.

@@ -1,11 +1,12 @@
 /** What a row group's statistics say about a column, in the terms of the declared type. */
 import type { PruneCondition } from '../../core/ports/connector.ts';
+import { parseDecimal, unscaledOf } from '../../core/record/decimal.ts';
 import type { LayoutColumn } from '../../core/record/layout.ts';
 import { Physical } from './format.ts';
 import type { ColumnChunk, Leaf } from './metadata.ts';
 import { Cast, conversionOf } from './types.ts';
 
-/** Least and greatest value: bigint for INT, BIGINT, DATE and TIMESTAMP (ticks), number for DOUBLE, bytes for VARCHAR. */
+/** Least and greatest value: bigint for INT, BIGINT, DECIMAL (units), DATE and TIMESTAMP (ticks), number for DOUBLE, bytes for VARCHAR. */
 export interface Bounds {
   readonly min: bigint | number | Uint8Array;
   readonly max: bigint | number | Uint8Array;
@@ -91,6 +92,11 @@ export function excludes(leaf: Leaf, chunk: ColumnChunk, column: LayoutColumn, c
 }
 
 function literalOf(value: boolean | number | string, column: LayoutColumn): bigint | number | Uint8Array | null {
+  const { type } = column;
+  if (type.kind === 'DECIMAL') {
+    const exact = parseDecimal(String(value));
+    return exact === null ? null : unscaledOf(exact, type.precision, type.scale);
+  }
   switch (column.storage) {
     case 'i32':
     case 'i64':

@@ -23,6 +23,7 @@ export const Cast = {
   int96ToTicks: 15,
   i32Times: 16,
   u64ToI32: 17,
+  decimal: 18,
 } as const;
 export type Cast = (typeof Cast)[keyof typeof Cast];
 
@@ -143,7 +144,8 @@ export function conversionOf(leaf: Leaf, target: DataType): Conversion | null {
   if (meaning.kind === 'null') return { kind: 'nulls' };
   if (physical === Physical.boolean) return target.kind === 'BOOLEAN' ? { kind: 'bits' } : null;
   if (target.kind === 'VARCHAR') return stringConversion(leaf);
-  if (meaning.kind === 'decimal' || meaning.kind === 'time' || meaning.kind === 'interval') return null;
+  if (meaning.kind === 'decimal') return decimalConversion(leaf, meaning.scale, target);
+  if (meaning.kind === 'time' || meaning.kind === 'interval') return null;
   if (meaning.kind === 'float16') {
     const ok = physical === Physical.fixed && leaf.width === 2 && target.kind === 'DOUBLE';
     return ok ? fixed(2, Cast.f16ToF64) : null;
@@ -187,6 +189,19 @@ export function conversionOf(leaf: Leaf, target: DataType): Conversion | null {
       return null;
   }
 }
+
+/** Units of the same scale, however they lie; more digits than the target has are refused value by value. */
+function decimalConversion({ physical, width }: Leaf, scale: number, target: DataType): Conversion | null {
+  if (target.kind !== 'DECIMAL' || target.scale !== scale) return null;
+  const bytes = physical === Physical.int32 ? 4 : physical === Physical.int64 ? 8 : width;
+  if (physical !== Physical.int32 && physical !== Physical.int64 && physical !== Physical.fixed) return null;
+  if (bytes < 1 || bytes > decimalBytesMax) return null;
+  const bigEndian = physical === Physical.fixed ? 1 : 0;
+  return fixed(bytes, Cast.decimal, BigInt(bytes | (target.precision << 8) | (bigEndian << 16)));
+}
+
+/** Bytes of a FIXED_LEN_BYTE_ARRAY that a decimal may lie in: 38 digits need 16. */
+const decimalBytesMax = 16;
 
 function stringConversion(leaf: Leaf): Conversion | null {
   const { physical, meaning } = leaf;

@@ -1,6 +1,7 @@
 /** Leaf values as text for people: exact integers, times in ISO form with their precision, NULL for what is not there. */
 import type { Batch } from '../../core/record/batch.ts';
 import { isValid } from '../../core/record/column-reader.ts';
+import { decimalText } from '../../core/record/decimal.ts';
 import type { Layout, LayoutColumn } from '../../core/record/layout.ts';
 import type { SlotMemory } from '../../core/record/memory.ts';
 import { readText } from '../../core/record/text.ts';
@@ -14,7 +15,7 @@ export function rowCells(layout: Layout, memory: SlotMemory): (batch: Batch, row
 
 /** Numbers line up on the right. */
 export const alignsRight = (column: LayoutColumn): boolean =>
-  column.type.kind === 'INT' || column.type.kind === 'BIGINT' || column.type.kind === 'DOUBLE';
+  ['INT', 'BIGINT', 'DOUBLE', 'DECIMAL'].includes(column.type.kind);
 
 function leafText(column: LayoutColumn, memory: SlotMemory): (batch: Batch, leaf: number, row: number) => string {
   const value = valueText(column, memory);
@@ -38,6 +39,8 @@ function valueText(column: LayoutColumn, memory: SlotMemory): (values: number, r
       return (values, row) => timestampText(i64[(values >>> 3) + row]!, type.precision, ' ', '');
     case 'BIGINT':
       return (values, row) => String(i64[(values >>> 3) + row]);
+    case 'DECIMAL':
+      return (values, row) => decimalText(i64[(values >>> 3) + row]!, type.scale);
     case 'DOUBLE':
       return (values, row) => numberText(f64[(values >>> 3) + row]!);
     case 'VARCHAR':

@@ -5,6 +5,7 @@
 import { describeKind } from '../../core/base/describe.ts';
 import { MillraceError } from '../../core/base/errors.ts';
 import type { ConnectorSpec } from '../../core/ports/connector.ts';
+import { decimalDigitsMax, isDecimal } from '../../core/record/decimal.ts';
 import type { Layout } from '../../core/record/layout.ts';
 import type { DataType, Field, Fields } from '../../core/record/types.ts';
 
@@ -16,7 +17,7 @@ export function declaredFields(spec: ConnectorSpec): Fields | null {
 
 /**
  * Columns of plain objects: numbers that are all whole are BIGINT, else DOUBLE; a bigint is BIGINT with `asBigInt`;
- * Dates are TIMESTAMP(3); objects are ROWs. A column that is null or absent in one row is nullable.
+ * a Decimal is DECIMAL of 18 digits with the greatest scale that is there; Dates are TIMESTAMP(3); objects are ROWs. A column that is null or absent in one row is nullable.
  * Errors: `schema/mismatch` naming row and column for what has no type, or two.
  */
 export function inferFields(rows: Iterable<unknown>): Fields {
@@ -32,14 +33,16 @@ export function inferFields(rows: Iterable<unknown>): Fields {
 }
 
 interface Shape {
-  kind: 'unknown' | 'BOOLEAN' | 'BIGINT' | 'DOUBLE' | 'VARCHAR' | 'TIMESTAMP' | 'ROW';
+  kind: 'unknown' | 'BOOLEAN' | 'BIGINT' | 'DOUBLE' | 'VARCHAR' | 'TIMESTAMP' | 'DECIMAL' | 'ROW';
   asBigInt: boolean;
+  /** Of a DECIMAL. */
+  scale: number;
   /** Rows in which it had a value. */
   seen: number;
   readonly columns: Map<string, Shape>;
 }
 
-const rowShape = (): Shape => ({ kind: 'unknown', asBigInt: false, seen: 0, columns: new Map() });
+const rowShape = (): Shape => ({ kind: 'unknown', asBigInt: false, scale: 0, seen: 0, columns: new Map() });
 
 function observeRow(into: Shape, row: object, number: number, prefix: string): void {
   for (const name of Object.keys(row)) {
@@ -64,6 +67,7 @@ function observe(column: Shape, value: unknown, number: number, path: string): v
     throw mismatch(number, `column '${path}' is ${column.kind} in rows before it and ${kind} here; declare a schema`);
   }
   if (typeof value === 'bigint') column.asBigInt = true;
+  if (isDecimal(value)) column.scale = Math.max(column.scale, value.scale);
   if (kind === 'ROW') observeRow(column, value as object, number, `${path}.`);
 }
 
@@ -81,6 +85,7 @@ function kindOf(value: unknown): Shape['kind'] | null {
       return 'VARCHAR';
     case 'object': {
       if (value instanceof Date) return 'TIMESTAMP';
+      if (isDecimal(value)) return 'DECIMAL';
       const prototype = Object.getPrototypeOf(value);
       return prototype === Object.prototype || prototype === null ? 'ROW' : null;
     }
@@ -102,6 +107,8 @@ function typeOf(column: Shape, path: string): DataType {
       throw new MillraceError('schema/mismatch', `column '${path}' is null in every row; declare a schema`);
     case 'BIGINT':
       return column.asBigInt ? { kind: 'BIGINT', asBigInt: true } : { kind: 'BIGINT' };
+    case 'DECIMAL':
+      return { kind: 'DECIMAL', precision: Math.max(decimalDigitsMax, column.scale), scale: column.scale };
     case 'TIMESTAMP':
       return { kind: 'TIMESTAMP', precision: 3 };
     case 'ROW':

@@ -1,8 +1,8 @@
 /** JavaScript values as literals of a plan. Knows SQL types and JSON, nothing of streams. */
 import { MillraceError } from '../base/errors.ts';
 import type { LiteralValue, UnboundExpr } from '../expr/tree.ts';
+import { decimalText, isDecimal } from '../record/decimal.ts';
 import type { DataType } from '../record/types.ts';
-import type { Decimal } from './schema.ts';
 
 type LiteralExpr = Extract<UnboundExpr, { kind: 'literal' }>;
 
@@ -31,17 +31,17 @@ export function literalOf(value: unknown, where: string): LiteralExpr {
   }
   if (isDecimal(value)) {
     const digits = value.unscaled.toString().replace('-', '').length;
-    return literal(value.toString(), { kind: 'DECIMAL', precision: Math.max(digits, value.scale), scale: value.scale });
+    return literal(decimalText(value.unscaled, value.scale), {
+      kind: 'DECIMAL',
+      precision: Math.max(digits, value.scale),
+      scale: value.scale,
+    });
   }
   throw new MillraceError('plan/type', `${where}: ${complaint(value)}`);
 }
 
 function literal(value: LiteralValue, type: DataType | null): LiteralExpr {
   return Object.freeze({ kind: 'literal', value, type });
-}
-
-function isDecimal(value: unknown): value is Decimal {
-  return typeof value === 'object' && value !== null && typeof (value as Decimal).unscaled === 'bigint';
 }
 
 function complaint(value: unknown): string {

@@ -1,6 +1,7 @@
 /** Parameters of a job, checked against their schema. Strings are read as the type asked for, as a command line gives them. */
 import { MillraceError } from '../base/errors.ts';
 import { nearestNames } from '../expr/nearest.ts';
+import { decimalOf, isDecimal, parseDecimal, unscaledOf } from '../record/decimal.ts';
 import { type DataType, type Field, type Fields, typeName } from '../record/types.ts';
 
 /** The values that `build` gets: every declared parameter, null where a nullable one is not given. Errors: `option/invalid`. */
@@ -48,6 +49,7 @@ const readers: { readonly [K in DataType['kind']]?: (given: unknown, type: DataT
   BIGINT: (given, type) => (type.kind === 'BIGINT' && type.asBigInt ? wide(given) : whole(64)(given)),
   FLOAT: number,
   DOUBLE: number,
+  DECIMAL: exact,
   VARCHAR: (given) => (typeof given === 'string' ? given : undefined),
   DATE: time,
   TIMESTAMP: time,
@@ -72,6 +74,13 @@ function wide(given: unknown): bigint | undefined {
   if (typeof given === 'bigint') return BigInt.asIntN(64, given) === given ? given : undefined;
   if (typeof given === 'number') return Number.isSafeInteger(given) ? BigInt(given) : undefined;
   return typeof given === 'string' && /^\s*-?\d+\s*$/.test(given) ? wide(BigInt(given)) : undefined;
+}
+
+function exact(given: unknown, type: DataType): unknown {
+  const value = isDecimal(given) ? given : typeof given === 'string' ? parseDecimal(given.trim()) : null;
+  if (value === null || type.kind !== 'DECIMAL') return undefined;
+  const unscaled = unscaledOf(value, type.precision, type.scale);
+  return unscaled === null ? undefined : decimalOf(unscaled, type.scale);
 }
 
 function time(given: unknown): Date | undefined {

@@ -5,17 +5,12 @@
  * that plans carry is record/types.ts. Must never know expressions or streams.
  */
 import { MillraceError } from '../base/errors.ts';
+import { type Decimal, decimalOf } from '../record/decimal.ts';
 import type { DataType, Field, Fields as PlainFields } from '../record/types.ts';
 import type { value } from './marks.ts';
 import type { StreamOf } from './modes.ts';
 
-/** An exact decimal, as a row carries it. */
-export interface Decimal {
-  readonly unscaled: bigint;
-  readonly scale: number;
-  toNumber(): number;
-  toString(): string;
-}
+export type { Decimal } from '../record/decimal.ts';
 export type Numeric = number | bigint | Decimal;
 /** The value of a window key. `end` is the first instant after the window. */
 export interface Window {
@@ -113,12 +108,7 @@ export function decimal(literal: `${number}`): Decimal {
   const match = /^(-?)(\d+)(?:\.(\d+))?$/.exec(literal);
   if (!match) throw new MillraceError('option/invalid', `'${literal}' is not a decimal; write it as in '12.50'`);
   const [, sign, units, fraction = ''] = match;
-  return Object.freeze({
-    unscaled: BigInt(`${sign}${units}${fraction}`),
-    scale: fraction.length,
-    toNumber: () => Number(literal),
-    toString: () => literal,
-  });
+  return decimalOf(BigInt(`${sign}${units}${fraction}`), fraction.length);
 }
 
 /** The plain columns of a schema, as plans carry them. Errors: `option/invalid` for what is no schema. */

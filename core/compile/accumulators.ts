@@ -3,11 +3,12 @@
  * are 8 bytes (24 for text), begin as zeros, and zeros mean "nothing yet" for every one of them:
  *
  *   count       i64 rows counted
- *   sum         i64 or f64
+ *   sum         i64 (of DECIMAL in units of its scale) or f64
  *   min, max    u64 in an order-preserving code whose 0 is below every value: max keeps the larger code, min the larger
  *               complement. Integers: sign bit flipped. Doubles: IEEE total order, NaN as one value above all others.
  *   of text     {u32 has, u32 zero, 16-byte view}
  */
+import { sumType } from '../expr/decimals.ts';
 import type { AggregateCall } from '../expr/tree.ts';
 import { type Layout, type LayoutColumn, type StorageKind, storageOf } from '../record/layout.ts';
 import type { DataType } from '../record/types.ts';
@@ -66,13 +67,19 @@ export function accumulatorLayout(calls: readonly AggregateCall[]): AccumulatorL
   return { bytes, fields, calls: resolved };
 }
 
+/** What a sum holds. */
+export function sumTypeOf({ storage, type }: Pick<AccumulatorField, 'storage' | 'type'>): DataType {
+  if (type.kind === 'DECIMAL') return sumType(type);
+  return storage === 'f64' ? { kind: 'DOUBLE' } : { kind: 'BIGINT' };
+}
+
 /** Columns of partial results: one per field. What `partial` emits and `final` merges. */
 export function partialLayout(calls: readonly AggregateCall[]): Layout {
   return accumulatorLayout(calls).fields.map((field, i): LayoutColumn => {
     const name = `$${field.kind}${i}`;
     if (field.kind === 'count') return { name, type: { kind: 'BIGINT' }, nullable: false, storage: 'i64' };
     if (field.kind === 'sum') {
-      const type: DataType = field.storage === 'f64' ? { kind: 'DOUBLE' } : { kind: 'BIGINT' };
+      const type = sumTypeOf(field);
       return { name, type, nullable: false, storage: storageOf(type) };
     }
     return { name, type: field.type, nullable: true, storage: field.storage as StorageKind };

@@ -4,6 +4,7 @@
  * that does not count adds 0 or the code below every value.
  */
 import type { AggregateCall } from '../expr/tree.ts';
+import { decimalDigitsMax } from '../record/decimal.ts';
 import type { StorageKind } from '../record/layout.ts';
 import type { AccumulatorField, AccumulatorLayout } from './accumulators.ts';
 import {
@@ -27,6 +28,11 @@ export interface Compiled {
 
 const viewCompare: Import = { name: 'viewCompare', params: [Type.i32, Type.i32], result: Type.i32 };
 const keepText: Import = { name: 'keepText', params: [Type.i32, Type.i32], result: null };
+const decimalDivide: Import = {
+  name: 'decimalDivide',
+  params: [Type.i64, Type.i64, Type.i64, Type.i64],
+  result: Type.i64,
+};
 const signBit = -(2n ** 63n);
 
 /** Leaf columns that an update reads, ascending. */
@@ -283,7 +289,17 @@ export function compileFinish(
         const field = layout.fields[value] as AccumulatorField;
         const output = outputs[i] as Output;
         const { code } = loop;
-        if (call.fn === 'avg') {
+        if (call.fn === 'avg' && call.type.kind === 'DECIMAL') {
+          // No average has more digits ahead of the point than its argument: it is never outside.
+          const up = call.type.scale - (call.argType as typeof call.type).scale;
+          pushAddress(code, output.values, loop.row, 'i64');
+          code
+            .get(loop.entry)
+            .load('i64', field.offset)
+            .i64(10n ** BigInt(up))
+            .i64(1n);
+          code.get(loop.entry).load('i64', counted.offset).call(decimalDivide).store('i64');
+        } else if (call.fn === 'avg') {
           pushAddress(code, output.values, loop.row, 'f64');
           if (field.storage === 'f64') code.get(loop.entry).load('f64', field.offset);
           else code.get(loop.entry).load('i64', field.offset).op(Op.f64ConvertI64S);
@@ -554,6 +570,21 @@ function addTo(
   };
   if (loop.retract < 0) add();
   else code.get(loop.retract).if(subtract, add);
+  if (field.kind === 'sum' && field.type.kind === 'DECIMAL') {
+    // More than 18 digits: the sign bit says so, as above.
+    const most = 10n ** BigInt(decimalDigitsMax) - 1n;
+    code
+      .get(after)
+      .i64(most)
+      .op(Op.i64Add)
+      .i64(2n * most)
+      .op(Op.i64GtU, Op.i64ExtendI32U)
+      .i64(63n)
+      .op(Op.i64Shl)
+      .get(loop.overflow)
+      .op(Op.i64Or)
+      .set(loop.overflow);
+  }
   storeCell(loop, field, () => code.get(after));
 }
 

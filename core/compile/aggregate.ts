@@ -149,7 +149,7 @@ export function aggregateUpdater(
     }
     throw new MillraceError(
       'expr/overflow',
-      'a SUM or AVG of integers is outside BIGINT; cast its argument to DOUBLE',
+      'a SUM or AVG is outside BIGINT, or the 18 digits of a DECIMAL; cast its argument to DOUBLE',
       { where },
     );
   };

@@ -1,11 +1,13 @@
 /** CAST and TRY_CAST as instructions. What has no image fails the row, or is NULL. Not here: see host.ts. */
 
 import { dayMs } from '../expr/calendar.ts';
+import { CastRule, castRule } from '../expr/casts.ts';
 import type { Expr } from '../expr/tree.ts';
 import { bigintMax, intMax, intMin } from '../expr/value.ts';
 import { storageOf } from '../record/layout.ts';
 import { ticksPerMs } from '../record/types.ts';
 import type { Emitted, Emitter } from './emit.ts';
+import { castToDecimal, pushDouble, pushWholePart } from './emit-decimal.ts';
 import { pushFloorDivide } from './emit-functions.ts';
 import { type Import, Op, Trunc, Type } from './wasm.ts';
 
@@ -77,6 +79,7 @@ export function castEmitter(self: Emitter, expr: Extract<Expr, { kind: 'cast' }>
       if (arg.storage === 'bit' || arg.storage === 'i32') return kept(Type.i32);
       const narrow = code.local(Type.i32);
       if (arg.storage === 'i64') {
+        if (from.kind === 'DECIMAL') pushWholePart(self, from);
         const wide = self.keep(Type.i64);
         code.get(wide).op(Op.i32WrapI64).set(narrow);
         return partial(narrow, notIn(wide, BigInt(intMin), BigInt(intMax)));
@@ -97,6 +100,7 @@ export function castEmitter(self: Emitter, expr: Extract<Expr, { kind: 'cast' }>
     case 'BIGINT': {
       if (arg.storage === 'bit') code.op(Op.i64ExtendI32U);
       else if (arg.storage === 'i32') code.op(Op.i64ExtendI32S);
+      if (from.kind === 'DECIMAL') pushWholePart(self, from);
       if (arg.storage !== 'f64') return kept(Type.i64);
       const real = self.keep(Type.f64);
       const value = code.local(Type.i64);
@@ -107,9 +111,14 @@ export function castEmitter(self: Emitter, expr: Extract<Expr, { kind: 'cast' }>
       });
     }
     case 'DOUBLE':
-      if (arg.storage === 'i64') code.op(Op.f64ConvertI64S);
+      if (from.kind === 'DECIMAL') pushDouble(self, from);
+      else if (arg.storage === 'i64') code.op(Op.f64ConvertI64S);
       else if (arg.storage !== 'f64') code.op(Op.f64ConvertI32S);
       return kept(Type.f64);
+    case 'DECIMAL': {
+      const { value, bad } = castToDecimal(self, from, to, castRule(from, to) === CastRule.total);
+      return bad === null ? { storage, push: () => code.get(value), isNull } : partial(value, bad);
+    }
     case 'VARCHAR':
       return toText(self, expr, arg);
     case 'DATE': {

@@ -11,6 +11,7 @@ import { type DataType, ticksPerMs } from '../record/types.ts';
 import { wasmTypes } from './columns.ts';
 import { dateFormatProgram } from './date-format-program.ts';
 import type { Emitted, Emitter } from './emit.ts';
+import { pushDecimal, pushDecimalOrder, pushRound, pushWhole } from './emit-decimal.ts';
 import { StopReason } from './frame.ts';
 import { keyOf } from './hoist.ts';
 import { likeProgram } from './like-program.ts';
@@ -79,6 +80,11 @@ function comparison(order: keyof typeof orders): FunctionEmitter {
   return (self, expr, args) => {
     const { code } = self;
     const [a, b] = args as [Emitted, Emitted];
+    if (expr.args.some((arg) => arg.type.kind === 'DECIMAL')) {
+      return strict(self, { ...expr, type: { kind: 'BOOLEAN' } }, args, () =>
+        pushDecimalOrder(self, order, expr, args),
+      );
+    }
     if (a.storage !== 'view') {
       return strict(self, { ...expr, type: { kind: 'BOOLEAN' } }, args, () => {
         a.push();
@@ -128,6 +134,10 @@ function sum(sign: 1 | -1): FunctionEmitter {
     const by = expr.args[1] as Expr;
     if (by.type.kind === 'INTERVAL') return shift(self, expr, a, by, sign);
     return strict(self, expr, args, () => {
+      if (expr.type.kind === 'DECIMAL') {
+        pushDecimal(self, expr, args);
+        return;
+      }
       if (a.storage === 'f64') {
         a.push();
         b.push();
@@ -206,6 +216,7 @@ function shift(self: Emitter, expr: Call, time: Emitted, by: Expr, sign: 1 | -1)
 const times: FunctionEmitter = (self, expr, args) => {
   const { code } = self;
   const [a, b] = args as [Emitted, Emitted];
+  if (expr.type.kind === 'DECIMAL') return strict(self, expr, args, () => pushDecimal(self, expr, args));
   return strict(self, expr, args, () => {
     a.push();
     if (a.storage === 'f64') {
@@ -246,6 +257,7 @@ function failIfZero(self: Emitter, args: readonly Emitted[], value: number, wide
 const divide: FunctionEmitter = (self, expr, args) => {
   const { code } = self;
   const [a, b] = args as [Emitted, Emitted];
+  if (expr.type.kind === 'DECIMAL') return strict(self, expr, args, () => pushDecimal(self, expr, args));
   return strict(self, expr, args, () => {
     if (a.storage === 'f64') {
       a.push();
@@ -266,6 +278,7 @@ const divide: FunctionEmitter = (self, expr, args) => {
 const mod: FunctionEmitter = (self, expr, args) => {
   const { code } = self;
   const [a, b] = args as [Emitted, Emitted];
+  if (expr.type.kind === 'DECIMAL') return strict(self, expr, args, () => pushDecimal(self, expr, args));
   return strict(self, expr, args, () => {
     if (a.storage === 'f64') {
       a.push();
@@ -336,6 +349,7 @@ const abs: FunctionEmitter = (self, expr, args) => {
 const round: FunctionEmitter = (self, expr, args) => {
   const { code } = self;
   const [a] = args as [Emitted];
+  if (expr.type.kind === 'DECIMAL') return strict(self, expr, [a], () => pushRound(self, expr, [a]));
   if (a.storage !== 'f64') return a;
   return strict(self, expr, args, () => {
     a.push();
@@ -353,6 +367,8 @@ const round: FunctionEmitter = (self, expr, args) => {
 function whole(op: Op): FunctionEmitter {
   return (self, expr, args) => {
     const [a] = args as [Emitted];
+    if (expr.type.kind === 'DECIMAL')
+      return strict(self, expr, args, () => pushWhole(self, expr, args, op === Op.f64Ceil));
     if (a.storage !== 'f64') return a;
     return strict(self, expr, args, () => {
       a.push();

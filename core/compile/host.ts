@@ -12,6 +12,7 @@ import type { SlotMemory } from '../record/memory.ts';
 import { encodeUtf8, readText, utf8Bytes, writeView } from '../record/text.ts';
 import { typeName } from '../record/types.ts';
 import { dateFormatProgram } from './date-format-program.ts';
+import { doubleDigitsMax } from './emit-decimal.ts';
 import { Block } from './frame.ts';
 
 type Called = Extract<Expr, { kind: 'call' | 'cast' }>;
@@ -32,14 +33,24 @@ const argumentsOf = (expr: Called): readonly Expr[] => (expr.kind === 'cast' ? [
 export function hostReason(expr: Expr): string | null {
   if (expr.kind === 'cast') {
     const [from, to] = [expr.arg.type.kind, expr.type.kind];
-    const text = to === 'VARCHAR' && (from === 'DOUBLE' || from === 'DATE' || from === 'TIMESTAMP');
-    const parsed = from === 'VARCHAR' && (to === 'DOUBLE' || to === 'DATE' || to === 'TIMESTAMP' || to === 'BOOLEAN');
-    return text || parsed ? `CAST(${typeName(expr.arg.type)} AS ${typeName(expr.type)}) runs in JavaScript` : null;
+    const text =
+      to === 'VARCHAR' && (from === 'DOUBLE' || from === 'DECIMAL' || from === 'DATE' || from === 'TIMESTAMP');
+    const parsed =
+      from === 'VARCHAR' &&
+      (to === 'DOUBLE' || to === 'DECIMAL' || to === 'DATE' || to === 'TIMESTAMP' || to === 'BOOLEAN');
+    // Digits of a double are JavaScript's to find; nor is a quotient of two that were rounded the nearest double.
+    const digits =
+      (from === 'DOUBLE' && to === 'DECIMAL') ||
+      (expr.arg.type.kind === 'DECIMAL' && to === 'DOUBLE' && expr.arg.type.precision > doubleDigitsMax);
+    return text || parsed || digits
+      ? `CAST(${typeName(expr.arg.type)} AS ${typeName(expr.type)}) runs in JavaScript`
+      : null;
   }
   if (expr.kind !== 'call') return null;
   if (expr.fn === 'dateFormat' && dateFormatProgram((expr.args[1] as { value: string }).value) === null)
     return 'DATE_FORMAT with names of months, of days or of half days runs in JavaScript';
-  if (expr.fn === 'round' && expr.args.length > 1) return 'ROUND to digits runs in JavaScript';
+  if (expr.fn === 'round' && expr.args.length > 1 && expr.type.kind !== 'DECIMAL')
+    return 'ROUND to digits runs in JavaScript';
   return null;
 }
 

@@ -6,6 +6,7 @@ import type { FunctionName } from '../expr/functions.ts';
 import type { Expr } from '../expr/tree.ts';
 import { valueOfLiteral } from '../expr/value.ts';
 import { storageOf } from '../record/layout.ts';
+import type { DataType } from '../record/types.ts';
 import { pushAddress } from './columns.ts';
 import type { Source } from './emit.ts';
 import type { Frame } from './frame.ts';
@@ -38,6 +39,8 @@ function vectorCondition(expr: Expr): VectorCondition | null {
   if (column.kind !== 'column' || constant.kind !== 'literal' || constant.value === null) return null;
   const storage = storageOf(column.type);
   if (storage === 'bit' || storage === 'view') return null;
+  // Units must be the same.
+  if (scaleOf(column.type) !== scaleOf(constant.type) || storageOf(constant.type) !== storage) return null;
   const order = swapped ? mirrored[expr.fn as Order] : (expr.fn as Order);
   return {
     column: column.index,
@@ -46,6 +49,8 @@ function vectorCondition(expr: Expr): VectorCondition | null {
     value: valueOfLiteral(constant.value, constant.type) as number | bigint,
   };
 }
+
+const scaleOf = (type: DataType): number => (type.kind === 'DECIMAL' ? type.scale : 0);
 
 const compares = {
   i32: {

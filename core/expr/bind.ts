@@ -3,7 +3,8 @@
  * of what they stand beside, and folds what is constant. It plans nothing and evaluates only constants.
  */
 import { type ErrorWhere, MillraceError, withWhere } from '../base/errors.ts';
-import type { Layout } from '../record/layout.ts';
+import { decimalDigitsMax, parseDecimal } from '../record/decimal.ts';
+import { type Layout, refusalOf } from '../record/layout.ts';
 import { type DataType, typeName } from '../record/types.ts';
 import { castRule } from './casts.ts';
 import {
@@ -20,12 +21,13 @@ import {
   unify,
   varchar,
 } from './coerce.ts';
+import { averageType, sumType } from './decimals.ts';
 import { canFail, type FunctionName, functionOf, functions } from './functions.ts';
 import { interpret } from './interpret.ts';
 import { nearestNames } from './nearest.ts';
 import { exprText, unboundText } from './print.ts';
 import type { AggregateName, Expr, LiteralValue, UnboundExpr } from './tree.ts';
-import { fitsInt, literalOfValue, type Value } from './value.ts';
+import { fitsInt, literalOfValue, type Value, valueOfLiteral } from './value.ts';
 
 /**
  * Errors: `plan/unknown-column` (with the nearest names), `plan/type` (which expression, both types),
@@ -60,7 +62,8 @@ export interface AggregateType {
 
 /**
  * Result type of an aggregate. `nullable`: of the argument; `filtered`: it has a FILTER; `keyed`: grouped by something,
- * so that no group is empty. SUM(INT) is a BIGINT and AVG of integers a DOUBLE (decided in api.md; Flink keeps INT).
+ * so that no group is empty. SUM(INT) is a BIGINT and AVG of integers a DOUBLE (decided in api.md; Flink keeps INT); of
+ * DECIMAL both are DECIMAL (decimals.ts).
  * Errors: `plan/type`.
  */
 export function bindAggregate(
@@ -77,6 +80,7 @@ export function bindAggregate(
   if (!isNumeric(argType)) {
     throw new MillraceError('plan/type', `${name} takes numbers, but its argument is ${typeName(argType)}`, { where });
   }
+  if (argType.kind === 'DECIMAL') return { type: fn === 'sum' ? sumType(argType) : averageType(argType), nullable };
   return { type: fn === 'sum' && isInteger(argType) ? bigint : double, nullable };
 }
 
@@ -212,6 +216,12 @@ function normal(value: LiteralValue, type: DataType, site: Site): LiteralValue {
     case 'DOUBLE':
       if (typeof value === 'boolean') throw wrong();
       return typeof value === 'number' ? literalOfValue(value, type) : value;
+    case 'DECIMAL': {
+      const exact = parseDecimal(String(value));
+      if (typeof value === 'boolean' || exact === null || exact.scale > type.scale) throw wrong();
+      if (type.precision <= decimalDigitsMax) return literalOfValue(valueOfLiteral(String(value), type), type);
+      throw new MillraceError('plan/unsupported', `the literal ${value}: ${refusalOf(type)}`, { where: site.where });
+    }
     case 'VARCHAR':
       if (typeof value !== 'string') throw wrong();
       return value;
@@ -229,9 +239,7 @@ function castNode(arg: Expr, type: DataType, safe: boolean, site: Site): Expr {
     const known = castRule(type, type) !== null;
     throw known
       ? typeError(site, `${site.text(arg)} is ${typeName(arg.type)} and cannot be cast to ${typeName(type)}`)
-      : new MillraceError('plan/unsupported', `CAST to ${typeName(type)} is not supported yet, in ${site.whole}`, {
-          where: site.where,
-        });
+      : new MillraceError('plan/unsupported', `${refusalOf(type)}, in ${site.whole}`, { where: site.where });
   }
   if (typeName(arg.type) === typeName(type)) return { ...arg, type };
   return simplify({ kind: 'cast', arg, safe, type, nullable: arg.nullable || (safe && rule === 'partial') });

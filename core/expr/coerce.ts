@@ -1,11 +1,13 @@
 /**
- * How types meet: implicit widening (INT → BIGINT → DOUBLE, DATE → TIMESTAMP, coarser → finer TIMESTAMP) and literals
+ * How types meet: implicit widening (INT → BIGINT → DECIMAL → DOUBLE, DATE → TIMESTAMP, coarser → finer TIMESTAMP) and literals
  * that take the type of what they stand beside. Shared by bind.ts and functions.ts.
  */
 import { type ErrorWhere, MillraceError } from '../base/errors.ts';
+import { decimalDigitsMax, decimalText, parseDecimal } from '../record/decimal.ts';
 import { type DataType, sameType, type TypeKind, ticksPerMs, typeName } from '../record/types.ts';
 import { dayMs, parseDate, parseTimestamp } from './calendar.ts';
 import { castRule } from './casts.ts';
+import { commonDecimal, decimalType, digitsOf } from './decimals.ts';
 import { evaluateCast } from './interpret.ts';
 import type { Expr, LiteralValue } from './tree.ts';
 import { literalOfValue, valueOfLiteral } from './value.ts';
@@ -34,11 +36,13 @@ export const isNumeric = (type: DataType): boolean => rank[type.kind] !== undefi
 export const isInteger = (type: DataType): boolean => type.kind === 'INT' || type.kind === 'BIGINT';
 export const isTemporal = (type: DataType): boolean => type.kind === 'DATE' || type.kind === 'TIMESTAMP';
 
-const rank: Partial<Record<TypeKind, number>> = { INT: 1, BIGINT: 2, DOUBLE: 3 };
+const rank: Partial<Record<TypeKind, number>> = { INT: 1, BIGINT: 2, DECIMAL: 3, DOUBLE: 4 };
 
 /** The narrowest type that both widen to, or null. */
 export function commonType(a: DataType, b: DataType): DataType | null {
   if (sameType(a, b)) return a;
+  if ((a.kind === 'DECIMAL' || b.kind === 'DECIMAL') && a.kind !== 'DOUBLE' && b.kind !== 'DOUBLE')
+    return commonDecimal(a, b);
   const [ra, rb] = [rank[a.kind], rank[b.kind]];
   if (ra !== undefined && rb !== undefined) return ra >= rb ? a : b;
   if (a.kind === 'TIMESTAMP' && b.kind === 'TIMESTAMP') return a.precision >= b.precision ? a : b;
@@ -72,7 +76,7 @@ export function castTo(expr: Expr, type: DataType): Expr {
 export function unify(exprs: readonly Expr[], site: Site, what: string): Expr[] {
   const decided = exprs.filter((e) => !(e.kind === 'literal' && e.value === null));
   const anchor = decided.find((e) => e.kind !== 'literal' && isTemporal(e.type));
-  const adapted = anchor ? exprs.map((e) => adaptToTime(e, anchor.type, site)) : [...exprs];
+  const adapted = anchor ? exprs.map((e) => adaptToTime(e, anchor.type, site)) : exactLiterals(exprs);
   let type: DataType | null = null;
   let first: Expr | null = null;
   for (const expr of adapted) {
@@ -92,8 +96,40 @@ function mismatch(a: Expr, b: Expr, what: string, site: Site): string {
   const hint =
     (isTemporal(a.type) && b.type.kind === 'VARCHAR') || (isTemporal(b.type) && a.type.kind === 'VARCHAR')
       ? "; write the literal as an ISO string, '2001-01-31' or '2001-01-31 12:00:00', or cast the text"
-      : '; cast one of them';
+      : digitsOf(a.type) && digitsOf(b.type)
+        ? ` as one type, which would have more than the ${decimalDigitsMax} digits of a DECIMAL; cast one of them`
+        : '; cast one of them';
   return `${site.text(a)} is ${typeName(a.type)} and ${site.text(b)} is ${typeName(b.type)}: they cannot be ${what}${hint}`;
+}
+
+/** Beside exact decimals a number is one, too, with the digits that it is written with. */
+export function exactLiterals(exprs: readonly Expr[]): Expr[] {
+  const inexact = exprs.some((e) => e.kind !== 'literal' && e.type.kind === 'DOUBLE');
+  if (inexact || !exprs.some((e) => e.type.kind === 'DECIMAL')) return [...exprs];
+  return exprs.map((e) => {
+    if (e.kind !== 'literal' || e.value === null || !isNumeric(e.type)) return e;
+    const exact = parseDecimal(String(e.value));
+    if (exact === null) return e;
+    const digits = exact.unscaled.toString().replace('-', '').length;
+    const precision = Math.max(digits, exact.scale);
+    if (precision > decimalDigitsMax || e.type.kind === 'DECIMAL') return e;
+    return literal(decimalText(exact.unscaled, exact.scale), decimalType(precision, exact.scale));
+  });
+}
+
+/**
+ * What two or more exact numbers, one of them a DECIMAL, are compared as: all with one scale where 18 digits allow it,
+ * else as they are. Null: they are something else.
+ */
+export function exactPeers(exprs: readonly Expr[]): readonly Expr[] | null {
+  const exact = exactLiterals(exprs);
+  if (!exact.some((e) => e.type.kind === 'DECIMAL')) return null;
+  const digits = exact.map((e) => digitsOf(e.type));
+  if (!digits.every((d) => d !== null)) return null;
+  const scale = Math.max(...digits.map((d) => d.scale));
+  const wanted = digits.map((d) => d.precision - d.scale + scale);
+  if (wanted.some((precision) => precision > decimalDigitsMax)) return exact;
+  return exact.map((e, i) => castTo(e, decimalType(wanted[i] as number, scale)));
 }
 
 /** ISO text beside a DATE or TIMESTAMP is one; a midnight beside a DATE is a DATE. */

@@ -11,6 +11,8 @@ import {
   boolean,
   castTo,
   double,
+  exactLiterals,
+  exactPeers,
   expectType,
   int,
   isInteger,
@@ -23,6 +25,7 @@ import {
   varchar,
 } from './coerce.ts';
 import { dateFormatTokens } from './date-format.ts';
+import { type DecimalOperation, decimalFails, decimalResult, digitsOf, roundedType, wholeType } from './decimals.ts';
 import { likeProblem } from './like.ts';
 import { parseRegex } from './regex.ts';
 import type { Expr } from './tree.ts';
@@ -78,7 +81,7 @@ function comparison(symbol: string): FunctionRule {
     fails: false,
     arity: [2, 2],
     print: infix(symbol),
-    infer: (args, site) => ({ args: unify(args, site, 'compared'), type: boolean }),
+    infer: (args, site) => ({ args: exactPeers(args) ?? unify(args, site, 'compared'), type: boolean }),
   };
 }
 
@@ -95,16 +98,34 @@ function logic(word: string): FunctionRule {
   };
 }
 
-const integral = (_args: readonly Expr[], type: DataType): boolean => type.kind !== 'DOUBLE';
+const integer = (_args: readonly Expr[], type: DataType): boolean => isInteger(type);
 
-function arithmetic(symbol: string, what: string): FunctionRule {
+/** Whether an operation over numbers of these types can fail for some of them. */
+const fails =
+  (operation: DecimalOperation) =>
+  ([a, b]: readonly Expr[], type: DataType): boolean => {
+    if (type.kind === 'DECIMAL') return decimalFails(operation, (a as Expr).type, (b as Expr).type);
+    return operation === 'divide' ? isInteger((a as Expr).type) : type.kind !== 'DOUBLE';
+  };
+
+/** Exact numbers, one of them a DECIMAL: operands stay what they are, the result has digits of its own. Null: they are not. */
+function exactArithmetic(operation: DecimalOperation, args: readonly Expr[]): Inferred | null {
+  const [a, b] = exactLiterals(args) as [Expr, Expr];
+  if (a.type.kind !== 'DECIMAL' && b.type.kind !== 'DECIMAL') return null;
+  if (digitsOf(a.type) === null || digitsOf(b.type) === null) return null;
+  return { args: [a, b], type: decimalResult(operation, a.type, b.type) };
+}
+
+function arithmetic(operation: DecimalOperation, symbol: string, what: string): FunctionRule {
   return {
     nulls: 'strict',
-    fails: integral,
+    fails: fails(operation),
     arity: [2, 2],
     print: infix(symbol),
     infer(args, site) {
       if (args[1]?.type.kind === 'INTERVAL' && symbol !== '*') return shifted(args, site);
+      const exact = exactArithmetic(operation, args);
+      if (exact) return exact;
       const both = numbers(args, site, what);
       return { args: both, type: (both[0] as Expr).type };
     },
@@ -144,7 +165,12 @@ function shifted(args: readonly Expr[], site: Site): Inferred {
   return { args, type: time.type };
 }
 
-function unary(what: string, print: FunctionRule['print'], fails: FunctionRule['fails']): FunctionRule {
+function unary(
+  what: string,
+  print: FunctionRule['print'],
+  fails: FunctionRule['fails'],
+  decimal: typeof wholeType = (type) => type,
+): FunctionRule {
   return {
     nulls: 'strict',
     fails,
@@ -152,7 +178,7 @@ function unary(what: string, print: FunctionRule['print'], fails: FunctionRule['
     print,
     infer(args, site) {
       const [of] = numbers(args, site, what) as [Expr];
-      return { args: [of], type: of.type };
+      return { args: [of], type: of.type.kind === 'DECIMAL' ? decimal(of.type) : of.type };
     },
   };
 }
@@ -251,23 +277,25 @@ export const functions: { readonly [F in FunctionName]: FunctionRule } = {
     nulls: 'strict', fails: false, arity: [1, 1], print: (args) => `NOT ${args[0]}`,
     infer: (args, site) => ({ args: args.map((a) => expectType(a, boolean, site, 'what NOT turns')), type: boolean }),
   },
-  plus: arithmetic('+', 'added'),
-  minus: arithmetic('-', 'subtracted'),
-  times: arithmetic('*', 'multiplied'),
+  plus: arithmetic('plus', '+', 'added'),
+  minus: arithmetic('minus', '-', 'subtracted'),
+  times: arithmetic('times', '*', 'multiplied'),
   divide: {
     nulls: 'strict', arity: [2, 2], print: infix('/'),
-    fails: (args) => isInteger((args[0] as Expr).type),
-    infer: (args, site) => ({ args: numbers(args, site, 'divided'), type: double }),
+    fails: fails('divide'),
+    infer: (args, site) => exactArithmetic('divide', args) ?? { args: numbers(args, site, 'divided'), type: double },
   },
   mod: {
-    nulls: 'strict', fails: integral, arity: [2, 2], print: call('MOD'),
+    nulls: 'strict', fails: fails('mod'), arity: [2, 2], print: call('MOD'),
     infer(args, site) {
+      const exact = exactArithmetic('mod', args);
+      if (exact) return exact;
       const both = numbers(args, site, 'divided');
       return { args: both, type: (both[0] as Expr).type };
     },
   },
-  neg: unary('negated', (args) => `-${args[0]}`, integral),
-  abs: unary('taken the ABS of', call('ABS'), integral),
+  neg: unary('negated', (args) => `-${args[0]}`, integer),
+  abs: unary('taken the ABS of', call('ABS'), integer),
   round: {
     nulls: 'strict', arity: [1, 2], print: call('ROUND'),
     fails: (args, type) => type.kind !== 'DOUBLE' && args.length > 1,
@@ -277,14 +305,18 @@ export const functions: { readonly [F in FunctionName]: FunctionRule } = {
       if (digits !== undefined && (digits.kind !== 'literal' || digits.type.kind !== 'INT')) {
         throw typeError(site, 'the digits of ROUND must be an INT literal');
       }
+      if (of.type.kind === 'DECIMAL') {
+        const places = Number((digits as { value: unknown } | undefined)?.value ?? 0);
+        return { args: digits ? [of, digits] : [of], type: roundedType(of.type, places) };
+      }
       const needed = digits === undefined || Number((digits as { value: unknown }).value) >= 0;
       // Whole numbers have no digits behind the point.
       if (isInteger(of.type) && needed) return { args: [of], type: of.type };
       return { args: digits && (digits as { value: unknown }).value !== 0 ? [of, digits] : [of], type: of.type };
     },
   },
-  floor: unary('rounded down', call('FLOOR'), false),
-  ceil: unary('rounded up', call('CEIL'), false),
+  floor: unary('rounded down', call('FLOOR'), false, wholeType),
+  ceil: unary('rounded up', call('CEIL'), false, wholeType),
   like: {
     nulls: 'strict', fails: false, arity: [2, 3],
     print: (args) => `${args[0]} LIKE ${args[1]}${args[2] ? ` ESCAPE ${args[2]}` : ''}`,

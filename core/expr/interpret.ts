@@ -5,6 +5,7 @@
 
 import { unreachable } from '../base/assert.ts';
 import { MillraceError } from '../base/errors.ts';
+import { decimalText, divideHalfUp, fitsDigits, parseDecimal, powerOfTen, rescaled } from '../record/decimal.ts';
 import type { DataType } from '../record/types.ts';
 import { ticksPerMs, typeName } from '../record/types.ts';
 import {
@@ -18,6 +19,7 @@ import {
   parseTimestamp,
 } from './calendar.ts';
 import { dateFormat } from './date-format.ts';
+import type { DecimalOperation, DecimalType } from './decimals.ts';
 import type { FunctionName, TimeUnit } from './functions.ts';
 import { likeElements } from './like.ts';
 import { javascriptRegex, parseRegex } from './regex.ts';
@@ -151,8 +153,16 @@ function overflow(what: string, type: DataType): MillraceError {
   );
 }
 
-/** The result of exact integer arithmetic, if its type can hold it. */
+/** A value as messages show it. */
+const shown = (value: Present, type: DataType | undefined): string =>
+  type?.kind === 'DECIMAL' ? decimalText(value as bigint, type.scale) : String(value);
+
+/** The result of exact arithmetic, if its type can hold it. */
 function checked(value: bigint, type: DataType, what: () => string): Value {
+  if (type.kind === 'DECIMAL') {
+    if (!fitsDigits(value, type.precision)) throw overflow(what(), type);
+    return value;
+  }
   if (type.kind === 'INT') {
     const asNumber = Number(value);
     if (!fitsInt(asNumber)) throw overflow(what(), type);
@@ -162,12 +172,57 @@ function checked(value: bigint, type: DataType, what: () => string): Value {
   return value;
 }
 
+const scaleOf = (type: DataType | undefined): number => (type?.kind === 'DECIMAL' ? type.scale : 0);
+
+/** Both operands are exact; halves are rounded away from zero. */
+function decimalArithmetic(
+  operation: DecimalOperation,
+  [a, b]: readonly Present[],
+  types: readonly DataType[],
+  type: DecimalType,
+): Value {
+  const [x, y] = [BigInt(a as bigint), BigInt(b as bigint)];
+  const [scaleX, scaleY] = [scaleOf(types[0]), scaleOf(types[1])];
+  const both = Math.max(scaleX, scaleY);
+  const [left, right] = [rescaled(x, scaleX, both), rescaled(y, scaleY, both)];
+  const text = (symbol: string) => (): string =>
+    `${shown(a as Present, types[0])} ${symbol} ${shown(b as Present, types[1])}`;
+  switch (operation) {
+    case 'plus':
+      return checked(rescaled(left + right, both, type.scale), type, text('+'));
+    case 'minus':
+      return checked(rescaled(left - right, both, type.scale), type, text('-'));
+    case 'times':
+      return checked(rescaled(x * y, scaleX + scaleY, type.scale), type, text('*'));
+    case 'divide':
+      if (y === 0n) throw divisionByZero(shown(a as Present, types[0]), '/');
+      return checked(divideHalfUp(x * powerOfTen(type.scale + scaleY - scaleX), y), type, text('/'));
+    case 'mod':
+      if (y === 0n) throw divisionByZero(shown(a as Present, types[0]), '%');
+      return checked(left % right, type, text('%'));
+  }
+}
+
+/** The decimal rounded to a multiple of 10^−digits. */
+function roundDecimal(value: bigint, of: DecimalType, digits: number, type: DecimalType): Value {
+  if (digits >= of.scale) return value;
+  const rounded = divideHalfUp(value, powerOfTen(of.scale - digits)) * powerOfTen(digits < 0 ? -digits : 0);
+  return checked(rounded, type, () => `ROUND(${decimalText(value, of.scale)}, ${digits})`);
+}
+
+/** The decimal's whole part, towards −∞. */
+function floorDecimal(value: bigint, { scale }: DecimalType): bigint {
+  return floorDivide(value, powerOfTen(scale));
+}
+
 function arithmetic(
+  operation: DecimalOperation,
   symbol: string,
   exact: (a: bigint, b: bigint) => bigint,
   real: (a: number, b: number) => number,
 ): Eager {
   return ([a, b], types, type) => {
+    if (type.kind === 'DECIMAL') return decimalArithmetic(operation, [a as Present, b as Present], types, type);
     if (type.kind === 'DOUBLE') return real(a as number, b as number);
     if (type.kind === 'DATE') return checkedDate(exact(BigInt(a as number), (b as bigint) / BigInt(dayMs)), type);
     const scale = types[1]?.kind === 'INTERVAL' && type.kind === 'TIMESTAMP' ? BigInt(ticksPerMs(type.precision)) : 1n;
@@ -291,8 +346,12 @@ function substring(text: string, position: number, length: number): Value {
 
 const comparison =
   (holds: (order: number) => boolean): Eager =>
-  ([a, b]) =>
-    holds(compare(a as Present, b as Present));
+  ([a, b], types) => {
+    if (!types.some((type) => type.kind === 'DECIMAL')) return holds(compare(a as Present, b as Present));
+    const scale = Math.max(scaleOf(types[0]), scaleOf(types[1]));
+    const [x, y] = [a, b].map((value, i) => rescaled(BigInt(value as bigint), scaleOf(types[i]), scale));
+    return holds(compare(x as bigint, y as bigint));
+  };
 
 const eagerFunctions: { readonly [F in EagerName]: Eager } = {
   // NaN: no order holds, so only `<>` is true (IEEE 754, as Flink's).
@@ -304,25 +363,31 @@ const eagerFunctions: { readonly [F in EagerName]: Eager } = {
   gte: comparison((o) => o >= 0),
   not: ([a]) => !a,
   plus: arithmetic(
+    'plus',
     '+',
     (a, b) => a + b,
     (a, b) => a + b,
   ),
   minus: arithmetic(
+    'minus',
     '-',
     (a, b) => a - b,
     (a, b) => a - b,
   ),
   times: arithmetic(
+    'times',
     '*',
     (a, b) => a * b,
     (a, b) => a * b,
   ),
-  divide([a, b], [type]) {
+  divide([a, b], types, result) {
+    if (result.kind === 'DECIMAL') return decimalArithmetic('divide', [a as Present, b as Present], types, result);
+    const [type] = types;
     if (type?.kind !== 'DOUBLE' && Number(b) === 0) throw divisionByZero(a as Present, '/');
     return Number(a) / Number(b);
   },
-  mod([a, b], _types, type) {
+  mod([a, b], types, type) {
+    if (type.kind === 'DECIMAL') return decimalArithmetic('mod', [a as Present, b as Present], types, type);
     if (type.kind === 'DOUBLE') return (a as number) % (b as number);
     if (Number(b) === 0) throw divisionByZero(a as Present, '%');
     // `| 0`: an INT has no −0.
@@ -335,8 +400,9 @@ const eagerFunctions: { readonly [F in EagerName]: Eager } = {
     const exact = BigInt(a as number);
     return checked(exact < 0n ? -exact : exact, type, () => `ABS(${a})`);
   },
-  round([a, digits], _types, type) {
+  round([a, digits], types, type) {
     const places = digits === undefined ? 0 : Number(digits);
+    if (type.kind === 'DECIMAL') return roundDecimal(a as bigint, types[0] as DecimalType, places, type);
     if (type.kind === 'DOUBLE') return roundDouble(a as number, places);
     if (places >= 0) return a as Value;
     if (places < -18) return type.kind === 'INT' ? 0 : 0n;
@@ -346,8 +412,18 @@ const eagerFunctions: { readonly [F in EagerName]: Eager } = {
     const rounded = ((magnitude + unit / 2n) / unit) * unit;
     return checked(exact < 0n ? -rounded : rounded, type, () => `ROUND(${a}, ${places})`);
   },
-  floor: ([a], _types, type) => (type.kind === 'DOUBLE' ? Math.floor(a as number) : (a as Value)),
-  ceil: ([a], _types, type) => (type.kind === 'DOUBLE' ? Math.ceil(a as number) : (a as Value)),
+  floor: ([a], types, type) =>
+    type.kind === 'DECIMAL'
+      ? floorDecimal(a as bigint, types[0] as DecimalType)
+      : type.kind === 'DOUBLE'
+        ? Math.floor(a as number)
+        : (a as Value),
+  ceil: ([a], types, type) =>
+    type.kind === 'DECIMAL'
+      ? -floorDecimal(-(a as bigint), types[0] as DecimalType)
+      : type.kind === 'DOUBLE'
+        ? Math.ceil(a as number)
+        : (a as Value),
   like: ([text, pattern, escapeChar]) =>
     like([...(text as string)], likeElements(pattern as string, (escapeChar as string | undefined) ?? null)),
   length: ([text]) => [...(text as string)].length,
@@ -385,10 +461,11 @@ const eagerFunctions: { readonly [F in EagerName]: Eager } = {
 };
 
 function castError(value: Present, from: DataType, to: DataType): MillraceError {
-  const shown = typeof value === 'string' ? `'${value.length > 40 ? `${value.slice(0, 40)}…` : value}'` : String(value);
+  const what =
+    typeof value === 'string' ? `'${value.length > 40 ? `${value.slice(0, 40)}…` : value}'` : shown(value, from);
   return new MillraceError(
     'expr/cast',
-    `${shown} (${typeName(from)}) is no ${typeName(to)}; TRY_CAST answers NULL instead`,
+    `${what} (${typeName(from)}) is no ${typeName(to)}; TRY_CAST answers NULL instead`,
   );
 }
 
@@ -413,7 +490,14 @@ export function castOrNull(value: Present, from: DataType, to: DataType): Value 
       return whole !== null && fitsBigint(whole) ? whole : null;
     }
     case 'DOUBLE':
+      if (from.kind === 'DECIMAL') return Number(shown(value, from));
       return typeof value === 'string' ? parseDouble(value) : Number(value);
+    case 'DECIMAL': {
+      const exact = exactOf(value, from);
+      if (exact === null) return null;
+      const unscaled = rescaled(exact.unscaled, exact.scale, to.scale);
+      return fitsDigits(unscaled, to.precision) ? unscaled : null;
+    }
     case 'VARCHAR':
       return textOf(value, from);
     case 'DATE': {
@@ -437,6 +521,13 @@ function rescale(value: Present, from: DataType, perMs: number): bigint {
   return had <= perMs ? (value as bigint) * BigInt(perMs / had) : floorDivide(value as bigint, BigInt(had / perMs));
 }
 
+/** The value's decimal digits; of a DOUBLE the shortest that tell it, as Java's BigDecimal.valueOf. */
+function exactOf(value: Present, from: DataType): ReturnType<typeof parseDecimal> {
+  if (typeof value === 'boolean') return { unscaled: value ? 1n : 0n, scale: 0 };
+  if (typeof value === 'bigint') return { unscaled: value, scale: scaleOf(from) };
+  return parseDecimal(typeof value === 'string' ? value.replace(/^ +| +$/g, '') : String(value));
+}
+
 /** Flink's BinaryStringDataUtil.toBooleanSQL. */
 function parseBoolean(text: string): boolean | null {
   const word = text.replace(/^ +| +$/g, '').toLowerCase();
@@ -452,7 +543,7 @@ function wholeOf(value: Present, from: DataType): bigint | null {
     if (match === null || /^ *[+-]? *$/.test(value)) return null;
     return BigInt(`${match[1] === '-' ? '-' : ''}${match[2] || '0'}`);
   }
-  if (typeof value === 'bigint') return value;
+  if (typeof value === 'bigint') return value / powerOfTen(scaleOf(from));
   if (from.kind === 'DOUBLE' && !Number.isFinite(value)) return null;
   return BigInt(Math.trunc(value));
 }
@@ -472,6 +563,8 @@ function textOf(value: Present, from: DataType): string {
       return value ? 'TRUE' : 'FALSE';
     case 'DOUBLE':
       return doubleText(value as number);
+    case 'DECIMAL':
+      return shown(value, from);
     case 'DATE':
       return formatDate(value as number);
     case 'TIMESTAMP':

@@ -61,6 +61,7 @@ function literalText(value: LiteralValue, type: DataType | null): string {
     case 'INTERVAL':
       return `INTERVAL '${Number(value) / 1000}' SECOND`;
     case 'BIGINT':
+    case 'DECIMAL':
     case 'DOUBLE':
       return String(value);
     default:

@@ -6,7 +6,7 @@ import type { DataType } from '../record/types.ts';
 
 /**
  * A literal's value as JSON: BOOLEAN a boolean; INT and DATE (days) a number; BIGINT and TIMESTAMP (ticks of its own
- * precision) a decimal string; DOUBLE a number or 'NaN', 'Infinity', '-Infinity', '-0'; VARCHAR a string; null is NULL.
+ * precision) a decimal string; DECIMAL its text, `12.50`; DOUBLE a number or 'NaN', 'Infinity', '-Infinity', '-0'; VARCHAR a string; null is NULL.
  */
 export type LiteralValue = boolean | number | string | null;
 

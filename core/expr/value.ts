@@ -1,8 +1,9 @@
 /**
  * One value as plain JavaScript, as the interpreter and constant folding see it, and its form as a literal (JSON).
- * BOOLEAN is a boolean; INT and DATE (days) a number; BIGINT, TIMESTAMP (ticks of its precision) and INTERVAL
- * (milliseconds) a bigint; DOUBLE a number; VARCHAR a string; NULL is null. It knows nothing of memory.
+ * BOOLEAN is a boolean; INT and DATE (days) a number; BIGINT, DECIMAL (units of its scale), TIMESTAMP (ticks of its
+ * precision) and INTERVAL (milliseconds) a bigint; DOUBLE a number; VARCHAR a string; NULL is null. It knows nothing of memory.
  */
+import { decimalText, parseDecimal, rescaled } from '../record/decimal.ts';
 import type { DataType } from '../record/types.ts';
 import type { LiteralValue } from './tree.ts';
 
@@ -23,6 +24,10 @@ export function valueOfLiteral(value: LiteralValue, type: DataType): Value {
     case 'TIMESTAMP':
     case 'INTERVAL':
       return BigInt(value);
+    case 'DECIMAL': {
+      const exact = parseDecimal(String(value));
+      return exact === null ? null : rescaled(exact.unscaled, exact.scale, type.scale);
+    }
     case 'DOUBLE':
       return typeof value === 'string' ? (namedDoubles[value] ?? Number(value)) : Number(value);
     case 'INT':
@@ -36,7 +41,7 @@ export function valueOfLiteral(value: LiteralValue, type: DataType): Value {
 /** The JSON form of a value of that type: what `valueOfLiteral` undoes. */
 export function literalOfValue(value: Value, type: DataType): LiteralValue {
   if (value === null) return null;
-  if (typeof value === 'bigint') return value.toString();
+  if (typeof value === 'bigint') return type.kind === 'DECIMAL' ? decimalText(value, type.scale) : value.toString();
   if (type.kind === 'DOUBLE' && (!Number.isFinite(value) || Object.is(value, -0))) {
     return Object.is(value, -0) ? '-0' : String(value);
   }

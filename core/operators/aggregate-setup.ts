@@ -1,6 +1,7 @@
 /** What an aggregate node comes to in one task: declaration of its tables, compiled updates, buffers. Knows no phase's logic. */
 
 import { batchRowsMax } from '../base/limits.ts';
+import { sumTypeOf } from '../compile/accumulators.ts';
 import { type AggregateUpdater, accumulatorLayout, aggregateUpdater } from '../compile/aggregate.ts';
 import type { AggregateCall } from '../expr/tree.ts';
 import type { PhysicalNode } from '../plan/physical.ts';
@@ -113,8 +114,7 @@ function leavesOf(
     const at = head + offset;
     if (kind === 'count') return { name, type: { kind: 'BIGINT' }, offset: at, coding: 'i64' };
     if (kind === 'sum') {
-      const isDouble = storage === 'f64';
-      return { name, type: { kind: isDouble ? 'DOUBLE' : 'BIGINT' }, offset: at, coding: isDouble ? 'f64' : 'i64' };
+      return { name, type: sumTypeOf({ storage, type }), offset: at, coding: storage === 'f64' ? 'f64' : 'i64' };
     }
     return { name, type, offset: at, coding: storage === 'view' ? `${kind}View` : kind };
   });

@@ -8,6 +8,7 @@
  * and joined here.
  */
 import type { ColumnKernels } from './kernels-columns.ts';
+import type { DecimalKernels } from './kernels-decimal.ts';
 import type { ExchangeKernels } from './kernels-exchange.ts';
 import type { GenerateKernels } from './kernels-generate.ts';
 import type { HashKernels } from './kernels-hash.ts';
@@ -21,6 +22,7 @@ import type { TimeKernels } from './kernels-time.ts';
 
 export interface Kernels
   extends ColumnKernels,
+    DecimalKernels,
     HashKernels,
     JsonKernels,
     ExchangeKernels,

@@ -4,13 +4,14 @@
  */
 import { MillraceError } from '../base/errors.ts';
 import type { Column } from './batch.ts';
+import { type Decimal, decimalOf } from './decimal.ts';
 import type { LayoutColumn } from './layout.ts';
 import type { SlotMemory } from './memory.ts';
 import { readText } from './text.ts';
 import { ticksPerMs, typeName } from './types.ts';
 
 /** A leaf's value: NULL is null, BIGINT a number that is exact (or a bigint where the type asks for it), times Dates. */
-export type LeafValue = null | boolean | number | bigint | string | Date;
+export type LeafValue = null | boolean | number | bigint | string | Date | Decimal;
 
 export interface ColumnReader {
   /** Reads `column` from now on: a column of the reader's layout column, in the reader's memory. */
@@ -96,6 +97,8 @@ function valueReader(of: LayoutColumn, memory: SlotMemory): ValueReader {
           return value;
         },
       };
+    case 'DECIMAL':
+      return { open, value: (row) => decimalOf(i64[(values >>> 3) + row] as bigint, type.scale) };
     case 'TIMESTAMP': {
       const ticks = ticksPerMs(type.precision);
       return {

@@ -5,7 +5,7 @@
  *   a part that can be NULL   00 = NULL (first in order; nothing follows) or 01, then the value
  *   BOOLEAN                   00 or 01
  *   INT, DATE                 4 bytes, big-endian, sign bit flipped
- *   BIGINT, TIMESTAMP         8 bytes, big-endian, sign bit flipped
+ *   BIGINT, DECIMAL, TIMESTAMP  8 bytes, big-endian, sign bit flipped
  *   DOUBLE                    8 bytes, big-endian: −0 as 0 and one NaN, then all bits flipped when negative, else the sign
  *                             bit; so NaN is last
  *   VARCHAR                   UTF-8, 00 written as 00 FF, ended by 00 00

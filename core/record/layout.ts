@@ -3,6 +3,7 @@
  * (`window.start`). Every batch, frame, expression and operator below the planner speaks of leaves, by index.
  */
 import { MillraceError } from '../base/errors.ts';
+import { decimalDigitsMax } from './decimal.ts';
 import { type DataType, type Fields, typeName } from './types.ts';
 
 /**
@@ -50,7 +51,16 @@ export function valueBytes(storage: StorageKind, rows: number): number {
 }
 
 /** Types that columns may have now, for messages. */
-export const storedTypes = 'BOOLEAN, INT, BIGINT, DOUBLE, VARCHAR, DATE or TIMESTAMP(0 to 6)';
+export const storedTypes =
+  'BOOLEAN, INT, BIGINT, DOUBLE, DECIMAL of up to 18 digits, VARCHAR, DATE or TIMESTAMP(0 to 6)';
+
+/** Why there are no columns of a type, and what to do. */
+export function refusalOf(type: DataType): string {
+  if (type.kind === 'DECIMAL') {
+    return `${typeName(type)} has more than the ${decimalDigitsMax} digits that a DECIMAL may have; cast to DECIMAL(${decimalDigitsMax}, ${Math.min(type.scale, decimalDigitsMax)}), whose overflow is an error, or to DOUBLE`;
+  }
+  return `columns of type ${typeName(type)} are not supported yet; cast them to ${storedTypes}`;
+}
 
 /** Errors: `plan/unsupported` for types whose storage comes with a later version. */
 export function storageOf(type: DataType): StorageKind {
@@ -65,15 +75,15 @@ export function storageOf(type: DataType): StorageKind {
     case 'TIMESTAMP':
       if (type.precision <= 6) return 'i64';
       break;
+    case 'DECIMAL':
+      if (type.precision <= decimalDigitsMax) return 'i64';
+      break;
     case 'DOUBLE':
       return 'f64';
     case 'VARCHAR':
       return 'view';
   }
-  throw new MillraceError(
-    'plan/unsupported',
-    `columns of type ${typeName(type)} are not supported yet; cast them to ${storedTypes}`,
-  );
+  throw new MillraceError('plan/unsupported', refusalOf(type));
 }
 
 /** The leaves of a row type, in order. A nullable ROW makes its leaves nullable. */

@@ -9,6 +9,7 @@ import type { BlockPool } from '../ports/blocks.ts';
 import { type Batch, type BatchOrigin, batch, type Column } from './batch.ts';
 import { arenaBlocks } from './blocks.ts';
 import { writeI64 } from './column-reader.ts';
+import { decimalExpected, isDecimal, unscaledOf } from './decimal.ts';
 import { type Layout, type LayoutColumn, rowtimeName, valueBytes } from './layout.ts';
 import type { SlotMemory } from './memory.ts';
 import { encodeUtf8, inlineBytesMax, utf8Bytes, writeShortView, writeView } from './text.ts';
@@ -276,6 +277,13 @@ function valueWriter(
         if (typeof value === 'number' && Number.isSafeInteger(value)) writeI64(memory, values + row * 8, value);
         else if (typeof value === 'bigint' && BigInt.asIntN(64, value) === value) i64[(values >>> 3) + row] = value;
         else throw bad(value, 'a whole number below 2^53, or a bigint of 64 bits');
+        return true;
+      };
+    case 'DECIMAL':
+      return (row, value) => {
+        const unscaled = isDecimal(value) ? unscaledOf(value, type.precision, type.scale) : null;
+        if (unscaled === null) throw bad(value, decimalExpected(type.precision, type.scale));
+        i64[(values >>> 3) + row] = unscaled;
         return true;
       };
     case 'DOUBLE':

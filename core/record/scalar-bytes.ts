@@ -5,6 +5,7 @@
 import { describeKind, describeValue } from '../base/describe.ts';
 import { MillraceError } from '../base/errors.ts';
 import type { ByteSink, ByteSource } from './bytes.ts';
+import { decimalDigitsMax, decimalExpected, decimalOf, isDecimal, unscaledOf } from './decimal.ts';
 import { utf8Bytes } from './text.ts';
 import { type DataType, ticksPerMs, typeName } from './types.ts';
 
@@ -52,6 +53,18 @@ export function wordCodec(type: DataType, name: string): WordCodec | null {
               );
             },
       };
+    case 'DECIMAL': {
+      const { precision, scale } = type;
+      if (precision > decimalDigitsMax) return null;
+      return {
+        split(value, to) {
+          const unscaled = isDecimal(value) ? unscaledOf(value, precision, scale) : null;
+          if (unscaled === null) throw badValue(name, type, value, decimalExpected(precision, scale));
+          splitBigint(unscaled, to);
+        },
+        join: (high, low) => decimalOf(joinBigint(high, low), scale),
+      };
+    }
     case 'TIMESTAMP': {
       const ticks = ticksPerMs(type.precision);
       return {

@@ -11,6 +11,7 @@ export type DataType =
   | { readonly kind: 'BIGINT'; readonly asBigInt?: true }
   | { readonly kind: 'FLOAT' }
   | { readonly kind: 'DOUBLE' }
+  /** Stored as units of 10^−scale. */
   | { readonly kind: 'DECIMAL'; readonly precision: number; readonly scale: number }
   | { readonly kind: 'VARCHAR' }
   | { readonly kind: 'BINARY' }

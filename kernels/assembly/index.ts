@@ -15,6 +15,7 @@ export * from './recall';
 export * from './string';
 export { regexView, splitView } from './regex';
 export * from './calendar';
+export * from './decimal';
 export * from './exchange';
 export * from './sort';
 export * from './window';

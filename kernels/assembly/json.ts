@@ -8,7 +8,7 @@
 //
 // context (u32 each): 0 at · 4 stop · 8 row · 12 rowsMax · 16 columns · 20 columnCount · 24 line (start of a line that was
 //   refused) · 28 deferred (list) · 32 deferredCount · 36 deferredMax · 40 lines looked at so far
-// column (64 bytes): 0 name · 4 nameLength · 8 kind · 12 values · 16 validity (0: not nullable) · 20 ticksPerMs · 24 nulls
+// column (64 bytes): 0 name · 4 nameLength · 8 kind · 12 values · 16 validity (0: not nullable) · 20 unit (ticksPerMs; precision << 8 | scale of a DECIMAL) · 24 nulls
 //   (out: 1 when a null was written) · 28 seen (number of the line that has it) · 32 escaped (address of a text with escapes,
 //   0: none) · 36 escapedLength · 40 u64 first bytes of the name · 48 u64 their mask
 // deferred (16 bytes): row, column, address, length: a number that a product of exact doubles does not give.
@@ -20,6 +20,7 @@ const kindF64: u32 = 3;
 const kindView: u32 = 4;
 const kindDate: u32 = 5;
 const kindTime: u32 = 6;
+const kindDecimal: u32 = 8;
 // kind 7: a wanted value that only the caller can read
 
 const stopDone: i32 = 0;
@@ -287,10 +288,52 @@ function readValue(p: usize, row: u32, column: usize, index: u32, context: usize
       p = readTime(p, row, values, load<u32>(column, 20));
       if (p == 0) return 0;
       break;
+    case kindDecimal:
+      p = readDecimal(p, values + (<usize>row << 3), load<u32>(column, 20));
+      if (p == 0) return 0;
+      break;
     default:
       return 0;
   }
   setValid(row, column);
+  return p;
+}
+
+/** Digits with a point, no more of them than the type has; exponents and texts are the caller's. */
+function readDecimal(p: usize, out: usize, digits: u32): usize {
+  const scale = <i32>(digits & 0xff);
+  const whole = <i32>(digits >> 8) - scale;
+  const negative = load<u8>(p) == 0x2d;
+  if (negative) p++;
+  const start = p;
+  let value: i64 = 0;
+  let d = <u32>load<u8>(p) - 0x30;
+  if (d > 9) return 0;
+  while (d < 10 && p - start < 19) {
+    value = value * 10 + <i64>d;
+    p++;
+    d = <u32>load<u8>(p) - 0x30;
+  }
+  const ahead = <i32>(p - start);
+  // 01 is no JSON; a zero ahead of the point is no digit of the value.
+  if (load<u8>(start) == 0x30 && ahead > 1) return 0;
+  if (ahead > whole && !(ahead == 1 && value == 0)) return 0;
+  let behind = 0;
+  if (load<u8>(p) == 0x2e) {
+    p++;
+    d = <u32>load<u8>(p) - 0x30;
+    if (d > 9) return 0;
+    while (d < 10) {
+      if (behind == scale) return 0;
+      value = value * 10 + <i64>d;
+      behind++;
+      p++;
+      d = <u32>load<u8>(p) - 0x30;
+    }
+  }
+  if (d < 10 || ((<u32>load<u8>(p)) | 0x20) == 0x65) return 0;
+  for (; behind < scale; behind++) value *= 10;
+  store<i64>(out, negative ? -value : value);
   return p;
 }
 

@@ -1,6 +1,7 @@
 /**
  * Rows of a state table as a savepoint shows them: columns with names and types, and values as they are stored, exactly. A
- * value is a boolean, a number (INT, DATE, DOUBLE), a bigint (BIGINT, TIMESTAMP in its ticks, HASH), a string, bytes, an
+ * value is a boolean, a number (INT, DATE, DOUBLE), a bigint (BIGINT, DECIMAL in units of
+ * its scale, TIMESTAMP in its ticks, HASH), a string, bytes, an
  * object (ROW), an array, a Map, or null.
  */
 import type { KeyPart } from '../../core/record/key-bytes.ts';
@@ -23,6 +24,7 @@ export const restColumn: StateColumn = { name: '$rest', type: { kind: 'BINARY' }
 export function storedType(type: DataType): DataType {
   switch (type.kind) {
     case 'BIGINT':
+    case 'DECIMAL':
     case 'TIMESTAMP':
       return { kind: 'BIGINT', asBigInt: true };
     case 'DATE':

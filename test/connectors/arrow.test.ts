@@ -199,8 +199,11 @@ test('declared types are checked casts: widened, floored to their precision, par
   await expect(as(ints, { kind: 'BOOLEAN' })).rejects.toMatchObject({ code: 'source/unsupported' });
 });
 
-test('a decimal column may be there, and reading it is refused by name', async () => {
-  const data = arrow.makeData({ type: new arrow.Decimal(2, 10, 128), data: new Uint32Array(8) });
+test('a decimal column is read as units of its scale; as DOUBLE it is refused by name', async () => {
+  const data = arrow.makeData({
+    type: new arrow.Decimal(2, 10, 128),
+    data: Uint32Array.of(150, 0, 0, 0, -1, -1, -1, -1),
+  });
   const table = new arrow.Table({
     price: new arrow.Vector([data]),
     n: arrow.vectorFromArray([1, 2], new arrow.Int32()),
@@ -209,6 +212,8 @@ test('a decimal column may be there, and reading it is refused by name', async (
   expect(t.fields[0].type).toEqual({ kind: 'DECIMAL', precision: 10, scale: 2 });
   const fields: Fields = [t.fields[1]];
   expect((await readAll(arrowSource, spec, { fields, resources: { t } })).rows).toEqual([[1], [2]]);
+  const asIs: Fields = [{ name: 'price', type: { kind: 'DECIMAL', precision: 10, scale: 2 }, nullable: true }];
+  expect((await readAll(arrowSource, spec, { fields: asIs, resources: { t } })).rows).toEqual([[150n], [-1n]]);
   const asDouble: Fields = [{ name: 'price', type: { kind: 'DOUBLE' }, nullable: true }];
   await expect(readAll(arrowSource, spec, { fields: asDouble, resources: { t } })).rejects.toThrow(/'price'.*Decimal/);
 });

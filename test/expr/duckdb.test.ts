@@ -6,6 +6,7 @@ import { bind } from '../../core/expr/bind.ts';
 import { interpret } from '../../core/expr/interpret.ts';
 import type { LiteralValue, UnboundExpr } from '../../core/expr/tree.ts';
 import type { Value } from '../../core/expr/value.ts';
+import { decimalText } from '../../core/record/decimal.ts';
 import type { DataType } from '../../core/record/types.ts';
 import { leaf } from './slot.ts';
 
@@ -22,6 +23,8 @@ const layout = [
   leaf('a', { kind: 'DATE' }),
   leaf('t', { kind: 'TIMESTAMP', precision: 3 }),
   leaf('m', { kind: 'TIMESTAMP', precision: 6 }),
+  leaf('p', { kind: 'DECIMAL', precision: 8, scale: 2 }),
+  leaf('q', { kind: 'DECIMAL', precision: 6, scale: 4 }),
 ];
 const sqlTypes = [
   'INTEGER',
@@ -36,6 +39,8 @@ const sqlTypes = [
   'DATE',
   'TIMESTAMP',
   'TIMESTAMP',
+  'DECIMAL(8, 2)',
+  'DECIMAL(6, 4)',
 ];
 
 const c = (name: string): UnboundExpr => ({ kind: 'column', path: [name] });
@@ -50,6 +55,11 @@ const [i, j, l, d, e, s, u, b, k, a, t, m] = ['i', 'j', 'l', 'd', 'e', 's', 'u',
   UnboundExpr, UnboundExpr, UnboundExpr, UnboundExpr, UnboundExpr, UnboundExpr,
   UnboundExpr, UnboundExpr, UnboundExpr, UnboundExpr, UnboundExpr, UnboundExpr,
 ]; // biome-ignore format: a tuple
+
+const [p, q] = [c('p'), c('q')];
+/** A decimal as text, with that many digits behind the point. */
+const digits = (of: UnboundExpr, scale: number): UnboundExpr =>
+  cast(cast(of, { kind: 'DECIMAL', precision: 18, scale }), { kind: 'VARCHAR' });
 
 /** Ours, and what DuckDB computes; integers come back as BIGINT, times as microseconds. */
 const pairs: readonly (readonly [UnboundExpr, string])[] = [
@@ -154,6 +164,32 @@ const pairs: readonly (readonly [UnboundExpr, string])[] = [
   [cast(cast(m, { kind: 'VARCHAR' }), { kind: 'TIMESTAMP', precision: 6 }), 'm'],
   [cast(u, { kind: 'DOUBLE' }, true), 'TRY_CAST(u AS DOUBLE)'],
   [f('minus', d, e), 'd - e'],
+  ...(['eq', 'ne', 'lt', 'lte', 'gt', 'gte'] as const).flatMap((fn, at): [UnboundExpr, string][] => {
+    const symbol = ['=', '<>', '<', '<=', '>', '>='][at];
+    return [
+      [f(fn, p, q), `p ${symbol} q`],
+      [f(fn, p, i), `p ${symbol} i`],
+      [f(fn, l, q), `l ${symbol} q`],
+      [f(fn, p, 12.5), `p ${symbol} 12.5`],
+    ];
+  }),
+  [digits(f('plus', p, q), 4), 'CAST(p + q AS VARCHAR)'],
+  [digits(f('minus', q, p), 4), 'CAST(q - p AS VARCHAR)'],
+  [digits(f('times', p, q), 6), 'CAST(p * q AS VARCHAR)'],
+  [digits(f('plus', p, i), 2), 'CAST(CAST(p + i AS DECIMAL(18, 2)) AS VARCHAR)'],
+  [digits(f('neg', p), 2), 'CAST(-p AS VARCHAR)'],
+  [digits(f('abs', q), 4), 'CAST(abs(q) AS VARCHAR)'],
+  [digits(f('round', q, 1), 1), 'CAST(CAST(round(q, 1) AS DECIMAL(18, 1)) AS VARCHAR)'],
+  [digits(f('floor', p), 0), 'CAST(CAST(floor(p) AS DECIMAL(18, 0)) AS VARCHAR)'],
+  [digits(f('ceil', p), 0), 'CAST(CAST(ceil(p) AS DECIMAL(18, 0)) AS VARCHAR)'],
+  [digits(q, 2), 'CAST(CAST(q AS DECIMAL(18, 2)) AS VARCHAR)'],
+  [digits(f('times', cast(l, { kind: 'DECIMAL', precision: 14, scale: 0 }), 0.908), 3), 'CAST(l * 0.908 AS VARCHAR)'],
+  [
+    digits(cast(u, { kind: 'DECIMAL', precision: 10, scale: 1 }, true), 1),
+    'CAST(TRY_CAST(trim(u) AS DECIMAL(10, 1)) AS VARCHAR)',
+  ],
+  [cast(p, { kind: 'DOUBLE' }), 'CAST(p AS DOUBLE)'],
+  [f('in', p, 0, 1.25, 3), 'p IN (0, 1.25, 3)'],
 ];
 
 const texts = [
@@ -181,6 +217,7 @@ function rowOf(random: ReturnType<typeof prng>): Value[] {
   const row: Value[] = [
     random.below(60) - 30, random.below(60) - 30, BigInt(random.below(1000) - 500), (random.below(400) - 200) / 8, random.next() * 100 - 50, at(texts), at(texts),
     random.below(2) === 1, random.below(2) === 1, random.below(50_000) - 20_000, ms, ms * 1000n + BigInt(random.below(1000)),
+    BigInt(random.below(random.below(2) === 0 ? 600 : 90_000_000) - 300), BigInt(random.below(900_000) - 450_000),
   ]; // biome-ignore format: a row
   return row.map((v) => (random.below(6) === 0 ? null : v));
 }
@@ -189,6 +226,8 @@ function sqlLiteral(value: Value, at: number): string {
   if (value === null) return 'NULL';
   const type = sqlTypes[at];
   if (type === 'VARCHAR') return `'${String(value).replaceAll("'", "''")}'`;
+  const of = layout[at]?.type;
+  if (of?.kind === 'DECIMAL') return decimalText(value as bigint, of.scale);
   if (type === 'DATE') return `DATE '1970-01-01' + ${value}`;
   if (type === 'TIMESTAMP')
     return `make_timestamp(${layout[at]?.name === 't' ? (value as bigint) * 1000n : value}::BIGINT)`;

@@ -6,18 +6,21 @@ import { bind } from '../../core/expr/bind.ts';
 import { interpret } from '../../core/expr/interpret.ts';
 import { exprText } from '../../core/expr/print.ts';
 import type { Expr, LiteralValue, UnboundExpr } from '../../core/expr/tree.ts';
-import type { Value } from '../../core/expr/value.ts';
+import { literalOfValue, type Value } from '../../core/expr/value.ts';
 import type { Batch } from '../../core/record/batch.ts';
 import type { DataType } from '../../core/record/types.ts';
 import { leaf, type TestSlot } from './slot.ts';
 
-export const kinds = ['BOOLEAN', 'INT', 'BIGINT', 'DOUBLE', 'VARCHAR', 'DATE', 'T3', 'T6'] as const;
+export const kinds = ['BOOLEAN', 'INT', 'BIGINT', 'DOUBLE', 'D5', 'D10', 'D18', 'VARCHAR', 'DATE', 'T3', 'T6'] as const;
 export type Kind = (typeof kinds)[number];
 export const typeOf: Readonly<Record<Kind, DataType>> = {
   BOOLEAN: { kind: 'BOOLEAN' },
   INT: { kind: 'INT' },
   BIGINT: { kind: 'BIGINT' },
   DOUBLE: { kind: 'DOUBLE' },
+  D5: { kind: 'DECIMAL', precision: 5, scale: 5 },
+  D10: { kind: 'DECIMAL', precision: 10, scale: 2 },
+  D18: { kind: 'DECIMAL', precision: 18, scale: 6 },
   VARCHAR: { kind: 'VARCHAR' },
   DATE: { kind: 'DATE' },
   T3: { kind: 'TIMESTAMP', precision: 3 },
@@ -34,7 +37,7 @@ const pick = <T>(random: Prng, of: readonly T[]): T => of[random.below(of.length
 const texts = [
   '', 'a', 'A', ' ', '  a b ', '%', '_', '\\', 'abc', 'ABC', 'abcd', 'aXbXc', 'aab', 'été', 'ÉTÉ', 'straße', 'ΑΣ', '日本語', '🎉🎊', 'a🎉b',
   'twelve bytes', 'thirteen byte', 'a text that is longer than twelve bytes', 'A TEXT THAT IS LONGER THAN TWELVE BYTES', 'a text that is longer, ends otherwise',
-  '12', '-7', ' 42 ', '3.99', '+5', '-', '.', '1e3', 'NaN', 'Infinity', '2147483648', '-9223372036854775808', '9223372036854775808',
+  '12', '-7', '0.00001', '-12345678.905', '999999999999.9999995', '.5', '1e-3', '-2.5e2', ' 42 ', '3.99', '+5', '-', '.', '1e3', 'NaN', 'Infinity', '2147483648', '-9223372036854775808', '9223372036854775808',
   'true', 'F', 'yes', '2001-01-31', '1969-12-31 23:59:59.999', '2000-02-29T12:00:00Z', '2001-02-29', '12:00',
 ]; // biome-ignore format: a list
 
@@ -95,6 +98,18 @@ export function randomValue(kind: Kind, random: Prng): Exclude<Value, null> {
         random.next() * 1000 - 500,
         random.below(50) - 25,
       ]);
+    case 'D5':
+    case 'D10':
+    case 'D18': {
+      const { precision, scale } = typeOf[kind] as { precision: number; scale: number };
+      const most = 10n ** BigInt(precision) - 1n;
+      const one = 10n ** BigInt(scale);
+      const any =
+        (BigInt(random.u32()) * 2n ** 32n + BigInt(random.u32())) % 10n ** BigInt(1 + random.below(precision));
+      const value = pick(random, [0n, 1n, 5n, one / 2n, one / 2n - 1n, one, 15n * one, most, any, any, any]);
+      const signed = random.below(2) === 0 ? value : -value;
+      return signed > most || -signed > most ? most : signed;
+    }
     case 'VARCHAR':
       return pick(random, texts);
     case 'DATE':
@@ -126,6 +141,7 @@ const literal = (value: LiteralValue, type: DataType | null = null): UnboundExpr
 function randomLiteral(kind: Kind, random: Prng): UnboundExpr {
   if (random.below(12) === 0) return literal(null, typeOf[kind]);
   const value = randomValue(kind, random);
+  if (isExact(kind)) return literal(literalOfValue(value, typeOf[kind]), typeOf[kind]);
   if (typeof value === 'bigint') return literal(value.toString(), typeOf[kind]);
   if (kind === 'DOUBLE' && typeof value === 'number' && (!Number.isFinite(value) || Object.is(value, -0))) {
     return literal(Object.is(value, -0) ? '-0' : String(value), typeOf[kind]);
@@ -134,6 +150,8 @@ function randomLiteral(kind: Kind, random: Prng): UnboundExpr {
 }
 
 const numeric: readonly Kind[] = ['INT', 'BIGINT', 'DOUBLE'];
+const exact: readonly Kind[] = ['D5', 'D10', 'D18'];
+const isExact = (kind: Kind): boolean => exact.includes(kind);
 const temporal: readonly Kind[] = ['DATE', 'T3', 'T6'];
 const patterns = [
   '%',
@@ -172,7 +190,17 @@ function casts(to: Kind, from: readonly Kind[]): [string, Make][] {
     [`try_cast ${f} to ${to}`, (_, arg) => cast(arg(f), to, true)],
   ]);
 }
+/** Decimals of whatever digits they got, as that kind. */
+const asKind = (kind: Kind, arg: UnboundExpr): UnboundExpr => (isExact(kind) ? cast(arg, kind, true) : arg);
+
 function sameOf(kind: Kind): [string, Make][] {
+  const same =
+    (make: Make): Make =>
+    (random, arg) =>
+      make(random, (k) => (k === kind ? asKind(kind, arg(k)) : arg(k)));
+  return sameTyped(kind).map(([name, make]) => [name, same(make)]);
+}
+function sameTyped(kind: Kind): [string, Make][] {
   return [
     [`coalesce ${kind}`, (_, arg) => call('coalesce', arg(kind), arg(kind), arg(kind))],
     [`nullIf ${kind}`, (_, arg) => call('nullIf', arg(kind), arg(kind))],
@@ -199,6 +227,27 @@ const arithmeticOf = (kind: Kind): [string, Make][] => [
     (_, arg) => call(fn, arg(kind)),
   ]),
   [`round digits ${kind}`, (random, arg) => call('round', arg(kind), literal(random.below(7) - 3))],
+];
+/** Arithmetic whose operands are any exact numbers; the result has digits of its own. */
+const decimalsOf = (kind: Kind): [string, Make][] => [
+  ...['plus', 'minus', 'times', 'divide', 'mod'].flatMap((fn): [string, Make][] => [
+    [`${fn} ${kind}`, (_, arg) => call(fn, arg(kind), arg(kind))],
+    ...[...exact, 'INT' as const, 'BIGINT' as const]
+      .filter((other) => other !== kind)
+      .flatMap((other): [string, Make][] => [
+        [`${fn} ${kind} ${other}`, (_, arg) => call(fn, arg(kind), arg(other))],
+        [`${fn} ${other} ${kind}`, (_, arg) => call(fn, arg(other), arg(kind))],
+      ]),
+    [
+      `${fn} ${kind} literal`,
+      (random, arg) => call(fn, arg(kind), literal(pick(random, [0, 1, -1, 2, 0.908, -12.5, 1e-7, 1000000]))),
+    ],
+  ]),
+  ...['neg', 'abs', 'floor', 'ceil', 'round'].map((fn): [string, Make] => [
+    `${fn} ${kind}`,
+    (_, arg) => call(fn, arg(kind)),
+  ]),
+  [`round digits ${kind}`, (random, arg) => call('round', arg(kind), literal(random.below(28) - 20))],
 ];
 const day: DataType = { kind: 'INTERVAL', of: 'DAY_TIME' };
 const timeOf = (kind: Kind): [string, Make][] => [
@@ -233,6 +282,12 @@ const timeOf = (kind: Kind): [string, Make][] => [
   ],
 ];
 
+const decimalMakers = (kind: Kind): [string, Make][] => [
+  ...decimalsOf(kind),
+  ...casts(kind, [...(['BOOLEAN', 'INT', 'BIGINT', 'DOUBLE', 'VARCHAR'] as const), ...exact.filter((k) => k !== kind)]),
+  ...sameOf(kind),
+];
+
 /** Every function by the kind that it makes. */
 export const makers: Readonly<Record<Kind, readonly [string, Make][]>> = {
   BOOLEAN: [
@@ -242,13 +297,35 @@ export const makers: Readonly<Record<Kind, readonly [string, Make][]>> = {
         (_, arg) => call(fn, arg(k), arg(k)),
       ]),
     ),
+    ...exact.flatMap((k) =>
+      ['eq', 'ne', 'lt', 'lte', 'gt', 'gte'].flatMap((fn): [string, Make][] => [
+        ...(['INT', 'BIGINT', 'DOUBLE', ...exact] as const).map((other): [string, Make] => [
+          `${fn} ${k} ${other}`,
+          (_, arg) => call(fn, arg(k), arg(other)),
+        ]),
+        [
+          `${fn} ${k} literal`,
+          (random) =>
+            call(
+              fn,
+              { kind: 'column', path: [`${k.toLowerCase()}1`] },
+              literal(pick(random, [0, 1, 0.5, -12.25, 1e9])),
+            ),
+        ],
+      ]),
+    ),
     ...kinds.flatMap((k): [string, Make][] => [
       [`isNull ${k}`, (_, arg) => call('isNull', arg(k))],
       [`isNotNull ${k}`, (_, arg) => call('isNotNull', arg(k))],
       [
         `in ${k}`,
         (random, arg) =>
-          call('in', arg(k), ...Array.from({ length: random.below(4) }, () => randomLiteral(k, random)), arg(k)),
+          call(
+            'in',
+            asKind(k, arg(k)),
+            ...Array.from({ length: random.below(4) }, () => randomLiteral(k, random)),
+            asKind(k, arg(k)),
+          ),
       ],
       [`between ${k}`, (_, arg) => call('between', arg(k), arg(k), arg(k))],
     ]),
@@ -274,13 +351,13 @@ export const makers: Readonly<Record<Kind, readonly [string, Make][]>> = {
           arg('BOOLEAN'),
         ),
     ],
-    ...casts('BOOLEAN', ['INT', 'BIGINT', 'DOUBLE', 'VARCHAR']),
+    ...casts('BOOLEAN', ['INT', 'BIGINT', 'DOUBLE', ...exact, 'VARCHAR']),
     ...sameOf('BOOLEAN'),
   ],
   INT: [
     ...arithmeticOf('INT'),
     ['length', (_, arg) => call('length', arg('VARCHAR'))],
-    ...casts('INT', ['BOOLEAN', 'BIGINT', 'DOUBLE', 'VARCHAR']),
+    ...casts('INT', ['BOOLEAN', 'BIGINT', 'DOUBLE', ...exact, 'VARCHAR']),
     ...sameOf('INT'),
   ],
   BIGINT: [
@@ -294,15 +371,18 @@ export const makers: Readonly<Record<Kind, readonly [string, Make][]>> = {
     ...(['T3', 'T6'] as const).flatMap((k) =>
       ['hour', 'minute', 'second'].map((fn): [string, Make] => [`${fn} ${k}`, (_, arg) => call(fn, arg(k))]),
     ),
-    ...casts('BIGINT', ['BOOLEAN', 'INT', 'DOUBLE', 'VARCHAR']),
+    ...casts('BIGINT', ['BOOLEAN', 'INT', 'DOUBLE', ...exact, 'VARCHAR']),
     ...sameOf('BIGINT'),
   ],
   DOUBLE: [
     ...arithmeticOf('DOUBLE'),
     ...numeric.map((k): [string, Make] => [`divide ${k}`, (_, arg) => call('divide', arg(k), arg(k))]),
-    ...casts('DOUBLE', ['BOOLEAN', 'INT', 'BIGINT', 'VARCHAR']),
+    ...casts('DOUBLE', ['BOOLEAN', 'INT', 'BIGINT', ...exact, 'VARCHAR']),
     ...sameOf('DOUBLE'),
   ],
+  D5: decimalMakers('D5'),
+  D10: decimalMakers('D10'),
+  D18: decimalMakers('D18'),
   VARCHAR: [
     ...['lower', 'upper', 'trim'].map((fn): [string, Make] => [fn, (_, arg) => call(fn, arg('VARCHAR'))]),
     [
@@ -372,7 +452,7 @@ export const makers: Readonly<Record<Kind, readonly [string, Make][]>> = {
           literal(pick(random, ["yyyy-MM-dd'T'HH:mm", 'EEE d MMM yy', 'h a', 'D', 'HH:mm:ss.SSSSSS', "y''yy h"])),
         ),
     ]),
-    ...casts('VARCHAR', ['BOOLEAN', 'INT', 'BIGINT', 'DOUBLE', 'DATE', 'T3', 'T6']),
+    ...casts('VARCHAR', ['BOOLEAN', 'INT', 'BIGINT', 'DOUBLE', ...exact, 'DATE', 'T3', 'T6']),
     ...sameOf('VARCHAR'),
   ],
   DATE: [...timeOf('DATE'), ...casts('DATE', ['VARCHAR', 'T3', 'T6']), ...sameOf('DATE')],

@@ -191,12 +191,12 @@ describe('columns', () => {
   });
 
   test('of a type without storage may stand in a source that nobody reads them from', () => {
-    const odd = [...fields, field('price', { kind: 'DECIMAL', precision: 10, scale: 2 })];
+    const odd = [...fields, field('price', { kind: 'DECIMAL', precision: 20, scale: 2 })];
     const builder = new PlanBuilder();
     const source = builder.source(odd);
     expect(() => builder.physical([builder.sink(builder.select(source, { id: column('id') }))])).not.toThrow();
     expect(() => builder.physical([builder.sink(source)])).toThrow(
-      /column 'price' is DECIMAL\(10, 2\), which cannot be read yet/,
+      /column 'price' is DECIMAL\(20, 2\), which cannot be read yet/,
     );
   });
 

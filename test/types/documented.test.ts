@@ -55,7 +55,12 @@ const samples: Readonly<Record<string, Sample>> = {
     values: [[0.1], [-0], [Number.NaN], [Number.POSITIVE_INFINITY], [5e-324], [1.7976931348623157e308]],
     arrow: 'Float64',
   },
-  't.decimal(10, 2)': { type: t.decimal(10, 2), values: [[decimal('1.50')]] },
+  't.decimal(10, 2)': {
+    type: t.decimal(10, 2),
+    values: [[decimal('1.50')], [decimal('-99999999.99')], [decimal('7'), decimal('7.00')], [decimal('0.00')]],
+    arrow: 'Decimal[10e+2]',
+  },
+  't.decimal(23, 3)': { type: t.decimal(23, 3), values: [[decimal('1.500')]] },
   't.string()': { type: t.string(), values: [[''], ['twelve bytes'], ['thirteen bytes'], ['ü–€–𝄞 \0']], arrow: 'Utf8' },
   't.binary()': { type: t.binary(), values: [[new Uint8Array([1])]] },
   't.date()': {
@@ -216,6 +221,7 @@ test('Arrow types are read as the page says', () => {
   const made = (name: string): arrow.DataType => {
     if (name === 'Struct') return structure;
     if (name === 'Dictionary') return dictionary;
+    if (name === 'Decimal') return new arrow.Decimal(2, 10, 128);
     return new (arrow as unknown as Record<string, new () => arrow.DataType>)[name]!();
   };
   const found = tableOf('From Arrow').map(([name]) => {

@@ -8,6 +8,7 @@ import { MillraceError } from '../../base/errors.ts';
 import { textBytesMax } from '../../base/limits.ts';
 import type { AccumulatorLeaf } from '../../ports/state.ts';
 import { readI64 } from '../../record/column-reader.ts';
+import { decimalDigitsMax } from '../../record/decimal.ts';
 import type { SlotMemory } from '../../record/memory.ts';
 import { badValue, intCodec, type Words, wordCodec } from '../../record/scalar-bytes.ts';
 import { encodeUtf8, inlineBytesMax, readText, utf8Bytes, writeShortView, writeView } from '../../record/text.ts';
@@ -61,6 +62,8 @@ export function slotBytes(type: DataType): number | null {
       }
       return bytes > slotBytesMax || leaves >= nullBitsMax ? null : bytes;
     }
+    case 'DECIMAL':
+      return type.precision > decimalDigitsMax ? null : 8;
     case 'BOOLEAN':
     case 'INT':
     case 'DATE':

@@ -41,6 +41,9 @@
 // @ts-ignore: decorator
 @inline const U64_I32: u32 = 17; // checked
 
+// @ts-ignore: decorator
+@inline const DECIMAL: u32 = 18; // parameter: width | precision << 8 | big-endian << 16, checked
+
 /** Casts `n` values; answers `n`, or the first that does not fit. */
 export function castValues(kind: u32, src: usize, n: u32, parameter: i64, out: usize): u32 {
   switch (kind) {
@@ -153,6 +156,27 @@ export function castValues(kind: u32, src: usize, n: u32, parameter: i64, out: u
     }
     case I32_TIMES: {
       for (let i: u32 = 0; i < n; i++) store<i64>(out + (i << 3), <i64>load<i32>(src + (i << 2)) * parameter);
+      return n;
+    }
+    case DECIMAL: {
+      const width = <u32>(parameter & 0xff);
+      const bigEndian = parameter >> 16 != 0;
+      let limit: i64 = 1;
+      for (let digits = (parameter >> 8) & 0xff; digits > 0; digits--) limit *= 10;
+      for (let i: u32 = 0; i < n; i++) {
+        const at = src + i * width;
+        let value: i64;
+        if (bigEndian) {
+          value = <i64>load<i8>(at);
+          for (let j: u32 = 1; j < width; j++) {
+            // What stands ahead of the last eight bytes may only be the sign.
+            if (value != (value << 8) >> 8) return i;
+            value = (value << 8) | <i64>load<u8>(at + j);
+          }
+        } else value = width == 4 ? <i64>load<i32>(at) : load<i64>(at);
+        if (value >= limit || value <= -limit) return i;
+        store<i64>(out + (i << 3), value);
+      }
       return n;
     }
     default:
