@@ -22,6 +22,7 @@ const different = (column: string): string => `count(DISTINCT ${column}) AS tota
 
 export const nexmarkSql: Readonly<Record<string, NexmarkSql>> = {
   q0: { sql: 'SELECT auction, bidder, price, dateTime, extra FROM bid' },
+  q1: { sql: 'SELECT auction, bidder, CAST(0.908 * price AS VARCHAR) AS price, dateTime, extra FROM bid' },
   q2: { sql: 'SELECT auction, price FROM bid WHERE auction % 123 = 0' },
   q3: {
     sql: `SELECT p.name, p.city, p.state, a.id FROM auction a, person p
