@@ -56,6 +56,7 @@ export {
   follow,
   iterable,
   jsonl,
+  type PartitionCommitOptions,
   parquet,
   type RollOptions,
   type WatchOptions,

@@ -57,6 +57,9 @@ export const nexmarkSql: Readonly<Record<string, NexmarkSql>> = {
       FROM auction a JOIN bid b ON b.auction = a.id AND b.dateTime BETWEEN a.dateTime AND a.expires
       QUALIFY row_number() OVER (PARTITION BY a.id ORDER BY b.price DESC, b.dateTime) = 1`,
   },
+  q10: {
+    sql: `SELECT auction, bidder, price, dateTime, extra, strftime(dateTime, '%Y-%m-%d') AS dt, strftime(dateTime, '%H:%M') AS hm FROM bid`,
+  },
   q11: {
     // A session begins with a bid that is more than ten seconds behind the one before.
     sql: `SELECT bidder, count(*) AS bid_count, min(dateTime) AS starttime, max(dateTime) + INTERVAL 10 SECOND AS endtime FROM (

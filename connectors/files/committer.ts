@@ -9,6 +9,8 @@ import { MillraceError } from '../../core/base/errors.ts';
 import type { CommitterContext, SinkCommitter } from '../../core/ports/connector.ts';
 import type { Disk } from '../../core/ports/disk.ts';
 import { guarded } from './output.ts';
+import { isTimeHandle, type PartitionMarks, partitionDirectories, partitionMarks } from './partition-marks.ts';
+import type { Partitions } from './partitions.ts';
 import {
   checkJobKey,
   checkpointOf,
@@ -20,13 +22,18 @@ import {
   stagingDirectory,
 } from './staging.ts';
 
-/** Committer of the directory `path`. */
-export function fileCommitter(path: string, { disk, jobKey }: CommitterContext): SinkCommitter {
+/** Committer of the directory `path`, which may have partitions. */
+export function fileCommitter(
+  path: string,
+  { disk, jobKey }: CommitterContext,
+  partitions: Partitions | null = null,
+): SinkCommitter {
   checkJobKey(jobKey);
   let staging: string | null = null;
   let epoch = 0;
   /** The last checkpoint all of whose files were committed, as far as is known. */
   let mark: number | null = null;
+  let marks: PartitionMarks | null = null;
 
   /** What is not there any more where a later epoch is has been taken over. */
   const unlessFenced = (work: () => void): void => {
@@ -42,12 +49,16 @@ export function fileCommitter(path: string, { disk, jobKey }: CommitterContext):
   const commit = (files: readonly StagedFile[]): void => {
     assert(staging !== null, 'a sink commits before it was opened');
     const from = staging;
-    let renamed = 0;
+    const changed = new Set<string>();
     for (const file of files) {
-      if (renameIfThere(disk, join(from, file.staged), join(path, file.final))) renamed++;
+      const at = file.final.lastIndexOf('/');
+      const directory = at < 0 ? '' : file.final.slice(0, at);
+      if (directory !== '' && !changed.has(directory)) makeDurably(disk, join(path, directory));
+      if (renameIfThere(disk, join(from, file.staged), join(path, file.final))) changed.add(directory);
       else if (disk.stat(join(path, file.final)) === null) checkGone(file, from);
     }
-    if (renamed > 0) disk.syncDirectory(path);
+    for (const directory of changed) disk.syncDirectory(directory === '' ? path : join(path, directory));
+    marks?.touched([...changed].filter((directory) => directory !== ''));
     const last = files.reduce((most, file) => Math.max(most, file.checkpoint), mark ?? 0);
     if (files.length > 0) setMark(last);
   };
@@ -79,25 +90,38 @@ export function fileCommitter(path: string, { disk, jobKey }: CommitterContext):
     open(ownEpoch, pending, restored = null) {
       const work = (): void => {
         epoch = ownEpoch;
-        const files = pending.map((handle) => stagedFile(handle, path));
+        const files = pending.filter((handle) => !isTimeHandle(handle)).map((handle) => stagedFile(handle, path));
         makeDurably(disk, path);
         staging = takeOver(disk, path, jobKey, epoch);
         const names = disk.list(staging);
-        const marks = names.flatMap((name) => markOf(name) ?? []);
-        mark = marks.length > 0 ? Math.max(...marks) : null;
+        const known = names.flatMap((name) => markOf(name) ?? []);
+        mark = known.length > 0 ? Math.max(...known) : null;
+        marks = partitions && partitionMarks(disk, path, partitions);
         for (const file of files) checkWhole(disk, join(staging, file.staged), file);
         commit(files);
         if (restored !== null) {
           takeBack(disk, path, jobKey, restored);
+          if (partitions) {
+            for (const directory of partitionDirectories(disk, path, partitions.columns.length)) {
+              if (takeBack(disk, join(path, directory), jobKey, restored)) marks?.unmark(directory);
+            }
+          }
           if (mark !== null && mark > restored) setMark(restored);
         }
+        marks?.mark(pending);
         const kept = mark === null ? null : markName(mark);
         for (const name of disk.list(staging)) if (name !== kept) disk.removeTree(join(staging, name));
       };
       guarded(path, () => unlessFenced(work));
     },
     commit(handles) {
-      guarded(path, () => unlessFenced(() => commit(handles.map((handle) => stagedFile(handle, path)))));
+      guarded(path, () =>
+        unlessFenced(() => {
+          const files = handles.filter((handle) => !isTimeHandle(handle));
+          commit(files.map((handle) => stagedFile(handle, path)));
+          marks?.mark(handles);
+        }),
+      );
     },
     close() {
       guarded(path, () => {
@@ -135,11 +159,12 @@ function takeOver(disk: Disk, path: string, jobKey: string, epoch: number): stri
   return staging;
 }
 
-/** Rows of later checkpoints will come again: an older one is restored than the newest that was committed. */
-function takeBack(disk: Disk, path: string, jobKey: string, restored: number): void {
+/** Rows of later checkpoints will come again: an older one is restored than the newest that was committed. Answers whether there were any. */
+function takeBack(disk: Disk, path: string, jobKey: string, restored: number): boolean {
   const later = disk.list(path).filter((name) => (checkpointOf(name, jobKey) ?? -1) > restored);
   for (const name of later) disk.remove(join(path, name));
   if (later.length > 0) disk.syncDirectory(path);
+  return later.length > 0;
 }
 
 /** Errors: `sink/lost` when a prepared file is not what was prepared. One that is not there may have been committed. */

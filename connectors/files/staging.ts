@@ -2,6 +2,7 @@
  * Where files of a job with checkpoints lie until they are committed, and what they are called.
  *
  *   <out>/part-<job>-<checkpoint>-<subtask>-<sequence>.<ending>     committed: whole, and never touched again
+ *   <out>/<partition>/part-…                                       committed, where the directory has partitions
  *   <out>/.millrace-<job>.<epoch>/<attempt>-<subtask>-<sequence>    staged: being written, or prepared by a checkpoint
  *   <out>/.millrace-<job>.<epoch>/committed-<checkpoint>            empty: all of that checkpoint was committed
  *
@@ -16,7 +17,7 @@ import type { Json } from '../../core/ports/connector.ts';
 export interface StagedFile {
   /** Name in the staging directory of whichever epoch. */
   readonly staged: string;
-  /** Name in the sink's directory. */
+  /** Name in the sink's directory; with its partition, where there are any. */
   readonly final: string;
   /** The checkpoint that named it first. */
   readonly checkpoint: number;
@@ -65,7 +66,7 @@ export function stagedFile(handle: Json, path: string): StagedFile {
   if (
     typeof file === 'object' &&
     isName(file?.staged) &&
-    isName(file?.final) &&
+    isPlace(file?.final) &&
     [file.checkpoint, file.bytes, file.rows, file.checksum].every((n) => Number.isSafeInteger(n))
   ) {
     return file as StagedFile;
@@ -91,4 +92,9 @@ export function checkJobKey(jobKey: string): string {
 const stagingPrefix = (jobKey: string): string => `.millrace-${jobKey}.`;
 const padded = (n: number, digits: number): string => String(n).padStart(digits, '0');
 /** Names stay in their directory, whatever a damaged manifest says. */
+const isPlace = (name: unknown): boolean =>
+  typeof name === 'string' &&
+  name.split('/').every((part, i, all) => (i === all.length - 1 ? isName(part) : isPartitionPart(part)));
+/** `dt=2015-07-15`: one level of a partition. */
+export const isPartitionPart = (name: string): boolean => /^[^./][^/]*=[^/]*$/.test(name);
 const isName = (name: unknown): name is string => typeof name === 'string' && /^\w[\w.-]*$/.test(name);

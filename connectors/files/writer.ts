@@ -10,6 +10,7 @@ import type { Json, SinkWriter, WriterContext } from '../../core/ports/connector
 import type { DiskFile } from '../../core/ports/disk.ts';
 import type { Batch } from '../../core/record/batch.ts';
 import { guarded, type OutputFile, systemError } from './output.ts';
+import { timeHandle } from './partition-marks.ts';
 import { checkJobKey, finalName, type StagedFile, stagingDirectory } from './staging.ts';
 
 export interface FileFormat {
@@ -36,13 +37,26 @@ export interface Roll {
 }
 
 /** Where bytes go. */
-interface Target {
+export interface Target {
   write(bytes: Uint8Array): void;
   readonly bytes: number;
 }
 
+/** Files that take rows, until they are cut. */
+export interface Files<T extends Target> {
+  append(batch: Batch): void;
+  flush(): void;
+  /** Cuts what is old by the clock. */
+  cutIfOld(): void;
+  /** Ends what is open. */
+  cut(): void;
+  /** Lets go of the files that are open, and answers them. */
+  abandon(): readonly T[];
+  readonly bytes: number;
+}
+
 /** Files one after the other: `ended` gets each that is whole, with its number of rows. */
-class RollingFiles<T extends Target> {
+export class RollingFiles<T extends Target> implements Files<T> {
   readonly #format: FileFormat;
   readonly #roll: Roll;
   readonly #nowMs: () => number;
@@ -102,11 +116,10 @@ class RollingFiles<T extends Target> {
     this.#ended(target, rows);
   }
 
-  /** Lets go of the file that is open, and answers it. */
-  abandon(): T | null {
-    const target = this.#open?.target ?? null;
+  abandon(): readonly T[] {
+    const targets = this.#open ? [this.#open.target] : [];
     this.#open = null;
-    return target;
+    return targets;
   }
 
   get bytes(): number {
@@ -137,8 +150,7 @@ export function writerVisibleAtEnd(
       finished(whole.length);
     },
     close() {
-      const open = files.abandon();
-      for (const file of open ? [...whole, open] : whole) file.discard();
+      for (const file of [...whole, ...files.abandon()]) file.discard();
     },
     get bytes() {
       return files.bytes;
@@ -151,12 +163,36 @@ interface Prepared extends StagedFile {
   readonly durable: Promise<void>;
 }
 
+/** Makes the files of a writer: `create` makes the `sequence`th, `ended` gets those that are whole. */
+export type MakeFiles = (
+  nowMs: () => number,
+  create: (sequence: number, partition: string | null) => StagedTarget,
+  ended: (file: StagedTarget, rows: number) => void,
+) => Files<StagedTarget>;
+
 /** Only for a `context` with a transaction. `path`: the directory, taken over by its committer before. */
 export function writerVisibleAtCheckpoints(
   format: FileFormat,
   roll: Roll,
   path: string,
   context: WriterContext,
+): SinkWriter {
+  return stagedWriter(
+    format,
+    path,
+    context,
+    (nowMs, create, ended) =>
+      new RollingFiles<StagedTarget>(format, roll, nowMs, (sequence) => create(sequence, null), ended),
+  );
+}
+
+/** As `writerVisibleAtCheckpoints`, with files of any kind. `tellsTime`: each checkpoint is told the writer's event time, too. */
+export function stagedWriter(
+  format: FileFormat,
+  path: string,
+  context: WriterContext,
+  makeFiles: MakeFiles,
+  tellsTime = false,
 ): SinkWriter {
   const { epoch, jobKey, disk, nowMs } = context.transaction!;
   checkJobKey(jobKey);
@@ -166,6 +202,7 @@ export function writerVisibleAtCheckpoints(
   let ended: { readonly file: StagedTarget; readonly rows: number; readonly durable: Promise<void> }[] = [];
   /** Prepared, not known to stand in a durable checkpoint. */
   let prepared: Prepared[] = [];
+  let watermarkMs: number | null = null;
 
   const staged = <T>(work: () => T): T => {
     try {
@@ -174,15 +211,14 @@ export function writerVisibleAtCheckpoints(
       throw stagedError(error, path);
     }
   };
-  const files = new RollingFiles<StagedTarget>(
-    format,
-    roll,
+  const files = makeFiles(
     () => nowMs(),
-    (sequence) => {
+    (sequence, partition) => {
       const name = `${stem}-${sequence}${format.extension}`;
       return new StagedTarget(
         name,
         sequence,
+        partition,
         staged(() => disk.create(join(staging, name), 0o666)),
         path,
       );
@@ -206,26 +242,27 @@ export function writerVisibleAtCheckpoints(
     prepare(checkpoint) {
       files.cut();
       for (const { file, rows, durable } of ended) {
-        const final = finalName(jobKey, checkpoint, context.subtask, file.sequence, format.extension);
+        const own = finalName(jobKey, checkpoint, context.subtask, file.sequence, format.extension);
+        const final = file.partition === null ? own : `${file.partition}/${own}`;
         const { name, bytes, checksum } = file;
         prepared.push({ staged: name, final, checkpoint, bytes, rows, checksum, durable });
       }
       const isNew = ended.length > 0;
       ended = [];
       const named = prepared;
-      if (named.length === 0) return [];
+      const time: Json[] = tellsTime ? [timeHandle(context, watermarkMs)] : [];
+      if (named.length === 0) return time;
       return Promise.all(named.map((file) => file.durable)).then(() => {
         if (isNew) staged(() => disk.syncDirectory(staging));
-        return named.map(({ durable: _, ...handle }): Json => handle);
+        return [...named.map(({ durable: _, ...handle }): Json => handle), ...time];
       });
     },
     completed(checkpoint) {
       prepared = prepared.filter((file) => file.checkpoint > checkpoint);
     },
     close() {
-      const open = files.abandon();
       // What is prepared may stand in a checkpoint: that is for the committer to know.
-      for (const file of [...ended.map((one) => one.file), ...(open ? [open] : [])]) {
+      for (const file of [...ended.map((one) => one.file), ...files.abandon()]) {
         file.close();
         try {
           disk.remove(join(staging, file.name));
@@ -235,6 +272,13 @@ export function writerVisibleAtCheckpoints(
       }
       ended = [];
     },
+    ...(tellsTime
+      ? {
+          watermark(timeMs: number) {
+            watermarkMs = timeMs;
+          },
+        }
+      : {}),
     get bytes() {
       return files.bytes;
     },
@@ -242,18 +286,21 @@ export function writerVisibleAtCheckpoints(
 }
 
 /** A file in the staging directory. */
-class StagedTarget implements Target {
+export class StagedTarget implements Target {
   readonly name: string;
   readonly sequence: number;
+  /** The partition it will be in; null: there are none. */
+  readonly partition: string | null;
   readonly #file: DiskFile;
   readonly #path: string;
   #syncing = false;
   checksum = 0;
   bytes = 0;
 
-  constructor(name: string, sequence: number, file: DiskFile, path: string) {
+  constructor(name: string, sequence: number, partition: string | null, file: DiskFile, path: string) {
     this.name = name;
     this.sequence = sequence;
+    this.partition = partition;
     this.#file = file;
     this.#path = path;
   }

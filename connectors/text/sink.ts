@@ -1,7 +1,7 @@
 /**
  * A sink of files of text, row after row: what such formats share. Options of its spec: `path` (with one of the endings: one
  * file, written by one subtask; otherwise a directory with part files), `changelog` (rows begin with their `row_kind`, and
- * corrections are taken), `roll` (files/options.ts). Nothing is visible before the job ends in order, or, where it has
+ * corrections are taken), `roll` (files/options.ts), `partitionBy` and `partitionCommit` (files/partitions.ts). Nothing is visible before the job ends in order, or, where it has
  * checkpoints, before the checkpoint that holds the rows is durable. It knows no format.
  */
 import { MillraceError } from '../../core/base/errors.ts';
@@ -13,7 +13,15 @@ import type { Fields } from '../../core/record/types.ts';
 import { fileCommitter } from '../files/committer.ts';
 import { checkFiles, directoryOf, rollOf } from '../files/options.ts';
 import { isSingleFile, outputFile, partPath, removeParts } from '../files/output.ts';
-import { type FileFormat, writerVisibleAtCheckpoints, writerVisibleAtEnd } from '../files/writer.ts';
+import { PartitionedFiles } from '../files/partitioned-files.ts';
+import { fieldsWithout, type Partitions, partitioner, partitionsOf } from '../files/partitions.ts';
+import {
+  type FileFormat,
+  type StagedTarget,
+  stagedWriter,
+  writerVisibleAtCheckpoints,
+  writerVisibleAtEnd,
+} from '../files/writer.ts';
 import type { ByteSink } from './write.ts';
 
 /** Rows to text. */
@@ -43,7 +51,9 @@ export function textSink(format: TextFormat): SinkConnector {
       const changelog = spec.options.changelog === true;
       checkChanges(path, fields, updating, changelog);
       layoutOf(fields);
-      format.check?.(spec, fields);
+      const partitions = partitionsOf(spec);
+      format.check?.(spec, partitions ? fieldsWithout(spec, fields, partitions) : fields);
+      if (partitions) checkPartitions(path, extensions, checkpointed);
       const single = isSingleFile(path, extensions);
       checkFiles(spec, path, extensions, checkpointed);
       return { accepts: changelog ? 'all' : 'insert', parallelismMax: single ? 1 : slotsMax, place: 'slot' };
@@ -51,6 +61,8 @@ export function textSink(format: TextFormat): SinkConnector {
 
     writer(spec, fields, context) {
       const path = pathOf(spec);
+      const partitions = partitionsOf(spec);
+      if (partitions) return partitionedWriter(format, spec, fields, context, partitions, path);
       const files = textFiles(format, format.encoder(spec, fields, context, spec.options.changelog === true));
       const roll = rollOf(spec);
       if (context.transaction) return writerVisibleAtCheckpoints(files, roll, directoryOf(path, extensions), context);
@@ -71,7 +83,7 @@ export function textSink(format: TextFormat): SinkConnector {
     },
 
     committer(spec, context) {
-      return fileCommitter(directoryOf(pathOf(spec), extensions), context);
+      return fileCommitter(directoryOf(pathOf(spec), extensions), context, partitionsOf(spec));
     },
   };
 
@@ -80,6 +92,43 @@ export function textSink(format: TextFormat): SinkConnector {
     if (typeof path === 'string' && path !== '') return path;
     throw new MillraceError('option/invalid', `${spec.label}: a ${kind} sink needs a path`);
   }
+}
+
+/** Errors: `plan/unsupported`. */
+function checkPartitions(path: string, extensions: readonly string[], checkpointed: boolean): void {
+  if (isSingleFile(path, extensions)) {
+    throw new MillraceError('plan/unsupported', `${path} is one file, which has no partitions; name a directory`, {
+      where: { path },
+    });
+  }
+  if (checkpointed) return;
+  throw new MillraceError(
+    'plan/unsupported',
+    `${path} has partitions, whose files become visible with checkpoints; run the job with a stateDir`,
+    { where: { path } },
+  );
+}
+
+function partitionedWriter(
+  format: TextFormat,
+  spec: ConnectorSpec,
+  fields: Fields,
+  context: WriterContext,
+  partitions: Partitions,
+  path: string,
+) {
+  const { memory, batchRows } = context;
+  const inner = fieldsWithout(spec, fields, partitions);
+  const files = textFiles(format, format.encoder(spec, inner, context, spec.options.changelog === true));
+  const rows = partitioner(fields, partitions, memory, batchRows);
+  const roll = rollOf(spec);
+  return stagedWriter(
+    files,
+    path,
+    context,
+    (nowMs, create, ended) => new PartitionedFiles<StagedTarget>(files, roll, rows, nowMs, create, ended),
+    partitions.commit !== null,
+  );
 }
 
 function checkChanges(path: string, fields: Fields, updating: boolean, changelog: boolean): void {

@@ -5,7 +5,7 @@
  * | kind | options | the resource |
  * |---|---|---|
  * | `parquet`, `jsonl`, `csv` | `path`; `roll`: `{ bytes, everyMs }`, if given; jsonl and csv: `schema`, if declared; `onError`, if given | |
- * | | csv: `delimiter`, `header`, `nullText`, if given | |
+ * | | csv: `delimiter`, `header`, `nullText`, if given; jsonl and csv: `partitionBy`, `partitionCommit`: `{ time, delayMs }`, if given | |
  * | | `watch(…)`: `watch`: `{ everyMs, settleMs }`; `follow(jsonl(…))`: `follow`: `{ everyMs, from, onLost }` | |
  * | `arrow` | `resource` | an apache-arrow Table or RecordBatch, or an array of either |
  * | `collection` | `resource`; `schema`, if declared | a readonly array of row objects |
@@ -22,7 +22,7 @@ import { bytesOf, type Duration, durationMs, type Size } from '../base/duration.
 import { MillraceError } from '../base/errors.ts';
 import type { Json } from '../ports/connector.ts';
 import type { Fields as PlainFields } from '../record/types.ts';
-import { policyOf } from './checks.ts';
+import { once, policyOf } from './checks.ts';
 import type { Mode } from './modes.ts';
 import {
   type ErringFiles,
@@ -56,6 +56,19 @@ export interface JsonlOptions<R, C extends boolean = false, E extends OnError = 
    * output `errors` of the stream.
    */
   readonly onError?: E;
+  /**
+   * Written, with a state directory: columns whose values name a directory for the rows that have them, `dt=2001-01-31/hm=10%3A00`.
+   * They are not in the files.
+   */
+  readonly partitionBy?: string | readonly string[];
+  /** When a partition is whole: an empty file `_SUCCESS` appears in it. */
+  readonly partitionCommit?: PartitionCommitOptions;
+}
+export interface PartitionCommitOptions {
+  /** The time of a partition, made of its columns: `'$dt $hm:00'`. */
+  readonly time: string;
+  /** How far event time must be behind it: the length of a partition, usually. */
+  readonly delay: Duration;
 }
 export type OnError = 'fail' | 'skip' | 'side';
 /** A changelog is written, not read back as one. */
@@ -82,7 +95,33 @@ export function jsonl<R = any, const C extends boolean = false, const E extends 
 ): FilesOrChangelog<R, C, E> {
   const { onError } = options;
   policyOf('jsonl()', onError);
-  return file('jsonl', path, options, onError === undefined ? {} : { onError });
+  return file('jsonl', path, options, {
+    ...(onError === undefined ? {} : { onError }),
+    ...partitioned('jsonl()', options),
+  });
+}
+
+function partitioned(
+  of: string,
+  { partitionBy, partitionCommit }: JsonlOptions<any, boolean>,
+): Readonly<Record<string, Json>> {
+  if (partitionBy === undefined) {
+    if (partitionCommit === undefined) return {};
+    throw new MillraceError('option/invalid', `partitionCommit of ${of} wants partitionBy: the columns of a partition`);
+  }
+  const columns = typeof partitionBy === 'string' ? [partitionBy] : partitionBy;
+  if (columns.length === 0)
+    throw new MillraceError('option/invalid', `partitionBy of ${of} names columns, one at least`);
+  once(`partitionBy of ${of}`, columns);
+  if (partitionCommit === undefined) return { partitionBy: columns };
+  const delayMs = durationMs(partitionCommit.delay);
+  if (delayMs < 0) {
+    throw new MillraceError(
+      'option/invalid',
+      `the delay of partitionCommit is '0 ms' or longer, not '${partitionCommit.delay}'`,
+    );
+  }
+  return { partitionBy: columns, partitionCommit: { time: partitionCommit.time, delayMs } };
 }
 
 export interface CsvOptions<R, C extends boolean = false, E extends OnError = OnError> extends JsonlOptions<R, C, E> {
@@ -106,6 +145,7 @@ export function csv<R = any, const C extends boolean = false, const E extends On
     ...(delimiter === undefined ? {} : { delimiter }),
     ...(header === undefined ? {} : { header }),
     ...(nullText === undefined ? {} : { nullText }),
+    ...partitioned('csv()', options),
   });
 }
 
@@ -305,7 +345,12 @@ function file<V>(
   const label = path.slice(path.replace(/[\\/]+$/, '').search(/[^\\/]+$/));
   const fields = schema === undefined ? null : fieldsOf(schema);
   return placeValue({
-    connector: { kind, label, options: withSchema(kind, options, fields) },
+    connector: {
+      kind,
+      label,
+      options: withSchema(kind, options, fields),
+      ...('partitionCommit' in more ? { eventTime: true } : {}),
+    },
     schema: fields,
     reads: !changelog,
     writes: true,

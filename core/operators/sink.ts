@@ -19,6 +19,10 @@ export function sinkOperator(writer: SinkWriter, counters: SinkCounters): Operat
   return {
     onBatch: (batch) => write(batch),
     resume: () => (waiting ? write(waiting) : Progress.done),
+    onWatermark(timeMs) {
+      writer.watermark?.(timeMs);
+      return Progress.done;
+    },
     flush() {
       writer.flush();
       counters.setBytesWritten(writer.bytes);

@@ -155,7 +155,7 @@ const rules: { [K in PlanNodeKind]: SchemaRule<Extract<PlanNode, { kind: K }>> }
     unique(node, fields);
     return [{ ...input!, fields }];
   },
-  sink: (node, [input]) => [{ fields: sinkFields(node, input!), time: false }],
+  sink: (node, [input]) => [{ fields: sinkFields(node, input!), time: sinkTime(node, input!) }],
 };
 
 const errorSchemas = (node: PlanNode): readonly Schema[] => (onErrorOf(node) === 'side' ? [deadLetterSchema] : []);
@@ -306,6 +306,17 @@ export function castable(from: DataType, to: DataType): boolean {
   if (numeric.has(from.kind) && numeric.has(to.kind)) return true;
   if (temporal.has(from.kind) && temporal.has(to.kind)) return true;
   return from.kind === 'VARCHAR' && temporal.has(to.kind);
+}
+
+/** Whether the sink is told event time. Errors: `plan/unsupported` where the rows have none. */
+function sinkTime(node: SinkNode, input: Schema): boolean {
+  if (node.connector.eventTime !== true) return false;
+  if (input.time) return true;
+  return fail(
+    'plan/unsupported',
+    node,
+    'partitions are marked as event time passes them, and the rows have none here; say .eventTime(column), or leave partitionCommit out',
+  );
 }
 
 /** Rows must fit the sink's schema, by name: same types, or wider ones; no null into a column that forbids it. */

@@ -137,6 +137,7 @@ const connector = shape({
   label: text,
   options: record,
   alignedWith: (value, path) => value === undefined || text(value, path),
+  eventTime: (value, path) => value === undefined || value === true || wrong(path, 'true', value),
 });
 const windowTime: Check = (value, path) => (value === undefined ? value : oneOf('processing')(value, path));
 const window = byKind({

@@ -22,6 +22,8 @@ export interface ConnectorSpec {
    * are: parts of one history. Absent: a source is on its own.
    */
   readonly alignedWith?: string;
+  /** Of a sink: its writers are told event time, which the rows must have. */
+  readonly eventTime?: true;
 }
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
@@ -243,6 +245,8 @@ export interface WriterContext {
 export interface SinkWriter {
   /** False: nothing of `batch` was taken (a receiver on the caller's thread is behind); `wake` will tell when to try again. */
   write(batch: Batch): boolean;
+  /** Event time: no row at or before `timeMs` follows; `watermarkMax` when the input has ended. */
+  watermark?(timeMs: number): void;
   /** Hands what is buffered to the place (not yet committed). */
   flush(): void;
   /**
