@@ -16,7 +16,7 @@ export type {
   StringExpr,
   TimeExpr,
 } from './core/api/columns.ts';
-export { connect, from } from './core/api/flow.ts';
+export { connect, type FromOptions, from } from './core/api/flow.ts';
 export { type Case, coalesce, when } from './core/api/functions.ts';
 export { type ColumnGenerators, type Generated, type GeneratorOptions, generator } from './core/api/generator.ts';
 export { type Job, type JobOptions, job } from './core/api/job.ts';

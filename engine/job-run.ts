@@ -172,6 +172,7 @@ export class JobRun {
       }
       const seeded = { ...options, hashSeed: this.#durability?.restored?.hashSeed ?? options.hashSeed };
       this.#prepared = await prepare(plan, seeded, resources, this.#durability?.restored ?? null);
+      for (const warning of this.#prepared.planned.warnings) this.#observer.notice(warning);
       await this.#durability?.use(this.#prepared);
       this.#tell({
         restoredFrom: this.#durability?.restored?.checkpointId ?? null,

@@ -9,7 +9,13 @@ import type { KeyGroupRange } from '../core/base/key-groups.ts';
 import { orderedInlineBytesMax, orderedKeyBytesMax, orderedValueBytesMax, pageCopiesMax } from '../core/base/limits.ts';
 import * as node from '../core/ports/ordered-layout.ts';
 import { pageCountAt, pageDirty, pageFlags, pageFrozen, pageSize } from '../core/ports/page-layout.ts';
-import { type OrderedCursor, type OrderedTable, type OrderedTableDecl, ResolveStop } from '../core/ports/state.ts';
+import {
+  type DeadRows,
+  type OrderedCursor,
+  type OrderedTable,
+  type OrderedTableDecl,
+  ResolveStop,
+} from '../core/ports/state.ts';
 import { type ByteSource, byteSource, openBytes } from '../core/record/bytes.ts';
 import { afterPrefix } from '../core/record/key-bytes.ts';
 import { outOfPages, type TableHome } from './group-table.ts';
@@ -40,6 +46,10 @@ export class BTree implements OrderedTable {
   /** A long value that was put together. */
   #long = new Uint8Array(0);
   #pages = 0;
+  /** Two keys and marks of a leaf's places, once `sweep` was called: the key that it goes on with, of so many bytes. */
+  #sweep: number | null = null;
+  #sweepBytes = 0;
+  #sweepChunk = 0;
   /** Changes with every write: cursors then look for their place again. */
   #version = 1;
 
@@ -348,6 +358,62 @@ export class BTree implements OrderedTable {
     u8.copyWithin(end, prefix, prefix + prefixBytes);
     const endBytes = afterPrefix(u8, end, prefixBytes);
     return this.deleteRange(prefix, prefixBytes, end, endBytes);
+  }
+
+  sweep(rows: DeadRows, entries: number): number {
+    const { kernels, memory, pool } = this.#home;
+    this.#sweep ??= memory.arena.allocate(2 * keyRoom + pageSize / node.slotBytes, `table ${this.decl.name}`);
+    const [marks, whole] = [this.#sweep + 2 * keyRoom, this.size];
+    const before = this.size;
+    for (let seen = 0; seen < Math.min(entries, whole) && this.#height > 0; ) {
+      let leaf = kernels.orderedFind(this.#tree, this.#sweep, this.#sweepBytes, this.#sweepChunk) >>> 0;
+      const id = this.#leafId();
+      const count = this.#u32(leaf + pageCountAt);
+      const dead = kernels.orderedDead(leaf, rows.leaves, rows.count, rows.nullBytes, rows.headBytes, marks);
+      // Where to go on.
+      const next = this.#sweep + keyRoom;
+      const more = this.#nextLeaf();
+      const nextBytes = more ? kernels.orderedKeyAt(this.#pageOf(this.#leafId()), 0, next) : 0;
+      const nextChunk = more ? this.#chunkAt(this.#pageOf(this.#leafId()), 0) : 0;
+      seen += Math.max(1, count);
+      if (dead > 0 && (pool.entry(id) & pageFrozen) === 0) {
+        this.#version++;
+        leaf = kernels.orderedFind(this.#tree, this.#sweep, this.#sweepBytes, this.#sweepChunk) >>> 0;
+        const long = this.#markedLong(leaf, count, marks);
+        this.#removeMarked(leaf, marks);
+        for (const key of long) {
+          memory.u8.set(key, this.#sweep);
+          this.delete(this.#sweep, key.length);
+        }
+      }
+      memory.u8.copyWithin(this.#sweep, next, next + nextBytes);
+      this.#sweepBytes = nextBytes;
+      this.#sweepChunk = nextChunk;
+    }
+    return before - this.size;
+  }
+
+  /** Keys of rows that lie in chunks, and are dead. */
+  #markedLong(leaf: number, count: number, marks: number): Uint8Array[] {
+    const { kernels, memory } = this.#home;
+    const keys: Uint8Array[] = [];
+    for (let place = 0; place < count; place++) {
+      if (memory.u8[marks + place] !== 2) continue;
+      const bytes = kernels.orderedKeyAt(leaf, place, this.#keys);
+      keys.push(memory.u8.slice(this.#keys, this.#keys + bytes));
+    }
+    return keys;
+  }
+
+  /** Takes marked entries out of the leaf that the last search led to, which is not frozen. */
+  #removeMarked(leaf: number, marks: number): void {
+    const page = this.#writable(this.#leafId());
+    assert(page === leaf, `a leaf of table ${this.decl.name} that is written where it is`);
+    const before = this.#live(page);
+    this.#set(node.treeSizeAt, this.size - this.#home.kernels.orderedDrop(page, marks));
+    const after = this.#live(page);
+    if (this.#u32(page + pageCountAt) === 0) this.#drop(this.#height - 1);
+    else if (after < smallBytes && after >> 10 !== before >> 10) this.#tidy(this.#height - 1);
   }
 
   cursor(): OrderedCursor {

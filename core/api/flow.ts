@@ -32,19 +32,49 @@ import {
 import type { AggregateOptions, DeadLetter, ErrorOptions, Stream, TopN, WithSide } from './stream.ts';
 import { orderKeys, windowSpecOf } from './windows.ts';
 
+export interface FromOptions<R> {
+  /**
+   * Columns that, together, no two rows have equal, ever: `key: 'id'`. Joins by them need not wait for another row, and keep
+   * less (docs/join-state.md). A row that breaks it where it is relied on is left out and counted (`skipped`).
+   */
+  readonly key?: (keyof R & string) | readonly (keyof R & string)[];
+}
+
 /** A source becomes a stream; the same source twice is one scan. Errors: `option/invalid`. */
-export function from<R, M extends Mode>(source: ErringSource<R, M>): WithSide<R, M, { errors: Stream<DeadLetter, M> }>;
-export function from<R, M extends Mode>(source: Source<R, M>): Stream<R, M>;
-export function from<R, M extends Mode>(source: Source<R, M>): Stream<R, M> {
+export function from<R, M extends Mode>(
+  source: ErringSource<R, M>,
+  options?: FromOptions<R>,
+): WithSide<R, M, { errors: Stream<DeadLetter, M> }>;
+export function from<R, M extends Mode>(source: Source<R, M>, options?: FromOptions<R>): Stream<R, M>;
+export function from<R, M extends Mode>(source: Source<R, M>, options: FromOptions<R> = {}): Stream<R, M> {
   return located(from as Callee, (callSite) => {
-    const { connector, schema, mode, resource, eventTime } = sourceOf(source);
-    const content: StepContent = { kind: 'source', connector, schema, bounded: mode === 'bounded' };
+    const { connector, schema, mode, resource, eventTime, key: own } = sourceOf(source);
+    const key = options.key === undefined ? own : keyOf(options.key, schema, connector.label);
+    const bounded = mode === 'bounded';
+    const content: StepContent = { kind: 'source', connector, schema, bounded, ...(key ? { key } : {}) };
     const step: Step = Object.freeze({ content, inputs: [], name: null, callSite, attached: resource });
     const read: Tip = { step, port: 0, mode, columns: schema && knownColumns(schema) };
     const tip = eventTime === undefined ? read : timed(read, eventTime, callSite);
     const sided = connector.options.onError === 'side';
     return asStream(flowOf(tip, sided ? { errors: errorsOf(tip) } : undefined));
   });
+}
+
+function keyOf(
+  given: string | readonly string[],
+  schema: Place['schema'],
+  label: string,
+): readonly string[] | undefined {
+  const key = typeof given === 'string' ? [given] : [...given];
+  const columns = schema?.map(({ name }) => name);
+  const missing = key.find((name) => typeof name !== 'string' || (columns && !columns.includes(name)));
+  if (missing !== undefined) {
+    throw new MillraceError(
+      'option/invalid',
+      `key of from(): ${label} has no column '${missing}'${columns ? `; it has ${columns.join(', ')}` : ''}`,
+    );
+  }
+  return key.length === 0 ? undefined : key;
 }
 
 /** Rows that have event time of themselves. */

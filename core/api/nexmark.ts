@@ -66,6 +66,8 @@ export interface NexmarkOptions<N extends number | undefined> {
   readonly disorder?: Duration;
   /** How long rows are waited for: 4 seconds, or the disorder where that is more. */
   readonly outOfOrderness?: Duration;
+  /** The ids of persons and auctions are declared as keys that never repeat, unless said. */
+  readonly keys?: boolean;
   /** All bids but one in so many go to the hot auction (2) and come from the hot bidder (4), all auctions but one in so many from the hot seller (4). 1: none. */
   readonly hot?: { readonly auctions?: number; readonly bidders?: number; readonly sellers?: number };
 }
@@ -99,7 +101,8 @@ export function nexmark<const N extends number | undefined = undefined>(options:
   const outOfOrdernessMs = durationMs(options.outOfOrderness ?? (disorderMs > 4000 ? `${disorderMs} ms` : '4 seconds'));
   if (!(outOfOrdernessMs >= 0)) invalid(`outOfOrderness is '0 ms' or longer, not '${options.outOfOrderness}'`);
   const shared = { events, seed, rate, paced, startMs, disorderMs, hot: { auctions, bidders, sellers } };
-  const part = <R>(of: string, row: Schema<R>): Source<R, ModeOf<N>> =>
+  const { keys = true } = options;
+  const part = <R>(of: string, row: Schema<R>, key?: keyof R & string): Source<R, ModeOf<N>> =>
     placeValue({
       connector: {
         kind: 'nexmark',
@@ -113,8 +116,13 @@ export function nexmark<const N extends number | undefined = undefined>(options:
       mode: events === null ? 'append' : 'bounded',
       resource: null,
       eventTime: { column: 'dateTime', outOfOrdernessMs },
+      ...(keys && key !== undefined ? { key: [key] } : {}),
     });
-  return Object.freeze({ persons: part('person', person), auctions: part('auction', auction), bids: part('bid', bid) });
+  return Object.freeze({
+    persons: part('person', person, 'id'),
+    auctions: part('auction', auction, 'id'),
+    bids: part('bid', bid),
+  });
 }
 
 function invalid(what: string): never {

@@ -37,6 +37,8 @@ export interface Place {
   readonly resource: { readonly value: unknown } | null;
   /** Event time that the place's rows have of themselves; absent: a step says so. */
   readonly eventTime?: { readonly column: string; readonly outOfOrdernessMs: number };
+  /** Columns that, together, no two of its rows have equal, ever. */
+  readonly key?: readonly string[];
 }
 
 const behind = Symbol.for('millrace.place');

@@ -149,7 +149,10 @@ function informed(node: PhysicalNode, feeds: readonly Feed[], placed: readonly P
   const updating = (port: number): boolean =>
     feeds.some((feed) => feed.port === port && placed[feed.ref.rel]!.changes[feed.ref.port] === 'all');
   if (node.kind === 'sink') return { ...node, updating: updating(0) };
-  if (node.kind === 'join') return { ...node, updating: [updating(0), updating(1)] };
+  if (node.kind === 'join') {
+    const { bounds, ...join } = { ...node, updating: [updating(0), updating(1)] as const };
+    return bounds && !join.updating.includes(true) ? { ...join, bounds } : join;
+  }
   if ((node.kind === 'topN' || node.kind === 'aggregate') && updating(0)) return { ...node, updating: true };
   return node;
 }

@@ -80,6 +80,7 @@ export interface ExplainInput {
   readonly physical: PhysicalPlan;
   readonly parallelism: number;
   readonly sources: ReadonlyMap<string, SourceInfo>;
+  readonly warnings: readonly string[];
 }
 
 /** Made when it is asked for: planning pays nothing for it. */
@@ -150,11 +151,14 @@ function explainJson(input: ExplainInput): ExplainedJson {
     expressions: physical.chains.flatMap((chain) =>
       chain.operators.flatMap((operator, i) => expressionsOf(operator, operatorInput(physical, chain, i))),
     ),
-    notes: plan.nodes.flatMap((node) =>
-      node.kind === 'source'
-        ? (input.sources.get(node.id)?.notes ?? []).map((note) => `${nodeName(node)}: ${note}`)
-        : [],
-    ),
+    notes: [
+      ...input.warnings.map((warning) => `warning: ${warning}`),
+      ...plan.nodes.flatMap((node) =>
+        node.kind === 'source'
+          ? (input.sources.get(node.id)?.notes ?? []).map((note) => `${nodeName(node)}: ${note}`)
+          : [],
+      ),
+    ],
   };
 }
 

@@ -131,7 +131,7 @@ function splitCondition(conjuncts: readonly Expr[], leftLeaves: number, type: Jo
   return { keys, before, inside, behind };
 }
 
-/** An input with the keys that must be computed behind its own leaves, without event time, and without rows that cannot match. */
+/** An input with the keys that must be computed behind its own leaves, and without rows that cannot match. */
 function prepared(
   node: JoinNode,
   input: RelRef,
@@ -145,11 +145,24 @@ function prepared(
   const leaves = keys.map((key) => (key.kind === 'column' ? key.index : own.length + computed.indexOf(key)));
   const filter = conjunction(conditions);
   if (filter === null && computed.length === 0) return { ref: input, keys: leaves };
-  const columns = [...own.map((_, i) => columnExpr(own, i)), ...computed];
+  const before = builder.layout(input);
+  const time = rowtimeIndex(before);
+  const timed = time === null ? [] : [time];
+  const columns = [
+    ...own.map((_, i) => columnExpr(own, i)),
+    ...computed,
+    ...timed.map((leaf) => columnExpr(before, leaf)),
+  ];
   const project = { kind: 'project', filter, columns } as const;
   const role = computed.length > 0 ? 'arguments' : 'columns';
   return {
-    ref: builder.add({ node: project, inputs: [input], outputs: [[...own, ...made]], from: node, role }),
+    ref: builder.add({
+      node: project,
+      inputs: [input],
+      outputs: [[...own, ...made, ...timed.map((leaf) => before[leaf]!)]],
+      from: node,
+      role,
+    }),
     keys: leaves,
   };
 }

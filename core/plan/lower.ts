@@ -54,7 +54,9 @@ const table: { [K in PlanNodeKind]: Lower<Extract<PlanNode, { kind: K }>> } = {
   source: (node, _inputs, { schemas, builder }) => {
     const layout = leavesOf(schemas.get(node.id)![0]!);
     const request = { layout, prune: [], timeColumn: null };
-    const source = { kind: 'source', connector: node.connector, request, watermark: null } as const;
+    const never = node.key?.flatMap((name) => leafIndices(schemas.get(node.id)![0]!, name)!);
+    const key = never === undefined ? {} : { neverRepeats: never };
+    const source = { kind: 'source', connector: node.connector, request, watermark: null, ...key } as const;
     return outputsOf(builder.add(rel(node, 'main', [], source, ...schemas.get(node.id)!.map(leavesOf))), node, schemas);
   },
   eventTime: (node, [input], context) => {

@@ -44,6 +44,8 @@ export interface SourceNode extends NodeHead {
   /** The declared schema, a checked cast; null: the place's own columns. */
   readonly schema: Fields | null;
   readonly bounded: boolean;
+  /** Columns that, together, no two rows have equal, ever. Declared, not known. */
+  readonly key?: readonly string[];
 }
 export interface EventTimeNode extends NodeHead {
   readonly kind: 'eventTime';

@@ -100,6 +100,27 @@ export interface JoinResidual {
   readonly text: string;
 }
 
+/** A time column and a shift: the row is behind once event time has come to the column's value, in whole milliseconds, less the shift. */
+export interface TimeBound {
+  /** Leaf of the side's input, a TIMESTAMP. */
+  readonly leaf: number;
+  readonly plusMs: number;
+}
+
+/** What bounds the state of a join (docs/join-state.md), by side. */
+export interface JoinBounds {
+  /** A row that is behind one of these, or has a NULL there, meets no row that is to come. */
+  readonly dies: readonly [readonly TimeBound[], readonly TimeBound[]];
+  /** Leaf of the event time, where rows die by it. */
+  readonly time: readonly [number | null, number | null];
+  /** A row whose event time has passed when it comes is late: what it could meet may be gone. */
+  readonly late: readonly [boolean, boolean];
+  /** At most one row has a key, ever: rows of the other side wait for it, and for no other. */
+  readonly once: readonly [boolean, boolean];
+  /** BOOLEAN leaf: rows where it is FALSE are in no result; that there are such is all that is known of them. null: there are none. */
+  readonly known: readonly [number | null, number | null];
+}
+
 /** Where an operator is split in two around an exchange: before it, behind it; `single` is not split. */
 export type Phase = 'single' | 'partial' | 'final';
 
@@ -110,6 +131,8 @@ export type PhysicalNode =
       readonly connector: ConnectorSpec;
       readonly request: ReadRequest;
       readonly watermark: WatermarkSpec | null;
+      /** Leaves that, together, no two of its rows have equal, ever: so the source declares. */
+      readonly neverRepeats?: readonly number[];
     }
   /** Event time assigned where it could not be pushed into a source. Passes rows on. */
   | {
@@ -186,6 +209,8 @@ export type PhysicalNode =
       readonly updating: readonly [boolean, boolean];
       /** The equal keys, for people: `left.id = right.auction`. */
       readonly on: string;
+      /** Of an unbounded inner join of inserts, what bounds its state. Absent: nothing. */
+      readonly bounds?: JoinBounds;
     }
   /**
    * Bounded input. Sorts its rows and gives the first `limit` of them. Phases: `partial` in every subtask before the rows

@@ -10,11 +10,12 @@ import { distribute } from './distribute.ts';
 import { type Explained, explain } from './explain.ts';
 import { operatorIds, stableIds } from './ids.ts';
 import { lower } from './lower.ts';
+import { nodeName } from './names.ts';
 import type { Plan } from './nodes.ts';
 import type { PhysicalPlan } from './physical.ts';
 import { applyRules } from './rules.ts';
 import { schemasOf } from './schema.ts';
-import { traitsOf } from './traits.ts';
+import { traitsOf, unboundedJoins } from './traits.ts';
 import { validatePlan } from './validate.ts';
 
 export interface PlanOptions {
@@ -31,6 +32,8 @@ export interface Planned {
   readonly physical: PhysicalPlan;
   /** Made when it is asked for: a run asks for none. */
   readonly explain: Explained;
+  /** What runs and may come to harm: state that nothing bounds. */
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -58,10 +61,26 @@ export function planPhysical(from: Plan, options: PlanOptions): Planned {
   const { parallelism, sources } = options;
   const placed = distribute(rewritten, traits, { parallelism, bounded: regime.bounded, sources, sinks });
   const physical = chainsOf(plan.name, regime.bounded, placed, operatorIds(ids));
+  const warnings = unboundedJoins(rewritten, traits).map(
+    ({ rel, state }) => `${nodeName(rel.from)}${rel.from.callSite ? ` (${rel.from.callSite})` : ''} keeps ${state}`,
+  );
   return {
     physical,
+    warnings,
     get explain() {
-      return explain({ plan, schemas, regime, rewritten, traits, applied, placed, physical, parallelism, sources });
+      return explain({
+        warnings,
+        plan,
+        schemas,
+        regime,
+        rewritten,
+        traits,
+        applied,
+        placed,
+        physical,
+        parallelism,
+        sources,
+      });
     },
   };
 }

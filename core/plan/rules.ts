@@ -3,6 +3,7 @@
  * Projections are merged between other rules, because each of those looks at what lies directly below or above.
  */
 import type { RelPlan } from './rel.ts';
+import { boundJoins } from './rules/bound-joins.ts';
 import { checkReadable } from './rules/check-readable.ts';
 import { countLate } from './rules/count-late.ts';
 import { dropIdentities } from './rules/drop-identities.ts';
@@ -32,6 +33,7 @@ const rules: readonly (Rule | readonly Rule[])[] = [
   { name: 'shared equal steps', apply: shareEqual },
   [{ name: 'took limits into sorts', apply: limitSort }],
   [merge, push],
+  { name: 'bounded what joins keep', apply: boundJoins },
   { name: 'left out columns that nobody reads', apply: pruneColumns },
   { name: 'counts rows, so that late ones are told exactly', apply: countLate },
   { name: 'made watermarks in the source', apply: eventTimeSource },

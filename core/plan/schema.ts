@@ -92,10 +92,11 @@ type SchemaRule<N extends PlanNode> = (
 ) => readonly Schema[];
 
 const rules: { [K in PlanNodeKind]: SchemaRule<Extract<PlanNode, { kind: K }>> } = {
-  source: (node, _inputs, sources) => [
-    { fields: sourceFields(node, sources.get(node.id)!), time: false },
-    ...errorSchemas(node),
-  ],
+  source: (node, _inputs, sources) => {
+    const read: Schema = { fields: sourceFields(node, sources.get(node.id)!), time: false };
+    if (node.key) requireLeaves(node, read, node.key, 'a key');
+    return [read, ...errorSchemas(node)];
+  },
   eventTime: (node, [input]) => {
     const [leaf] = requireLeaves(node, input!, [node.column], 'event time');
     const type = leavesOf(input!)[leaf!]!.type;

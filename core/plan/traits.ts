@@ -185,16 +185,44 @@ function joinKey({ type, keys, output }: JoinRel, left: Traits, right: Traits): 
   return l!.key && r!.key ? [...l!.key, ...r!.key] : null;
 }
 
-function joinState({ keys, type, windowEnd }: JoinRel, inputs: readonly Layout[], bounded: boolean): string {
-  const by = (side: number): string =>
-    keys[side]!.length === 0 ? '' : ` by (${keys[side]!.map((leaf) => inputs[side]![leaf]!.name).join(', ')})`;
-  const until = bounded
-    ? 'until the inputs end'
-    : windowEnd
-      ? "dropped when the watermark passes their window's end"
-      : 'for as long as the job runs: it grows with every row of both sides, and nothing bounds it (group or deduplicate before the join, or filter both sides)';
+function joinState({ keys, type, bounds, windowEnd }: JoinRel, inputs: readonly Layout[], bounded: boolean): string {
+  const names = (side: number, leaves: readonly number[]): string =>
+    leaves.map((leaf) => inputs[side]![leaf]!.name).join(', ');
+  const by = (side: number): string => (keys[side]!.length === 0 ? '' : ` by (${names(side, keys[side]!)})`);
   const right = type === 'semi' || type === 'anti' ? 'different rows' : 'rows';
-  return `rows of the left side${by(0)} and ${right} of the right side${by(1)}, ${until}`;
+  const sides = [`rows of the left side${by(0)}`, `${right} of the right side${by(1)}`];
+  if (bounded) return `${sides.join(' and ')}, until the inputs end`;
+  if (windowEnd) return `${sides.join(' and ')}, dropped when the watermark passes their window's end`;
+  if (!bounds) {
+    return `${sides.join(' and ')}, for as long as the job runs: it grows with every row of both sides, and nothing bounds it (${remedies})`;
+  }
+  const until = [0, 1].map((side) => {
+    const ends = [
+      ...(bounds.once[1 - side] ? [`its one match comes (${names(1 - side, keys[1 - side]!)} never repeats)`] : []),
+      ...bounds.dies[side]!.map(({ leaf, plusMs }) => `event time passes ${names(side, [leaf])}${shift(-plusMs)}`),
+    ];
+    return ends.length === 0
+      ? `${sides[side]}, for as long as the job runs: it grows with every row of that side`
+      : `${sides[side]}, each until ${ends.join(', or ')}`;
+  });
+  return until.join('; ');
+}
+
+const remedies =
+  "compare time columns of both sides, or declare a source's key that never repeats, from(source, { key }); group or deduplicate before the join, or filter both sides";
+
+const shift = (ms: number): string => (ms === 0 ? '' : ` ${ms < 0 ? '−' : '+'} ${durationText(Math.abs(ms))}`);
+
+/** Unbounded joins whose state nothing bounds, for a warning. */
+export function unboundedJoins(
+  plan: RelPlan,
+  traits: readonly Traits[],
+): readonly { readonly rel: Rel; readonly state: string }[] {
+  return plan.rels.flatMap((rel, i) => {
+    const { node } = rel;
+    const free = node.kind === 'join' && !traits[i]!.bounded && !node.bounds && !node.windowEnd;
+    return free ? [{ rel, state: traits[i]!.state! }] : [];
+  });
 }
 
 /** ROW_NUMBER beside the partition identifies a row. */

@@ -60,6 +60,10 @@ const orNull =
   (check: Check): Check =>
   (value, path) =>
     value === null || check(value, path);
+const maybe =
+  (check: Check): Check =>
+  (value, path) =>
+    value === undefined || check(value, path);
 const oneOf =
   (...values: readonly unknown[]): Check =>
   (value, path) =>
@@ -161,7 +165,7 @@ const states = listOf(
 const order = listOf(shape({ column: text, descending: flag }));
 
 const nodeShapes: { readonly [K in PlanNodeKind]: Check } = {
-  source: shape({ connector, schema: orNull(fields), bounded: flag }),
+  source: shape({ connector, schema: orNull(fields), bounded: flag, key: maybe(listOf(text)) }),
   eventTime: shape({ column: text, outOfOrdernessMs: whole, idleAfterMs: orNull(whole) }),
   filter: shape({ condition: expr }),
   project: shape({ columns, keepOthers: flag, dropped: listOf(text) }),

@@ -7,6 +7,7 @@
  * Per-row results (hashes, entries) are written densely, at k. The families are declared beside their TypeScript owners
  * and joined here.
  */
+import type { BoundKernels } from './kernels-bounds.ts';
 import type { ColumnKernels } from './kernels-columns.ts';
 import type { DecimalKernels } from './kernels-decimal.ts';
 import type { ExchangeKernels } from './kernels-exchange.ts';
@@ -21,7 +22,8 @@ import type { StringKernels } from './kernels-string.ts';
 import type { TimeKernels } from './kernels-time.ts';
 
 export interface Kernels
-  extends ColumnKernels,
+  extends BoundKernels,
+    ColumnKernels,
     DecimalKernels,
     HashKernels,
     JsonKernels,

@@ -10,6 +10,9 @@ export const leafValuesAt = 8;
 export const leafValidityAt = 12;
 /** Views of the dictionary that values are codes of; 0: there is none. */
 export const leafViewsAt = 16;
+/** 1: a row whose value here is NULL, or not above `leafBoundAt` (i64), is dead. */
+export const leafBoundedAt = 20;
+export const leafBoundAt = 24;
 export const leafBytes = 32;
 
 export const storedBit = 0;
@@ -35,11 +38,17 @@ export const probeValuesAt = 24;
 export const probeMatchedAt = 28;
 /** 1: a key has one match at most. */
 export const probeOnceAt = 32;
+/** Of an entry: 1, that there are matches is all that is asked of this key. */
+export const entryOnlyAt = 8;
 /** Room for values that lie in chunks: its address, its bytes, those in use, and what the next value needs. */
 export const probeRoomAt = 36;
 export const probeRoomBytesAt = 40;
 export const probeUsedAt = 44;
 export const probeNeedAt = 48;
+/** 1: that there are matches is all that is asked, of any key. */
+export const probeOnlyAt = 52;
+/** 1 + offset in a value of the byte that says whether it may come out (0: not); 0: all may. What may not is a match without a row. */
+export const probeMarkAt = 56;
 /** As a cursor's block, to go from leaf to leaf by. */
 export const probeCursorAt = 64;
 export const probeBytes = 4224;

@@ -197,10 +197,23 @@ export interface OrderedTable {
   deleteRange(from: number, fromBytes: number, to: number, toBytes: number): number;
   /** Deletes all keys that begin with `prefix`. Answers how many went. */
   deletePrefix(prefix: number, prefixBytes: number): number;
+  /**
+   * Goes on through the table where it last stopped, over `entries` entries at least and the whole at most, and takes out those whose
+   * rows are dead. What a snapshot is reading stays for the next time. Answers how many went.
+   */
+  sweep(rows: DeadRows, entries: number): number;
   /** A cursor that belongs to the caller; made once, used many times (it holds buffers for good). */
   cursor(): OrderedCursor;
   /** Frees every page. */
   clear(): void;
+}
+
+/** Which rows are dead: `count` leaves at `leaves`, with bounds (core/ports/rows-layout.ts), of rows of that shape. */
+export interface DeadRows {
+  readonly leaves: number;
+  readonly count: number;
+  readonly nullBytes: number;
+  readonly headBytes: number;
 }
 
 /**

@@ -4,6 +4,8 @@
  */
 import {
   leafBitAt,
+  leafBoundAt,
+  leafBoundedAt,
   leafBytes,
   leafStorageAt,
   leafValidityAt,
@@ -32,6 +34,7 @@ export class LeafList {
       this.#set(i, leafValuesAt, 0);
       this.#set(i, leafValidityAt, 0);
       this.#set(i, leafViewsAt, 0);
+      this.#set(i, leafBoundedAt, 0);
     });
   }
 
@@ -51,6 +54,12 @@ export class LeafList {
       this.#set(i, leafValuesAt, targets[i]?.values ?? 0);
       this.#set(i, leafValidityAt, targets[i]?.validity ?? 0);
     }
+  }
+
+  /** Rows whose `i`th value is NULL or not above `bound` are dead. */
+  bound(i: number, bound: bigint): void {
+    this.#set(i, leafBoundedAt, 1);
+    this.#memory.i64[(this.address + i * leafBytes + leafBoundAt) >>> 3] = bound;
   }
 
   #set(i: number, at: number, value: number): void {

@@ -11,6 +11,7 @@ export {
 } from './ordered';
 export * from './ordered-probe';
 export * from './rows';
+export * from './bounds';
 export * from './recall';
 export * from './string';
 export { regexView, splitView } from './regex';

@@ -7,7 +7,7 @@ import {
 } from '../../core/ports/ordered-layout';
 import {
   probeEntryAt, probeLeafAt, probePlaceAt, probeCountAt, probeMostAt, probeEntriesAt, probeValuesAt, probeMatchedAt, probeOnceAt, probeRoomAt,
-  probeRoomBytesAt, probeUsedAt, probeNeedAt, probeCursorAt,
+  probeRoomBytesAt, probeUsedAt, probeNeedAt, probeOnlyAt, probeMarkAt, probeCursorAt, entryOnlyAt,
 } from '../../core/ports/rows-layout';
 import { copyKey, headOf, locate, lowerBoundNear, nextLeaf, orderedFind, slotAt, valueOf } from './ordered';
 
@@ -23,6 +23,8 @@ export function orderedProbe(tree: usize, entries: usize, n: i32, probe: usize):
   const once = load<u32>(probe, probeOnceAt) != 0;
   const toEntries = <usize>load<u32>(probe, probeEntriesAt);
   const toValues = <usize>load<u32>(probe, probeValuesAt);
+  const only = load<u32>(probe, probeOnlyAt) != 0;
+  const mark = <usize>load<u32>(probe, probeMarkAt);
   let count: u32 = 0;
   store<u32>(probe, 0, probeNeedAt);
   let k = <usize>load<u32>(probe, probeEntryAt);
@@ -60,8 +62,19 @@ export function orderedProbe(tree: usize, entries: usize, n: i32, probe: usize):
           place++;
           continue;
         }
-        if (count == most) return pause(probe, k, leaf, place, count);
+        if (only || load<u32>(entry, entryOnlyAt) != 0) {
+          store<u8>(matched + k, 1);
+          break;
+        }
         let value = valueOf(leaf, slot);
+        // A mark stands in the first chunk, behind its length.
+        if (mark != 0 && load<u8>(value + mark - 1 + (load<u16>(slot, slotValueAt) & slotLong ? 4 : 0)) == 0) {
+          store<u8>(matched + k, 1);
+          if (once) break;
+          place++;
+          continue;
+        }
+        if (count == most) return pause(probe, k, leaf, place, count);
         if (load<u16>(slot, slotValueAt) & slotLong) {
           value = whole(tree, leaf, place, probe);
           if (value == 0) return pause(probe, k, leaf, place, count);

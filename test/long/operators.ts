@@ -4,6 +4,7 @@
  */
 import { prng } from '../../core/base/prng.ts';
 import { aggregateCases } from '../support/aggregate-cases.ts';
+import { boundedJoinCases } from '../support/bounded-join-cases.ts';
 import { joinCases } from '../support/join-cases.ts';
 import { operatorCases } from '../support/operator-cases.ts';
 import { regimes, runOperator } from '../support/operator-harness.ts';
@@ -16,7 +17,13 @@ export const suite: LongSuite = {
   cases: 10_000,
   casesInCi: 300,
   async run({ cases, seed, log }) {
-    const makers: typeof operatorCases = { ...operatorCases, ...aggregateCases, ...sessionCases, ...joinCases };
+    const makers: typeof operatorCases = {
+      ...operatorCases,
+      ...aggregateCases,
+      ...sessionCases,
+      ...joinCases,
+      ...boundedJoinCases,
+    };
     const names = Object.keys(makers);
     const coverage: Record<string, number> = { more: 0, restored: 0, late: 0 };
     const failures: string[] = [];

@@ -2,13 +2,20 @@
 import { describe, test } from 'vitest';
 import { prng } from '../../core/base/prng.ts';
 import { aggregateCases } from '../support/aggregate-cases.ts';
+import { boundedJoinCases } from '../support/bounded-join-cases.ts';
 import { joinCases } from '../support/join-cases.ts';
 import { operatorCases } from '../support/operator-cases.ts';
 import { regimes, runOperator } from '../support/operator-harness.ts';
 import { sessionCases } from '../support/session-cases.ts';
 
 const seeds = 5;
-const cases: typeof operatorCases = { ...operatorCases, ...aggregateCases, ...sessionCases, ...joinCases };
+const cases: typeof operatorCases = {
+  ...operatorCases,
+  ...aggregateCases,
+  ...sessionCases,
+  ...joinCases,
+  ...boundedJoinCases,
+};
 
 describe.each(Object.keys(cases))('%s', (name) => {
   test.each(Array.from({ length: seeds }, (_, k) => k + 1))('gives what its reference gives (seed %i)', (seed) => {

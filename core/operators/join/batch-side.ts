@@ -3,7 +3,7 @@
  * that of `JoinSide`. Knows nothing of what comes out.
  */
 import { assert } from '../../base/assert.ts';
-import { batchRowsMax, orderedInlineBytesMax } from '../../base/limits.ts';
+import { batchRowsMax, orderedInlineBytesMax, orderedPagesPerCall } from '../../base/limits.ts';
 import { entryBytes } from '../../ports/ordered-layout.ts';
 import { encodedBytes, encodedCountAt, encodedRowAt } from '../../ports/rows-layout.ts';
 import type { Batch } from '../../record/batch.ts';
@@ -80,13 +80,14 @@ export class BatchSide {
     return to;
   }
 
-  /** Keeps rows `from` to `to`, whose keys are in the room's entries, but those marked in `skip` (0: none is). */
-  *put(from: number, to: number, skip: number): Generator<void> {
+  /** Keeps rows `from` to `to`, whose keys are in the room's entries, but those marked in `skip` (0: none is). Answers how many. */
+  *put(from: number, to: number, skip: number): Generator<void, number> {
     const { kernels, memory, state } = this.#context;
     const { table, shape } = this.side;
     const { entries, puts, rows, result } = this.#room;
     const { selection } = this.#batch as Batch;
     const number = this.side.takeNumbers(to - from) - from;
+    let kept = 0;
     for (let at = from; at < to; ) {
       kernels.rowsEncode(
         this.#rows.address,
@@ -111,12 +112,17 @@ export class BatchSide {
         done += table.putMany(puts + done * entryBytes, count - done);
         if (done < count) yield* waitForPages(table.stop, state);
       }
+      kept += count;
+      at = stopped;
       // A long row goes by itself.
       if (stopped < to && count === 0) {
+        while (state.reading && state.freePages < 4 * orderedPagesPerCall) yield;
         this.side.putLong(stopped, this.#rowAt(stopped), number + stopped);
-        at = stopped + 1;
-      } else at = stopped;
+        kept++;
+        at++;
+      }
     }
+    return kept;
   }
 
   #rowAt(k: number): number {

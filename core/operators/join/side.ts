@@ -25,7 +25,7 @@ import type { OperatorContext } from '../operator.ts';
 import { columnsUpTo } from '../process/call.ts';
 
 export interface SideSpec {
-  readonly name: 'left' | 'right';
+  readonly name: string;
   readonly input: Layout;
   readonly keys: readonly number[];
   /** Leaves that are kept. */

@@ -200,6 +200,7 @@ function watchedTable(table: OrderedTable, note: (key: number, keyBytes: number)
       return table.deletePrefix(prefix, prefixBytes);
     },
     // What is done for many is done between calls.
+    sweep: (rows, entries) => table.sweep(rows, entries),
     putMany: (entries, n) => table.putMany(entries, n),
     deleteMany: (entries, n) => table.deleteMany(entries, n),
     takeUpTo: (bound, boundBytes, max, entries, bytes, room) =>

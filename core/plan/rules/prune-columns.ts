@@ -9,6 +9,7 @@ import { assert } from '../../base/assert.ts';
 import type { Layout } from '../../record/layout.ts';
 import { rowtimeIndex } from '../columns.ts';
 import { columnExpr, columnsOf, moveColumns } from '../expressions.ts';
+import type { JoinBounds, TimeBound } from '../physical.ts';
 import { type Rel, type RelNode, type RelPlan, type RelRef, relBuilder, withoutUnused } from '../rel.ts';
 
 type Leaves = ReadonlySet<number>;
@@ -109,8 +110,12 @@ const table: { [K in RelNode['kind']]: Narrow<Extract<RelNode, { kind: K }>> } =
     const kept = all(layout).filter((leaf) => errors.length > 0 || needed.has(leaf) || leaf === node.watermark?.column);
     const read = pick(layout, kept);
     const watermark = node.watermark && { ...node.watermark, column: kept.indexOf(node.watermark.column) };
+    const { neverRepeats: never, ...rest } = node;
+    const key = never?.every((leaf) => kept.includes(leaf))
+      ? { neverRepeats: never.map((leaf) => kept.indexOf(leaf)) }
+      : {};
     return {
-      node: { ...node, watermark, request: { ...node.request, layout: read } },
+      node: { ...rest, ...key, watermark, request: { ...node.request, layout: read } },
       kept: [kept, ...errors.map(all)],
       outputs: [read, ...errors],
     };
@@ -164,6 +169,7 @@ const table: { [K in RelNode['kind']]: Narrow<Extract<RelNode, { kind: K }>> } =
         ...(node.windowEnd ? { windowEnd: [moved[0]!(node.windowEnd[0]), moved[1]!(node.windowEnd[1])] as const } : {}),
         output: both([left.filter((_, i) => needed.has(i)), right.filter((_, i) => needed.has(left.length + i))]),
         residual: node.residual && { ...node.residual, leaves: both(node.residual.leaves) },
+        ...(node.bounds ? { bounds: movedBounds(node.bounds, moved) } : {}),
       },
       kept: [kept],
       outputs: [pick(rel.outputs[0]!, kept)],
@@ -226,6 +232,26 @@ function movedKeys<K extends { readonly column: number }>(by: readonly K[], { mo
   return by.map((key) => ({ ...key, column: moved[0]!(key.column) }));
 }
 
+function boundLeaves(bounds: JoinBounds | undefined, side: number): number[] {
+  if (!bounds) return [];
+  const times = bounds.dies[side]!.map(({ leaf }) => leaf);
+  return [...times, bounds.known[side]!, bounds.time[side]!].filter((leaf) => leaf !== null);
+}
+
+function movedBounds(bounds: JoinBounds, moved: NarrowContext['moved']): JoinBounds {
+  const times = (of: readonly TimeBound[], side: number): TimeBound[] =>
+    of.map((bound) => ({ ...bound, leaf: moved[side]!(bound.leaf) }));
+  const one = (of: JoinBounds['known'], side: 0 | 1): number | null =>
+    of[side] === null ? null : moved[side]!(of[side]);
+  return {
+    dies: [times(bounds.dies[0], 0), times(bounds.dies[1], 1)],
+    time: [one(bounds.time, 0), one(bounds.time, 1)],
+    late: bounds.late,
+    once: bounds.once,
+    known: [one(bounds.known, 0), one(bounds.known, 1)],
+  };
+}
+
 interface Needs {
   /** Leaves that operator `rel` needs of its input `i`. */
   of(rel: number, i: number): Leaves;
@@ -271,7 +297,7 @@ function neededBy(rel: Rel, input: Layout, outputs: readonly Leaves[], port: num
     case 'join': {
       const first = port === 0 ? 0 : node.output[0].length;
       const shown = node.output[port]!.filter((_, i) => main.has(first + i));
-      return [...node.keys[port]!, ...shown, ...(node.residual?.leaves[port] ?? [])];
+      return [...node.keys[port]!, ...shown, ...(node.residual?.leaves[port] ?? []), ...boundLeaves(node.bounds, port)];
     }
     case 'union':
     case 'limit':

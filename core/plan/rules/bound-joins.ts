@@ -1,0 +1,206 @@
+/**
+ * What a row of a join can still meet, from what the plan says: conditions that compare time columns of both sides, event
+ * time, and keys that sources declare never to repeat. Rule and proof: docs/join-state.md. For unbounded inner joins whose
+ * sides only insert; the conditions are the equal keys and the filter right behind the join.
+ */
+import type { Expr } from '../../expr/tree.ts';
+import type { LayoutColumn } from '../../record/layout.ts';
+import { rowtimeIndex } from '../columns.ts';
+import { conjunctsOf } from '../expressions.ts';
+import type { JoinBounds, TimeBound } from '../physical.ts';
+import { consumerCounts, type Rel, type RelBuilder, type RelPlan, type RelRef, rewrite } from '../rel.ts';
+import type { RuleContext } from '../rules.ts';
+import { traitsOf } from '../traits.ts';
+
+export function boundJoins(plan: RelPlan, { bounded }: RuleContext): RelPlan {
+  if (bounded || !plan.rels.some(({ node }) => node.kind === 'join')) return plan;
+  const consumers = consumerCounts(plan);
+  const facts = factsOf(plan);
+  const traits = traitsOf(plan, bounded, new Map());
+  /** By join: the filter behind it, which nobody else passes by. */
+  const behind = new Map<number, Expr>();
+  for (const { node, inputs } of plan.rels) {
+    if (node.kind === 'project' && node.filter !== null && consumers(inputs[0]!.rel, 0) === 1)
+      behind.set(inputs[0]!.rel, node.filter);
+  }
+  let found = false;
+  const next = rewrite(plan, (rel, builder, index) => {
+    const { node } = rel;
+    if (node.kind !== 'join' || node.type !== 'inner' || node.residual !== null || node.windowEnd)
+      return builder.add(rel);
+    const refs = plan.rels[index]!.inputs;
+    if (refs.some((ref) => traits[ref.rel]!.changes[ref.port] === 'all')) return builder.add(rel);
+    const timed = refs.every((ref) => rowtimeIndex(plan.rels[ref.rel]!.outputs[ref.port]!) !== null);
+    const sides = refs.map((ref): Facts => {
+      const known = ref.port === 0 ? facts[ref.rel]! : nothing;
+      // Event time is that of both sides, or of neither.
+      return timed ? known : { ...known, times: new Map() };
+    });
+    const bounds = boundsOf(node, behind.get(index) ?? null, sides);
+    if (bounds === null) return builder.add(rel);
+    found = true;
+    const known: (number | null)[] = [null, null];
+    const inputs = rel.inputs.map((input, side) => {
+      const alone = consumers(refs[side]!.rel, 0) === 1;
+      const marked = bounds.once[side] && alone ? withMark(input, builder) : null;
+      if (marked === null) return input;
+      known[side] = marked.leaf;
+      return marked.ref;
+    });
+    const time = (side: number): number | null =>
+      bounds.dies.flat().length === 0 ? null : rowtimeIndex(builder.layout(inputs[side]!));
+    const all: JoinBounds = { ...bounds, known: [known[0]!, known[1]!], time: [time(0), time(1)] };
+    return builder.add({ ...rel, inputs, node: { ...node, bounds: all } });
+  });
+  return found ? next : plan;
+}
+
+type JoinNode = Extract<Rel['node'], { kind: 'join' }>;
+
+/** What is known of an operator's rows. */
+interface Facts {
+  /** By TIMESTAMP leaf: in whole milliseconds it is not before the row's event time plus this. */
+  readonly times: ReadonlyMap<number, number>;
+  /** Leaves whose values, together, no two rows share, ever; null: none known. */
+  readonly never: readonly number[] | null;
+}
+const nothing: Facts = { times: new Map(), never: null };
+
+function boundsOf(node: JoinNode, filter: Expr | null, sides: readonly Facts[]): JoinBounds | null {
+  const first = node.output[0].length;
+  const dies: [TimeBound[], TimeBound[]] = [[], []];
+  const late: [boolean, boolean] = [false, false];
+  /** `low` of one side is not above `high` of the other: when rows to come have a greater low, the high one is done. */
+  const ordered = (low: readonly [number, number], high: readonly [number, number]): void => {
+    const plusMs = sides[low[0]]!.times.get(low[1]);
+    if (plusMs === undefined) return;
+    dies[high[0]]!.push({ leaf: high[1], plusMs });
+    late[low[0]] = true;
+  };
+  const sided = (expr: Expr): readonly [number, number] | null => {
+    const leaf = timeColumn(expr);
+    if (leaf === null) return null;
+    return leaf < first ? [0, node.output[0][leaf]!] : [1, node.output[1][leaf - first]!];
+  };
+  for (const condition of conjunctsOf(filter)) {
+    if (condition.kind !== 'call' || condition.args.length !== 2) continue;
+    const [a, b] = condition.args.map(sided) as [ReturnType<typeof sided>, ReturnType<typeof sided>];
+    if (a === null || b === null || a[0] === b[0]) continue;
+    if (['lt', 'lte', 'eq'].includes(condition.fn)) ordered(a, b);
+    if (['gt', 'gte', 'eq'].includes(condition.fn)) ordered(b, a);
+  }
+  node.keys[0].forEach((leaf, i) => {
+    ordered([0, leaf], [1, node.keys[1][i]!]);
+    ordered([1, node.keys[1][i]!], [0, leaf]);
+  });
+  const once = sides.map(({ never }, side) => never?.every((leaf) => node.keys[side]!.includes(leaf)) ?? false);
+  if (dies.flat().length === 0 && !once.includes(true)) return null;
+  return { dies, late, once: [once[0]!, once[1]!], known: [null, null], time: [null, null] };
+}
+
+/** A time column as it is compared, in millisecond precision at least; null: something else. */
+function timeColumn(expr: Expr): number | null {
+  const inner = expr.kind === 'cast' ? expr.arg : expr;
+  const isTime = (of: Expr): boolean => of.type.kind === 'TIMESTAMP' && of.type.precision >= 3;
+  return inner.kind === 'column' && isTime(inner) && isTime(expr) ? inner.index : null;
+}
+
+/**
+ * A filter right before a side whose key never repeats becomes a column: the other side must learn of the rows that it would drop, too,
+ * for it need not wait for them.
+ */
+function withMark(input: RelRef, builder: RelBuilder): { readonly ref: RelRef; readonly leaf: number } | null {
+  const below = builder.at(input);
+  if (input.port !== 0 || below.node.kind !== 'project' || below.node.filter === null) return null;
+  const { filter, columns } = below.node;
+  const type = markColumn.type;
+  const literal = (value: boolean): Expr => ({ kind: 'literal', value, type, nullable: false });
+  const mark: Expr = {
+    kind: 'case',
+    branches: [{ when: filter, then: literal(true) }],
+    otherwise: literal(false),
+    type,
+    nullable: false,
+  };
+  const layout = below.outputs[0]!;
+  const time = rowtimeIndex(layout);
+  const at = time ?? layout.length;
+  const put = <T>(list: readonly T[], one: T): T[] => [...list.slice(0, at), one, ...list.slice(at)];
+  const ref = builder.add({
+    ...below,
+    node: { kind: 'project', filter: null, columns: put(columns, mark) },
+    outputs: [put(layout, markColumn)],
+  });
+  return { ref, leaf: at };
+}
+
+const markColumn: LayoutColumn = { name: '$passes', type: { kind: 'BOOLEAN' }, nullable: false, storage: 'bit' };
+
+function factsOf(plan: RelPlan): readonly Facts[] {
+  const all: Facts[] = [];
+  for (const rel of plan.rels) {
+    const inputs = rel.inputs.map((ref) => (ref.port === 0 ? all[ref.rel]! : nothing));
+    all.push(factsOfRel(plan, rel, inputs));
+  }
+  return all;
+}
+
+function factsOfRel(plan: RelPlan, { node, inputs: refs, outputs }: Rel, inputs: readonly Facts[]): Facts {
+  const [input = nothing] = inputs;
+  switch (node.kind) {
+    case 'source':
+      return { times: new Map(), never: node.neverRepeats ?? null };
+    case 'watermark':
+      return { ...input, times: timesOfRow(plan, refs[0]!, node.watermark.column) };
+    case 'project': {
+      const times = new Map<number, number>();
+      const places = new Map<number, number>();
+      node.columns.forEach((expr, i) => {
+        const from = timeColumn(expr);
+        const known = from === null ? undefined : input.times.get(from);
+        if (known !== undefined) times.set(i, known);
+        if (expr.kind === 'column' && !places.has(expr.index)) places.set(expr.index, i);
+      });
+      const never = input.never?.every((leaf) => places.has(leaf))
+        ? input.never.map((leaf) => places.get(leaf)!)
+        : null;
+      return { times, never };
+    }
+    case 'union': {
+      const times = new Map<number, number>();
+      for (const [leaf, plusMs] of input.times) {
+        const each = inputs.map((one) => one.times.get(leaf));
+        if (!each.includes(undefined)) times.set(leaf, Math.min(plusMs, ...(each as number[])));
+      }
+      return { times, never: null };
+    }
+    case 'aggregate': {
+      // A window's row has the last millisecond of the window as its event time.
+      const { window, keys, allowedLatenessMs } = node;
+      const time = rowtimeIndex(outputs[0]!);
+      if (!window || allowedLatenessMs > 0 || time === null || window.kind === 'session') return nothing;
+      return {
+        times: new Map([
+          [keys.length, 1 - window.sizeMs],
+          [keys.length + 1, 1],
+          [time, 0],
+        ]),
+        never: null,
+      };
+    }
+    default:
+      return nothing;
+  }
+}
+
+/** The column that event time is read from, and those beside it that are the same. */
+function timesOfRow(plan: RelPlan, input: RelRef, time: number): ReadonlyMap<number, number> {
+  const times = new Map([[time, 0]]);
+  const { node } = plan.rels[input.rel]!;
+  if (node.kind !== 'project') return times;
+  const origin = timeColumn(node.columns[time]!);
+  node.columns.forEach((expr, i) => {
+    if (origin !== null && timeColumn(expr) === origin) times.set(i, 0);
+  });
+  return times;
+}

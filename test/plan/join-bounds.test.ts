@@ -1,0 +1,83 @@
+/** What the planner finds out about the rows of joins: which can meet no other, and which keys never repeat. */
+import { describe, expect, test } from 'vitest';
+import { type Columns, channel, explain, from, max, type RowOf, type Stream, schema, t, tumble } from '../../index.ts';
+
+const auction = schema({ id: t.bigint(), category: t.int(), opens: t.timestamp(3), closes: t.timestamp(3).nullable() });
+const bid = schema({ auction: t.bigint(), price: t.bigint(), at: t.timestamp(3) });
+const auctions = channel(auction);
+const bids = channel(bid);
+const timedAuctions = (options = {}) => from(auctions, options).eventTime('opens', { outOfOrderness: '1 second' });
+const timedBids = () => from(bids).eventTime('at', { outOfOrderness: '1 second' });
+
+// biome-ignore lint/suspicious/noExplicitAny: streams of any rows
+const keeps = async (stream: Stream<any, any>): Promise<string> => {
+  const text = await explain(stream, { parallelism: 1 });
+  return text.split('\n').find((line) => line.includes('· keeps rows of the left'))!;
+};
+
+describe('what a join keeps', () => {
+  test('an interval of columns bounds both sides by event time', async () => {
+    const joined = timedAuctions()
+      .join(timedBids(), (a, b) => a.id.eq(b.auction).and(b.at.between(a.opens, a.closes)))
+      .select((a, b) => ({ id: a.id, price: b.price }));
+    expect(await keeps(joined)).toMatch(
+      /left side by \(id\), each until event time passes closes; rows of the right side by \(auction\), each until event time passes at$/,
+    );
+  });
+
+  test('a window joined back to its rows bounds both sides', async () => {
+    const best = timedBids()
+      .groupBy(tumble('10 seconds'))
+      .aggregate((b) => ({ price: max(b.price) }));
+    const joined = timedBids()
+      .join(best, (b, m) => b.price.eq(m.price).and(b.at.gte(m.window.start)).and(b.at.lt(m.window.end)))
+      .select((b, m) => ({ price: b.price, window: m.window }));
+    expect(await keeps(joined)).toMatch(
+      /left side by \(price\), each until event time passes at \+ 9999 ms|left side by \(price\), each until event time passes at \+ 9.999 seconds/,
+    );
+    expect(await keeps(joined)).toMatch(/right side by \(price\), each until event time passes window.end/);
+  });
+
+  test('a declared key lets go of rows that have met its one row, also where a filter drops it', async () => {
+    const joined = from(bids)
+      .join(
+        from(auctions, { key: 'id' }).filter((a) => a.category.eq(10)),
+        (b, a) => b.auction.eq(a.id),
+      )
+      .select((b, a) => ({ price: b.price, id: a.id }));
+    expect(await keeps(joined)).toMatch(
+      /left side by \(auction\), each until its one match comes \(id never repeats\); rows of the right side by \(id\), for as long as/,
+    );
+  });
+
+  test.each([
+    ['no declaration', {}],
+    ['a key that is not all of the declared one', { key: ['id', 'category'] as const }],
+  ])('%s: nothing bounds it, which is a warning', async (_, options) => {
+    const joined = from(bids)
+      .join(from(auctions, options), (b, a) => b.auction.eq(a.id))
+      .select((b, a) => ({ price: b.price, id: a.id }));
+    expect(await keeps(joined)).toContain('nothing bounds it');
+    expect(await explain(joined)).toMatch(/warning: join.*declare a source's key that never repeats/);
+  });
+
+  test('an outer join, a column that may be corrected and a side without event time bound nothing', async () => {
+    type Side<S> = Columns<RowOf<S>>;
+    const between = (a: Side<typeof auction>, b: Side<typeof bid>) =>
+      a.id.eq(b.auction).and(b.at.between(a.opens, a.closes));
+    const outer = timedAuctions()
+      .leftJoin(timedBids(), between)
+      .select((a, b) => ({ id: a.id, price: b.price }));
+    expect(await keeps(outer)).toContain('nothing bounds it');
+    const untimed = timedAuctions()
+      .join(from(bids), between)
+      .select((a, b) => ({ id: a.id, price: b.price }));
+    expect(await keeps(untimed)).toContain('nothing bounds it');
+  });
+
+  test('a key that is no column is refused', () => {
+    expect(() => from(auctions, { key: 'nope' as 'id' })).toThrow(
+      /has no column 'nope'; it has id, category, opens, closes/,
+    );
+  });
+});
