@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { blackhole, count, from, generator, type JobHandle, run, sum, tumble, when } from '../index.ts';
+import { count, from, generator, type JobHandle, run, sum, tumble, when } from '../index.ts';
 import durable from './children/durable-job.ts';
 import { type Bench, type CaseOptions, median } from './harness.ts';
 
@@ -53,7 +53,7 @@ function bytesCase(name: string, dirty: Dirty, bar: string) {
  * State of so many keys, then rows that change a part of it for ever. One in a hundred pages: a hundred open windows of
  * which one gets rows. One in a hundred keys: one window, in which one key of a hundred gets rows.
  */
-function windowed(keys: number, dirty: Dirty, slots: number, stateDir: string): JobHandle<unknown> {
+function windowed(keys: number, dirty: Dirty, slots: number, stateDir: string): Windowed {
   const spread = dirty === 'pages' ? 100 : 1;
   const perWindow = Math.ceil(keys / spread);
   const changing = dirty === 'keys' ? Math.ceil(perWindow / 100) : perWindow;
@@ -76,20 +76,40 @@ function windowed(keys: number, dirty: Dirty, slots: number, stateDir: string): 
   const job = rows
     .groupBy('k', tumble('1 day'))
     .aggregate((r) => ({ total: sum(r.v), n: count() }))
-    .to(blackhole());
-  return run(job, {
+    .aggregate((r) => ({ rows: sum(r.n), windows: count() }));
+  const handle = run(job, {
     parallelism: slots,
     memory: '6gb',
     stateDir,
     checkpoint: { every: 'never', timeout: '5 minutes' },
   });
+  let told: { rows: number | null; windows: number } | null = null;
+  const reading = (async () => {
+    for await (const change of handle) if (change.kind === '+I' || change.kind === '+U') told = change.row;
+  })();
+  reading.catch(() => {});
+  return {
+    handle,
+    // All windows close, and are summed up: each row that was read is in one, each key has one.
+    async holdsEveryRow() {
+      await handle.stop({ drain: true });
+      await reading;
+      return told !== null && told.rows === handle.metrics().rowsIn && told.windows === perWindow * spread;
+    },
+  };
+}
+
+interface Windowed {
+  readonly handle: JobHandle<unknown>;
+  /** Ends the job, and compares what its state held with the rows that it read. */
+  holdsEveryRow(): Promise<boolean>;
 }
 
 async function cost({ rows: all, slots, smoke }: CaseOptions, dirty: Dirty) {
   const keys = smoke ? 50_000 : all;
   const everyMs = smoke ? 300 : 10_000;
   return await withStateDir(async (stateDir) => {
-    const handle = windowed(keys, dirty, slots, stateDir);
+    const { handle, holdsEveryRow } = windowed(keys, dirty, slots, stateDir);
     try {
       await reached(handle, keys);
       await handle.checkpoint();
@@ -108,11 +128,13 @@ async function cost({ rows: all, slots, smoke }: CaseOptions, dirty: Dirty) {
         );
       }
       const share = median(rates.with) / median(rates.none);
+      const bytes = stateBytes(handle);
+      const right = await holdsEveryRow();
       return [
-        measured('state', stateBytes(handle) / 1e6, 'MB', true),
-        measured('rows/s without', median(rates.none) / 1e6, 'M', true),
-        measured('rows/s against none', share * 100, '%', true),
-        measured('checkpoint takes', longestMs, 'ms', true),
+        measured('state', bytes / 1e6, 'MB', right),
+        measured('rows/s without', median(rates.none) / 1e6, 'M', right),
+        measured('rows/s against none', share * 100, '%', right),
+        measured('checkpoint takes', longestMs, 'ms', right),
       ];
     } finally {
       await end(handle);
@@ -123,7 +145,7 @@ async function cost({ rows: all, slots, smoke }: CaseOptions, dirty: Dirty) {
 async function written({ rows: all, slots, smoke }: CaseOptions, dirty: Dirty) {
   const keys = smoke ? 50_000 : all;
   return await withStateDir(async (stateDir) => {
-    const handle = windowed(keys, dirty, slots, stateDir);
+    const { handle, holdsEveryRow } = windowed(keys, dirty, slots, stateDir);
     try {
       await reached(handle, keys * 1.05);
       await handle.checkpoint();
@@ -135,9 +157,10 @@ async function written({ rows: all, slots, smoke }: CaseOptions, dirty: Dirty) {
         await handle.checkpoint();
         shares.push(handle.metrics().checkpoints!.lastBytes / full);
       }
+      const right = await holdsEveryRow();
       return [
-        measured('full', full / 1e6, 'MB', full > keys * 8),
-        measured('written', Math.max(...shares) * 100, '% of full', true),
+        measured('full', full / 1e6, 'MB', right && full > keys * 8),
+        measured('written', Math.max(...shares) * 100, '% of full', right),
       ];
     } finally {
       await end(handle);
@@ -156,8 +179,15 @@ async function pause({ rows: all, slots, smoke }: CaseOptions) {
       checkpoint: { every: 'never', timeout: '5 minutes' },
       params: { keys },
     });
+    /** No row comes twice, and with one slot, which reads in order, the first of each key is its first. */
+    const seen = new Set<number>();
+    let right = true;
     const reading = (async () => {
-      for await (const _row of handle) outputs.push(performance.now());
+      for await (const { n, times } of handle) {
+        outputs.push(performance.now());
+        right &&= !seen.has(n) && n % 256 === 0 && (slots === 1 && n < keys ? times === 1 : times >= 1);
+        seen.add(n);
+      }
     })();
     reading.catch(() => {});
     try {
@@ -170,10 +200,10 @@ async function pause({ rows: all, slots, smoke }: CaseOptions) {
         later.push(await longestGap(outputs, () => handle.checkpoint()));
       }
       return [
-        measured('state', stateBytes(handle) / 1e6, 'MB', true),
-        measured('longest gap without', calm, 'ms', true),
-        measured('longest gap, first checkpoint', first, 'ms', true),
-        measured('longest gap, later ones', Math.max(...later), 'ms', true),
+        measured('state', stateBytes(handle) / 1e6, 'MB', right),
+        measured('longest gap without', calm, 'ms', right),
+        measured('longest gap, first checkpoint', first, 'ms', right),
+        measured('longest gap, later ones', Math.max(...later), 'ms', right),
       ];
     } finally {
       await end(handle);
@@ -189,6 +219,7 @@ async function recover({ rows: all, slots, smoke }: CaseOptions) {
     let child = begin();
     const times: number[] = [];
     let bytes = 0;
+    let right = true;
     try {
       await told(child, (message) => (message.rows ?? 0) >= keys);
       for (let turn = 0; turn < (smoke ? 1 : 3); turn++) {
@@ -201,22 +232,24 @@ async function recover({ rows: all, slots, smoke }: CaseOptions) {
         const startMs = performance.now();
         await gone;
         child = begin();
-        await told(child, (message) => message.row === true);
+        const { row } = await told(child, (message) => message.row !== undefined);
         times.push(performance.now() - startMs);
+        // Every key had been seen before the kill: whoever counts on has its state.
+        right &&= row!.n >= keys && row!.times >= 2;
       }
     } finally {
       child.kill('SIGKILL');
     }
     return [
-      measured('state', bytes / 1e6, 'MB', true),
-      measured('kill to first new row', median(times) / 1000, 's', true),
-      measured('longest', Math.max(...times) / 1000, 's', true),
+      measured('state', bytes / 1e6, 'MB', right),
+      measured('kill to first new row', median(times) / 1000, 's', right),
+      measured('longest', Math.max(...times) / 1000, 's', right),
     ];
   });
 }
 
 interface Told {
-  readonly row?: boolean;
+  readonly row?: { readonly n: number; readonly times: number };
   readonly rows?: number;
   readonly stateBytes?: number;
   readonly checkpoint?: number;

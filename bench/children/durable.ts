@@ -24,7 +24,7 @@ setInterval(() => {
   }
 }, 50);
 let first = true;
-for await (const _row of handle) {
-  if (first) process.send!({ row: true });
+for await (const { n, times } of handle) {
+  if (first) process.send!({ row: { n, times } });
   first = false;
 }
