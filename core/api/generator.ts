@@ -67,6 +67,8 @@ export interface GeneratorOptions<C extends GeneratedColumns, N extends number |
   readonly columns: (g: ColumnGenerators) => C;
 }
 
+const members = ['rows', 'rate', 'seed', 'columns'];
+
 /**
  * A source of made-up rows:
  * `generator({ rows: 10_000_000, columns: (g) => ({ key: g.bigint(0, 9_999), at: g.time({ start: '2026-01-01', perSecond: 100_000 }) }) })`.
@@ -75,6 +77,8 @@ export interface GeneratorOptions<C extends GeneratedColumns, N extends number |
 export function generator<C extends GeneratedColumns, const N extends number | undefined = undefined>(
   options: GeneratorOptions<C, N>,
 ): Source<RowOfGenerated<C>, N extends number ? 'bounded' : 'append'> {
+  const unknown = Object.keys(options).find((name) => !members.includes(name));
+  if (unknown !== undefined) invalid(`there is no option '${unknown}'; there are ${members.join(', ')}`);
   const { rows = null, rate = null, seed = 0 } = options;
   if (rows !== null && !(Number.isSafeInteger(rows) && rows >= 0))
     invalid(`rows is a whole number from 0, not ${rows}`);

@@ -32,6 +32,9 @@ export interface NamedInput {
 
 const members = ['output', 'side', 'state', 'broadcastState', 'operatorState', 'onRow', 'onTimer', 'onError'];
 
+/** Tables that the operator keeps beside those of states, which are named as the states are. */
+const ownTables = /^(keys|fired|parallelism|timers|ttl)(\.|$)/;
+
 /** Errors: `option/invalid`. */
 export function processStep(
   given: unknown,
@@ -76,6 +79,13 @@ export function processStep(
         `'${name}' is an operator state and another state; give one another name`,
       );
   }
+  const tables = [...state.specs.filter(({ kind }) => kind === 'list' || kind === 'map'), ...broadcast.specs];
+  const taken = [...tables, ...operator.specs].find(({ name }) => ownTables.test(name));
+  if (taken)
+    throw new MillraceError(
+      'option/invalid',
+      `a ${taken.kind} state may not be named '${taken.name}', under which a process function keeps a table of its own; give it another name`,
+    );
   const stray = state.specs.find(({ kind }) => kind === 'split' || kind === 'union');
   if (stray)
     throw new MillraceError(

@@ -199,6 +199,13 @@ describe('operator state', () => {
     const keyed = from(collection([{ n: 1 }], { schema: schema({ n: t.int() }) })).keyBy('n');
     const split = state.split(t.int());
     expect(() => keyed.process({ state: { split }, onRow() {} })).toThrow(/declare it in operatorState/);
+    for (const taken of ['keys', 'fired', 'parallelism']) {
+      const refused = new RegExp(`may not be named '${taken}'`);
+      expect(() => keyed.process({ state: { [taken]: state.list(t.int()) }, onRow() {} })).toThrow(refused);
+      expect(() => keyed.process({ state: { [taken]: state.map(t.int(), t.int()) }, onRow() {} })).toThrow(refused);
+      expect(() => keyed.process({ operatorState: { [taken]: split }, onRow() {} })).toThrow(refused);
+      expect(() => keyed.process({ state: { [taken]: state.value(t.int()) }, onRow() {} })).not.toThrow();
+    }
     // @ts-expect-error: a value belongs to a key
     expect(() => keyed.process({ operatorState: { v: state.value(t.int()) }, onRow() {} })).toThrow(/state.split/);
     expect(() =>
