@@ -156,7 +156,7 @@ const wrong: readonly (readonly [string, () => unknown, string, RegExp])[] = [
   ['no output schema', () => untyped.map({}, () => 1), 'option/invalid', /is not a column type/],
   ['spread of unknown columns', () => from(jsonl('x')).select((r) => ({ ...r })), 'plan/unknown-column', /cannot be spread/],
   ['generator: rate', () => generator({ columns: (g) => ({ at: g.due() }) }), 'option/invalid', /so it needs one/],
-  ['generator: unknown', () => generator({ columns: (g) => ({ k: g.int(4, 5) }), rowz: 5 } as never), 'option/invalid', /there is no option 'rowz'; there are rows, rate, seed, columns/],
+  ['generator: unknown', () => generator({ columns: (g) => ({ k: g.int(4, 5) }), ...{ rowz: 5 } }), 'option/invalid', /there is no option 'rowz'; there are rows, rate, seed, columns/],
   ['generator: range', () => generator({ columns: (g) => ({ k: g.int(5, 4) }) }), 'option/invalid', /5 to 4 is no range/],
   ['generator: unsafe', () => generator({ columns: (g) => ({ k: g.bigint(0, 2 ** 60) }) }), 'option/invalid', /write it as a bigint, 1152921504606846976n/],
   ['generator: start', () => generator({ columns: (g) => ({ k: g.time({ start: 'x', perSecond: 1 }) }) }), 'option/invalid', /start is a time/],
