@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
@@ -8,10 +8,11 @@ import { csvSink } from '../../connectors/csv/sink.ts';
 import { csvSource } from '../../connectors/csv/source.ts';
 import type { ByteSink } from '../../connectors/text/write.ts';
 import { prng } from '../../core/base/prng.ts';
+import { layoutOf } from '../../core/record/layout.ts';
 import type { Fields } from '../../core/record/types.ts';
 import { testSlot } from '../support/slot.ts';
 import { batchesOf, writerContext } from './sink-support.ts';
-import { readAll, specOf } from './support.ts';
+import { readAll, readerContext, rowsOf, specOf } from './support.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'millrace-csv-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -161,6 +162,26 @@ test('what is written reads as it was, here and in DuckDB', async () => {
     ]);
   connection.closeSync();
   expect(theirs).toEqual(rows.map((row) => [row.big, row.x, row.text, ms(row.window?.start)]));
+});
+
+test('DECIMAL is written with all digits of its scale', async () => {
+  const money: Fields = [{ name: 'v', type: { kind: 'DECIMAL', precision: 18, scale: 2 }, nullable: false }];
+  const path = join(root, 'money.csv');
+  const slot = testSlot();
+  const given = specOf('csv', { path: join(root, 'given.csv'), schema: money });
+  writeFileSync(join(root, 'given.csv'), 'v\n0\n0.05\n-1.5\n9999999999999999.99\n');
+  const request = { layout: layoutOf(money), prune: [], timeColumn: null };
+  const reader = csvSource.reader(given, request, readerContext(slot, 16));
+  const [split] = await csvSource.enumerate(given, request, 1, () => undefined);
+  reader.open(split!);
+  expect(reader.poll()).toBe(0);
+  expect(rowsOf(reader.batch, slot.memory).flat()).toEqual([0n, 5n, -150n, 999_999_999_999_999_999n]);
+  const writer = csvSink.writer(specOf('csv', { path }), money, writerContext(slot, money));
+  writer.write(reader.batch);
+  writer.finish();
+  writer.close();
+  reader.close();
+  expect(readFileSync(path, 'utf8')).toBe('v\n0.00\n0.05\n-1.50\n9999999999999999.99\n');
 });
 
 test('a directory of parts that roll, each with its header', async () => {

@@ -322,6 +322,16 @@ test('numbers and times at their limits', async () => {
   expect(await one('DATE', '1970-01-02', '0001-01-01', '+012001-01-01')).toEqual([1, -719162, 3663748]);
 });
 
+test('DECIMAL is exact, and refused where digits would be lost', async () => {
+  const money: Field = { name: 'v', type: { kind: 'DECIMAL', precision: 6, scale: 2 }, nullable: true };
+  const one = async (...texts: string[]) =>
+    (await read(`a,v\n${texts.map((text) => `x,${text}\n`).join('')}`, [money])).flat();
+  expect(await one('1.5', '-9999.99', '0.1', '', ' 7 ', '1.10')).toEqual([150n, -999999n, 10n, null, 700n, 110n]);
+  for (const text of ['10000', '1,5', '0.001', 'x', '.', '1'.repeat(101)]) {
+    await expect(one(`"${text}"`), text).rejects.toThrow("column 'v' (DECIMAL(6, 2)) expects");
+  }
+});
+
 test('bad records are skipped and counted, or go to the side with what they were', async () => {
   const path = fileOf('id,s\n1,a\nx,"say ""no"""\n2\n3,"c"d,"e\n4,f\n5,"never ends\n6,g\n');
   const columns = [field('s', 'VARCHAR'), field('id', 'INT')];
