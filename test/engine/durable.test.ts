@@ -340,8 +340,8 @@ describe('a job with a state directory', () => {
 });
 
 describe('a job that does not fit its state', () => {
-  const grouped = (column: 'n' | 'k', named: string | null) => {
-    const stream = from(
+  const grouped = (column: 'n' | 'k', named: string | null, changed = false) => {
+    const read = from(
       generator({
         rows,
         columns: (g) => ({
@@ -350,10 +350,10 @@ describe('a job that does not fit its state', () => {
           at: g.time({ start: '2026-01-01T00:00:00Z', perSecond: 100 }),
         }),
       }),
-    )
-      .eventTime('at')
-      .groupBy('k', tumble('1 second'))
-      .aggregate((r) => ({ total: sum(r[column]), n: count() }));
+    ).eventTime('at');
+    // What is changed gives the same rows.
+    const rowsRead = changed ? read.filter((r) => r.n.gt(-1)).with((r) => ({ n: r.n.add(0) })) : read;
+    const stream = rowsRead.groupBy('k', tumble('1 second')).aggregate((r) => ({ total: sum(r[column]), n: count() }));
     return (named === null ? stream : stream.named(named)).to(jsonl(out));
   };
   const begin = async (w: World, what: ReturnType<typeof grouped>, more: object = {}): Promise<LocalJob> => {
@@ -388,6 +388,19 @@ describe('a job that does not fit its state', () => {
     for (const part of ['- totals', 'not in the job any more', '+ others', '--allow-non-restored-state', '.named('])
       expect(message).toContain(part);
     expect(w.disk.list('/state/manifests')).toEqual(before);
+  });
+
+  test('keeps the state of an operator that has a name, whatever changed around it', async () => {
+    const w = world(3);
+    await halfway(w);
+    const job = await begin(w, grouped('n', 'totals', true));
+    expect(job.notices.filter((text) => text.includes('totals'))).toEqual([]);
+    expect(job.checkpoints?.restoredFrom).not.toBeNull();
+    await drive(job, () => {
+      w.clock.advance(1);
+      return false;
+    });
+    expect(totals(visible(w.disk))).toEqual(all);
   });
 
   test('its state is dropped when that is allowed, and it is said so', async () => {
