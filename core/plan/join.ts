@@ -9,7 +9,7 @@ import { exprText } from '../expr/print.ts';
 import type { Expr } from '../expr/tree.ts';
 import { type Layout, layoutOf } from '../record/layout.ts';
 import type { Field, Fields } from '../record/types.ts';
-import { leavesOf, rowtimeIndex, type Schema } from './columns.ts';
+import { leafIndices, leavesOf, rowtimeIndex, type Schema } from './columns.ts';
 import { columnExpr, columnsOf, conjunction, conjunctsOf, identity, moveColumns } from './expressions.ts';
 import { whereOf } from './names.ts';
 import type { JoinNode, JoinType } from './nodes.ts';
@@ -25,12 +25,46 @@ const preserved: { readonly [T in JoinType]: readonly [boolean, boolean] } = {
   anti: [true, false],
 };
 
-/** The columns of a join. Its rows come when the last of their parts does, so they have no event time. */
+/**
+ * The columns of a join. Its rows come when the last of their parts does, so they have no event time; but a join by equal
+ * windows gives results of that window, with its time, where a side is sure to be there.
+ */
 export function joinSchema(node: JoinNode, left: Schema, right: Schema): Schema {
-  bindCondition(node.condition, leavesOf(bothSides(left, right)), whereOf(node));
-  if (node.type === 'semi' || node.type === 'anti') return { fields: left.fields, time: false };
+  const both = leavesOf(bothSides(left, right));
+  const condition = bindCondition(node.condition, both, whereOf(node));
+  const windowed = windowEnds(conjunctsOf(condition), left, right) !== null;
+  const onlyLeft = node.type === 'semi' || node.type === 'anti';
   const [keepsLeft, keepsRight] = preserved[node.type];
-  return bothSides(left, right, [keepsRight, keepsLeft]);
+  const { fields } = onlyLeft ? left : bothSides(left, right, [keepsRight, keepsLeft]);
+  const sure = sureSide(node.type);
+  if (!windowed || sure === null) return { fields, time: false };
+  const { column, spec } = [left, right][sure]!.window!;
+  const name = onlyLeft ? column : `${sure === 0 ? 'left' : 'right'}.${column}`;
+  return { fields, time: true, window: { column: name, spec } };
+}
+
+/** The side of which every row that comes out has one. */
+const sureSide = (type: JoinType): 0 | 1 | null => (type === 'full' ? null : type === 'right' ? 1 : 0);
+
+/**
+ * By side: the leaf of the window's end, where rows of both are results of windows and the condition asks for the same one;
+ * null: they are joined by something else.
+ */
+function windowEnds(conjuncts: readonly Expr[], left: Schema, right: Schema): Pair<number> | null {
+  if (!left.window || !right.window) return null;
+  const count = leavesOf({ fields: left.fields, time: false }).length;
+  const own = leafIndices(left, left.window.column)!;
+  const other = leafIndices(right, right.window.column)!.map((leaf) => leaf + count);
+  const equal = (bound: 0 | 1): boolean =>
+    conjuncts.some((condition) => {
+      if (condition.kind !== 'call' || condition.fn !== 'eq') return false;
+      const leaves = condition.args.map((arg) => (arg.kind === 'column' ? arg.index : -1));
+      return leaves.includes(own[bound]!) && leaves.includes(other[bound]!);
+    });
+  // Windows of one kind that end together have begun together, sessions apart.
+  const alike =
+    left.window.spec.kind !== 'session' && JSON.stringify(left.window.spec) === JSON.stringify(right.window.spec);
+  return equal(1) && (alike || equal(0)) ? [own[1]!, other[1]! - count] : null;
 }
 
 function bothSides(left: Schema, right: Schema, nullable: readonly [boolean, boolean] = [false, false]): Schema {
@@ -53,17 +87,16 @@ export function lowerJoin(
 ): RelRef {
   const both = leavesOf(bothSides(left, right));
   const own: Pair<Layout> = [ownLeaves(builder.layout(inputs[0])), ownLeaves(builder.layout(inputs[1]))];
-  const split = splitCondition(
-    conjunctsOf(bindCondition(node.condition, both, whereOf(node))),
-    own[0].length,
-    node.type,
-  );
+  const conjuncts = conjunctsOf(bindCondition(node.condition, both, whereOf(node)));
+  const split = splitCondition(conjuncts, own[0].length, node.type);
+  const ends = windowEnds(conjuncts, left, right);
 
   const sides = ([0, 1] as const).map((side) => {
     const keys = split.keys.map((pair) => pair[side]);
     return prepared(node, inputs[side], own[side], keys, split.before[side], builder);
   });
-  const outputs = leavesOf(result);
+  const timed = leavesOf(result);
+  const outputs = ownLeaves(timed);
   const onlyLeft = node.type === 'semi' || node.type === 'anti';
   const join: RelNode = {
     kind: 'join',
@@ -72,6 +105,7 @@ export function lowerJoin(
     output: [all(own[0]), onlyLeft ? [] : all(own[1])],
     residual: residualOf(conjunction(split.inside), own, both),
     updating: [false, false],
+    ...(ends ? { windowEnd: ends } : {}),
     on: split.keys
       .map(
         ([a, b]) =>
@@ -85,9 +119,18 @@ export function lowerJoin(
   const refs = sides.map(({ ref }) => ref);
   const joined = builder.add({ node: join, inputs: refs, outputs: [outputs], from: node, role: 'main' });
   const filter = conjunction(split.behind);
-  if (filter === null) return joined;
-  const project = { kind: 'project', filter, columns: identity(outputs) } as const;
-  return builder.add({ node: project, inputs: [joined], outputs: [outputs], from: node, role: 'result' });
+  const sure = sureSide(node.type);
+  const time = ends && sure !== null ? [timeOf(outputs, sure === 0 ? ends[0] : own[0].length + ends[1])] : [];
+  if (filter === null && time.length === 0) return joined;
+  const project = { kind: 'project', filter, columns: [...identity(outputs), ...time] } as const;
+  return builder.add({ node: project, inputs: [joined], outputs: [timed], from: node, role: 'result' });
+}
+
+/** The event time of a window's result: its last moment. */
+function timeOf(layout: Layout, end: number): Expr {
+  const last: Expr = { kind: 'literal', value: '1', type: { kind: 'INTERVAL', of: 'DAY_TIME' }, nullable: false };
+  const { type } = layout[end]!;
+  return { kind: 'call', fn: 'minus', args: [columnExpr(layout, end), last], type, nullable: false };
 }
 
 interface SplitCondition {

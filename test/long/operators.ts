@@ -9,6 +9,7 @@ import { joinCases } from '../support/join-cases.ts';
 import { operatorCases } from '../support/operator-cases.ts';
 import { regimes, runOperator } from '../support/operator-harness.ts';
 import { sessionCases } from '../support/session-cases.ts';
+import { windowJoinCases } from '../support/window-join-cases.ts';
 import type { LongSuite } from './suite.ts';
 
 export const suite: LongSuite = {
@@ -23,6 +24,7 @@ export const suite: LongSuite = {
       ...sessionCases,
       ...joinCases,
       ...boundedJoinCases,
+      ...windowJoinCases,
     };
     const names = Object.keys(makers);
     const coverage: Record<string, number> = { more: 0, restored: 0, late: 0 };

@@ -7,6 +7,7 @@ import { joinCases } from '../support/join-cases.ts';
 import { operatorCases } from '../support/operator-cases.ts';
 import { regimes, runOperator } from '../support/operator-harness.ts';
 import { sessionCases } from '../support/session-cases.ts';
+import { windowJoinCases } from '../support/window-join-cases.ts';
 
 const seeds = 5;
 const cases: typeof operatorCases = {
@@ -15,6 +16,7 @@ const cases: typeof operatorCases = {
   ...sessionCases,
   ...joinCases,
   ...boundedJoinCases,
+  ...windowJoinCases,
 };
 
 describe.each(Object.keys(cases))('%s', (name) => {

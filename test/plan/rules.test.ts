@@ -374,6 +374,28 @@ describe('aggregates', () => {
     expect(second!.keys).toHaveLength(1);
   });
 
+  test('joined by equal windows are of that window: final, with its time, and nothing is kept for longer', () => {
+    const per = (b: PlanBuilder, source: Ref) =>
+      b.group(
+        b.eventTime(source, 'at'),
+        ['k', null],
+        { n: aggregate('count') },
+        { kind: 'tumble', sizeMs: 10, offsetMs: 0 },
+      );
+    const end = (side: string) => column(side, 'window', 'end');
+    const joined = (type: 'left' | 'inner', condition: ReturnType<typeof call>) =>
+      planned((b, source) => b.sink(b.add('join', [per(b, source), per(b, source)], { type, condition })), {
+        bounded: false,
+      });
+    const windowed = nodes(joined('left', call('eq', end('left'), end('right'))), 'join')[0]!;
+    expect(windowed.windowEnd).toBeDefined();
+    expect(windowed.keys.map((leaves, side) => leaves.includes(windowed.windowEnd![side]!))).toEqual([true, true]);
+    expect(joined('left', call('eq', end('left'), end('right'))).edges.every((edge) => !edge.updating)).toBe(true);
+    expect(
+      nodes(joined('inner', call('eq', column('left', 'k'), column('right', 'k'))), 'join')[0]!.windowEnd,
+    ).toBeUndefined();
+  });
+
   test('by the window of a result fire with it', () => {
     const plan = planned(
       (b, source) => {

@@ -11,12 +11,22 @@ import type { Layout, LayoutColumn } from '../../core/record/layout.ts';
 import { type OperatorCase, randomLayout, randomValue } from './operator-cases.ts';
 import type { Arrival, OperatorRun, TestRow } from './operator-harness.ts';
 
-const types: readonly JoinType[] = ['inner', 'left', 'right', 'full', 'semi', 'anti'];
+export const joinTypes: readonly JoinType[] = ['inner', 'left', 'right', 'full', 'semi', 'anti'];
 
 /** Cases by name; each makes one from chance. */
 export const joinCases: Readonly<Record<string, (random: Prng) => OperatorCase>> = Object.fromEntries(
-  types.map((type) => [`join, ${type}`, (random: Prng) => joinCase(type, random)]),
+  joinTypes.map((type) => [`join, ${type}`, (random: Prng) => joinCase(type, random)]),
 );
+
+/** Sides whose columns may be NULL because there is no such row. */
+export const missingSides: { readonly [T in JoinType]: readonly number[] } = {
+  left: [1],
+  right: [0],
+  full: [0, 1],
+  inner: [],
+  semi: [],
+  anti: [],
+};
 
 type JoinNode = Extract<PhysicalNode, { kind: 'join' }>;
 
@@ -51,7 +61,7 @@ function joinCase(type: JoinType, random: Prng): OperatorCase {
     updating,
     on: 'keys',
   };
-  const missing = { left: [1], right: [0], full: [0, 1], inner: [], semi: [], anti: [] }[type] as number[];
+  const missing = missingSides[type];
   const outputs = output.flatMap((leaves, i) =>
     leaves.map((leaf) => {
       const column = inputs[i as 0 | 1][leaf]!;
@@ -116,7 +126,7 @@ function joinCase(type: JoinType, random: Prng): OperatorCase {
   };
 }
 
-function lessThan(left: LayoutColumn, right: LayoutColumn): Expr {
+export function lessThan(left: LayoutColumn, right: LayoutColumn): Expr {
   return {
     kind: 'call',
     fn: 'lt',
@@ -129,14 +139,14 @@ function lessThan(left: LayoutColumn, right: LayoutColumn): Expr {
 const canMatch = (row: TestRow, keys: readonly number[]): boolean =>
   keys.every((key) => row[key] !== null && !Number.isNaN(row[key]));
 
-function joined(node: JoinNode, [left, right]: readonly (readonly TestRow[])[]): TestRow[] {
+export function joined(node: JoinNode, [left, right]: readonly (readonly TestRow[])[]): TestRow[] {
   const { type, keys, output, residual } = node;
   const matches = (l: TestRow, r: TestRow): boolean => {
     if (!canMatch(l, keys[0])) return false;
     // −0 is 0, and text is text.
     if (keys[0].some((key) => l[key] !== r[key])) return false;
     if (residual === null) return true;
-    const [a, b] = [l[keys[0].length]!, r[keys[0].length]!];
+    const [a, b] = residual.leaves.map(([leaf], side) => [l, r][side]![leaf!]!) as [TestRow[number], TestRow[number]];
     return a !== null && b !== null && a < b;
   };
   const result: TestRow[] = [];
@@ -156,5 +166,5 @@ function joined(node: JoinNode, [left, right]: readonly (readonly TestRow[])[]):
   return result;
 }
 
-const textOf = (row: TestRow): string =>
+export const textOf = (row: TestRow): string =>
   row.map((v) => (typeof v === 'string' ? JSON.stringify(v) : Object.is(v, -0) ? '-0' : String(v))).join('|');

@@ -6,40 +6,30 @@
  * A side is `tracked` when its rows come out, or do not, by whether they match: each has a count of its matches in state.
  */
 import { assert } from '../../base/assert.ts';
-import { orderedPagesPerCall, pageCopiesMax } from '../../base/limits.ts';
-import { type Projector, projector } from '../../compile/projector.ts';
-import type { JoinType } from '../../plan/nodes.ts';
-import type { JoinResidual, PhysicalNode } from '../../plan/physical.ts';
+import type { PhysicalNode } from '../../plan/physical.ts';
+import type { OrderedTable } from '../../ports/state.ts';
 import { type Batch, RowKindByte } from '../../record/batch.ts';
 import type { ByteSource } from '../../record/bytes.ts';
-import type { Layout } from '../../record/layout.ts';
 import { Work } from '../aggregate-parts.ts';
 import { type Operator, type OperatorContext, type Output, Progress } from '../operator.ts';
 import { InsertJoin, onlyInserts } from './insert-join.ts';
-import { JoinRows, noRow, type SideLeaves } from './rows.ts';
+import { type Alone, alone, type Residual, residualOf, waitForRoom } from './parts.ts';
+import { JoinRows, noRow } from './rows.ts';
 import { JoinSide } from './side.ts';
+import { WindowJoin } from './window.ts';
 
 type JoinNode = Extract<PhysicalNode, { kind: 'join' }>;
 
 export function joinOperator(node: JoinNode, context: OperatorContext): Operator {
+  if (node.windowEnd) return new WindowJoin(node, context);
   return onlyInserts(node) ? new InsertJoin(node, context) : new Join(node, context);
 }
-
-/** What comes out of a side's rows alone: those without a match, those with one, none. By side. */
-const alone: { readonly [T in JoinType]: readonly [Alone, Alone] } = {
-  inner: ['never', 'never'],
-  left: ['unmatched', 'never'],
-  right: ['never', 'unmatched'],
-  full: ['unmatched', 'unmatched'],
-  semi: ['matched', 'never'],
-  anti: ['unmatched', 'never'],
-};
-type Alone = 'never' | 'matched' | 'unmatched';
 
 class Join implements Operator {
   readonly #node: JoinNode;
   readonly #context: OperatorContext;
   readonly #sides: readonly [JoinSide, JoinSide];
+  readonly #tables: readonly OrderedTable[];
   readonly #alone: readonly [Alone, Alone];
   /** Matches come out as rows of both sides. */
   readonly #pairs: boolean;
@@ -76,6 +66,7 @@ class Join implements Operator {
     };
     const sides = [side(0), side(1)] as const;
     this.#sides = sides;
+    this.#tables = sides.map(({ table }) => table);
     const leaves = (of: readonly [readonly number[], readonly number[]]) =>
       [
         { leaves: of[0], shape: sides[0].shape },
@@ -107,7 +98,7 @@ class Join implements Operator {
     for (let k = 0; k < batch.size; k++) {
       const row = batch.selection === 0 ? k : (memory.u32[(batch.selection >>> 2) + k] as number);
       const kind = batch.kinds === 0 ? 0 : (memory.u8[batch.kinds + row] as number);
-      if (state.reading) yield* this.#waitForRoom();
+      if (state.reading) yield* waitForRoom(this.#context.state, this.#tables);
       if (own.hasKey(row)) yield* this.#row(k, row, kind, port, out);
       else if (this.#alone[port] === 'unmatched') yield* this.#emit(row, null, this.#kindOf(kind), out);
     }
@@ -177,7 +168,7 @@ class Join implements Operator {
       const kind = shows ? RowKindByte.insert : RowKindByte.delete;
       for (let i = 0; i < count; i++) yield* this.#emit(noRow, kept, kind, out);
     }
-    if (this.#context.state.reading) yield* this.#waitForRoom();
+    if (this.#context.state.reading) yield* waitForRoom(this.#context.state, this.#tables);
     if (this.#forgets) side.matches.delete();
     else side.setMatched(kept, after);
   }
@@ -230,44 +221,4 @@ class Join implements Operator {
     }
     for (const side of this.#sides) side.table.clear();
   }
-
-  /** While a snapshot is read, writes copy pages: a row must not run out of them in its middle, a step not copy very many. */
-  *#waitForRoom(): Generator<void> {
-    const { state } = this.#context;
-    const tables = this.#sides.map(({ table }) => table);
-    if (tables[0]!.copies + tables[1]!.copies >= pageCopiesMax) {
-      for (const table of tables) table.copies = 0;
-      yield;
-    }
-    while (state.reading && state.freePages < pagesAhead) yield;
-  }
 }
-
-/** The condition beside equal keys, compiled, over one row of each side. */
-interface Residual {
-  begin(batch: Batch, port: number): void;
-  holds(row: number, kept: ByteSource): boolean;
-}
-
-function residualOf(
-  { condition, leaves }: JoinResidual,
-  context: OperatorContext,
-  sides: readonly [SideLeaves, SideLeaves],
-): Residual {
-  const layout: Layout = [0, 1].flatMap((side) => leaves[side]!.map((leaf) => context.inputs[side]![leaf]!));
-  const rows = new JoinRows(layout, sides, 1, context);
-  const filter: Projector = projector(condition, [], { ...context, input: layout, output: [] });
-  return {
-    begin: (batch, port) => rows.begin(batch, port),
-    holds(row, kept) {
-      rows.add(row, kept, 0);
-      filter.begin(rows.take());
-      const passed = filter.next() !== null;
-      rows.reset();
-      return passed;
-    },
-  };
-}
-
-/** Pages that must be free before a row is begun while a snapshot is read. */
-const pagesAhead = 4 * orderedPagesPerCall + pageCopiesMax;

@@ -164,7 +164,7 @@ export class JoinRows {
 }
 
 /** Room for the strings of a batch: as much as usual, or what one row needs. */
-class Texts implements TextRoom {
+export class Texts implements TextRoom {
   next = 0;
   readonly #context: OperatorContext;
   readonly #usual: number;
