@@ -32,6 +32,7 @@ export type {
   Timers,
 } from './core/api/process.ts';
 export type { JobHandle, JobMetrics, JobResult, RunOptions } from './core/api/run.ts';
+export { type ScalarFunction, scalarFunction } from './core/api/scalar-function.ts';
 export {
   type Decimal,
   decimal,

@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { isDecimal } from '../core/record/decimal.ts';
 import { importModule } from '../engine/job-module.ts';
 import { blackhole, collect, from, parquet, run, type StreamOf } from '../index.ts';
 import { type Nexmark, nexmark } from '../nexmark.ts';
@@ -69,6 +70,7 @@ function cells(rows: readonly Row[], columns: readonly string[] | null): Cell[][
   return rows.map((row) =>
     (columns ?? Object.keys(row)).map((name): Cell => {
       const value = row[name];
+      if (isDecimal(value)) return String(value);
       return value instanceof Date ? value.getTime() : ((value ?? null) as Cell);
     }),
   );

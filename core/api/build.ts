@@ -7,6 +7,7 @@ import type { NodeRef, Plan, PlanNode } from '../plan/nodes.ts';
 import type { StateSpec } from '../plan/states.ts';
 import { digestOf } from './digest.ts';
 import type { ProcessContent, ProcessFunctions } from './process-step.ts';
+import { withFunctionIds } from './scalar-function.ts';
 import { type Step, type Tip, tipOf } from './step.ts';
 
 /** A function of the user's. */
@@ -97,7 +98,8 @@ class Graph {
   }
 
   /** The step's content with what is attached to it by name. */
-  #named({ content, attached }: Step): Step['content'] {
+  #named({ content: given, attached }: Step): Step['content'] {
+    const content = withFunctionIds(given, (call) => this.#functionId(call));
     if (!attached) return content;
     if (content.kind === 'map')
       return { ...content, functionId: this.#functionId(attached.value as BuiltFunction['call']) };

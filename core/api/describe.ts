@@ -1,5 +1,6 @@
 /** Expressions as a person writes them, for messages. Knows the methods' names and nothing of their values. */
 import type { UnboundExpr } from '../expr/tree.ts';
+import { userCallHead } from '../expr/user-call.ts';
 
 /** An expression as a person would have written it, for messages: `delay.gt(15)`. */
 export function describe(tree: UnboundExpr): string {
@@ -9,6 +10,10 @@ export function describe(tree: UnboundExpr): string {
     case 'literal':
       return typeof tree.value === 'string' ? `'${tree.value}'` : String(tree.value);
     case 'call': {
+      if (tree.fn === 'user') {
+        const [name] = tree.args as readonly { readonly value?: unknown }[];
+        return `${name?.value}(${tree.args.slice(userCallHead).map(describe).join(', ')})`;
+      }
       const [self, ...rest] = tree.args.map(describe);
       const method = methodNames[tree.fn];
       return method === undefined

@@ -652,6 +652,7 @@ export const functionEmitters: { readonly [F in FunctionName]: FunctionEmitter }
   and: elsewhere,
   or: elsewhere,
   coalesce: elsewhere,
+  user: elsewhere,
   not: (self, expr, args) =>
     strict(self, expr, args, () => {
       (args[0] as Emitted).push();

@@ -6,6 +6,7 @@
 import { assert, unreachable } from '../base/assert.ts';
 import { canFail, type FunctionName } from '../expr/functions.ts';
 import type { Expr } from '../expr/tree.ts';
+import { isUserCall, userArguments } from '../expr/user-call.ts';
 import { valueOfLiteral } from '../expr/value.ts';
 import { type StorageKind, storageOf } from '../record/layout.ts';
 import { type ColumnLocals, pushAddress, pushBit, pushValue, wasmTypes } from './columns.ts';
@@ -363,7 +364,7 @@ export function emitter(context: EmitContext): Emitter {
         return { storage: 'bit', push, isNull: null };
       }
       default: {
-        const args = evaluateStrict(expr.args);
+        const args = evaluateStrict(isUserCall(expr) ? userArguments(expr) : expr.args);
         return hostReason(expr) === null ? functionEmitters[fn](self, expr, args) : self.host(expr, args);
       }
     }

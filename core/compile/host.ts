@@ -6,11 +6,12 @@
 import type { FunctionName } from '../expr/functions.ts';
 import { castOrNull, evaluateCall, evaluateCast } from '../expr/interpret.ts';
 import type { Expr } from '../expr/tree.ts';
+import { isUserCall, type UserFunctions, userArguments, userCaller, userFunctionName } from '../expr/user-call.ts';
 import type { Value } from '../expr/value.ts';
 import { storageOf } from '../record/layout.ts';
 import type { SlotMemory } from '../record/memory.ts';
 import { encodeUtf8, readText, utf8Bytes, writeView } from '../record/text.ts';
-import { typeName } from '../record/types.ts';
+import { type DataType, typeName } from '../record/types.ts';
 import { dateFormatProgram } from './date-format-program.ts';
 import { doubleDigitsMax } from './emit-decimal.ts';
 import { Block } from './frame.ts';
@@ -27,7 +28,8 @@ export interface HostNode {
   readonly result: number;
 }
 
-const argumentsOf = (expr: Called): readonly Expr[] => (expr.kind === 'cast' ? [expr.arg] : expr.args);
+const argumentsOf = (expr: Called): readonly Expr[] =>
+  expr.kind === 'cast' ? [expr.arg] : isUserCall(expr) ? userArguments(expr) : expr.args;
 
 /** Why this call itself runs in JavaScript, or null. */
 export function hostReason(expr: Expr): string | null {
@@ -47,6 +49,7 @@ export function hostReason(expr: Expr): string | null {
       : null;
   }
   if (expr.kind !== 'call') return null;
+  if (isUserCall(expr)) return `${userFunctionName(expr)} is a JavaScript function, called row by row`;
   if (expr.fn === 'dateFormat' && dateFormatProgram((expr.args[1] as { value: string }).value) === null)
     return 'DATE_FORMAT with names of months, of days or of half days runs in JavaScript';
   if (expr.fn === 'round' && expr.args.length > 1 && expr.type.kind !== 'DECIMAL')
@@ -78,14 +81,26 @@ export function partsOf(expr: Expr): readonly Expr[] {
 }
 
 /** The import that host calls reach: reads arguments from the block, answers how it went. */
-export function hostCalls(memory: SlotMemory, block: number, nodes: readonly HostNode[]): (node: number) => number {
+export function hostCalls(
+  memory: SlotMemory,
+  block: number,
+  nodes: readonly HostNode[],
+  functions: UserFunctions | null,
+): (node: number) => number {
+  const typesOf = nodes.map(({ expr }) => argumentsOf(expr).map((a) => a.type));
+  const users = nodes.map(({ expr }) =>
+    expr.kind === 'call' && isUserCall(expr) ? userCaller(expr, functions) : null,
+  );
   return (index) => {
     const node = nodes[index] as HostNode;
-    const types = argumentsOf(node.expr).map((a) => a.type);
+    const types = typesOf[index] as readonly DataType[];
+    const user = users[index] ?? null;
     const values = types.map((type, i) => readValue(memory, block + node.args + 16 * i, storageOf(type)));
     let result: Value;
     try {
-      if (node.expr.kind === 'call') result = evaluateCall(node.expr.fn as FunctionName, values, types, node.expr.type);
+      if (user !== null) result = user(values);
+      else if (node.expr.kind === 'call')
+        result = evaluateCall(node.expr.fn as FunctionName, values, types, node.expr.type);
       else if (node.expr.safe)
         result = castOrNull(values[0] as Exclude<Value, null>, node.expr.arg.type, node.expr.type);
       else result = evaluateCast(values[0] as Exclude<Value, null>, node.expr.arg.type, node.expr.type);

@@ -6,8 +6,9 @@
 import { assert } from '../base/assert.ts';
 import { type ErrorCode, type ErrorWhere, MillraceError, withWhere } from '../base/errors.ts';
 import { batchRowsMax } from '../base/limits.ts';
-import { interpret } from '../expr/interpret.ts';
+import { evaluatorOf } from '../expr/interpret.ts';
 import type { Expr } from '../expr/tree.ts';
+import { isUserCall, type UserFunctions } from '../expr/user-call.ts';
 import type { Kernels } from '../ports/kernels.ts';
 import type { Batch, Column, Dictionary } from '../record/batch.ts';
 import { type Layout, storageOf, valueBytes } from '../record/layout.ts';
@@ -53,6 +54,10 @@ export interface ProjectorContext {
   readonly output: Layout;
   /** For errors. */
   readonly name: string;
+  /** The user's functions, by id. Absent: there are none. */
+  userFunction?(id: string): (...args: unknown[]) => unknown;
+  /** Calls of them are counted, so that one that lasts too long is found. */
+  readonly counters?: { countCall(): void };
   /** Tests set it small. */
   readonly textRoomBytes?: number;
 }
@@ -112,7 +117,11 @@ export function projector(filter: Expr | null, columns: readonly Expr[], context
     .map((h) => entryTable(h, context));
   const filterColumns = filter ? columnsOf([filter]) : [];
   const projectColumns = columnsOf(exprs);
-  const evaluators = { filter: filter && interpret(filter), columns: columns.map(interpret) };
+  const functions = userFunctionsOf(context);
+  const evaluators = {
+    filter: filter && evaluatorOf(filter, functions),
+    columns: columns.map((expr) => evaluatorOf(expr, functions)),
+  };
   const vectors = exprs.filter(vectorizes).length;
   const allVectors = vectors > 0 && vectors === exprs.length;
   const variants = new Map<string, Loaded>();
@@ -158,7 +167,7 @@ export function projector(filter: Expr | null, columns: readonly Expr[], context
         ? compileFilter(filter as Expr, inputs, rows === 'selected', frame)
         : compileProject(exprs, inputs, rows, frame),
     );
-    return load(program, memory, kernels, block);
+    return load(program, memory, kernels, block, functions);
   }
 
   /** Tells a program about the batch; outputs come behind columns and tables. */
@@ -246,6 +255,13 @@ export function projector(filter: Expr | null, columns: readonly Expr[], context
     } catch (error) {
       throw withWhere(error, where, 'expr/cast' satisfies ErrorCode);
     }
+    if ([...(filter ? [filter] : []), ...columns].some(callsUser)) {
+      throw new MillraceError(
+        'function/threw',
+        'a scalar function failed for this row, and did not when it was called again; it must be deterministic',
+        { where },
+      );
+    }
     throw new Error(
       `Millrace is wrong, not you: ${context.name} failed row ${row}, but its expressions do not. Please report it.`,
     );
@@ -311,6 +327,21 @@ export function projector(filter: Expr | null, columns: readonly Expr[], context
   };
 }
 
+const callsUser = (expr: Expr): boolean => isUserCall(expr) || partsOf(expr).some(callsUser);
+
+function userFunctionsOf({ userFunction, counters }: ProjectorContext): UserFunctions | null {
+  if (userFunction === undefined) return null;
+  return (id) => {
+    const call = userFunction(id);
+    if (counters === undefined) return call;
+    return (...args) => {
+      const result = call(...args);
+      counters.countCall();
+      return result;
+    };
+  };
+}
+
 /** The program that was compiled from `source` in a frame like this one; what it stands on is written anew. */
 function framedProgram(source: unknown, frame: Frame, compile: () => Program): Program {
   const before = frame.asked.length;
@@ -322,8 +353,14 @@ function framedProgram(source: unknown, frame: Frame, compile: () => Program): P
   return program;
 }
 
-function load(program: Program, memory: SlotMemory, kernels: Kernels, block: number): Loaded {
-  const host = { host: hostCalls(memory, block, program.hostNodes) };
+function load(
+  program: Program,
+  memory: SlotMemory,
+  kernels: Kernels,
+  block: number,
+  functions: UserFunctions | null = null,
+): Loaded {
+  const host = { host: hostCalls(memory, block, program.hostNodes, functions) };
   return {
     program,
     run: instantiate(program.bytes, program.imports, memory.memory, kernels, host).run as Loaded['run'],

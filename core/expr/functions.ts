@@ -29,6 +29,7 @@ import { type DecimalOperation, decimalFails, decimalResult, digitsOf, roundedTy
 import { likeProblem } from './like.ts';
 import { parseRegex } from './regex.ts';
 import type { Expr } from './tree.ts';
+import { type UserSignature, userCallHead } from './user-call.ts';
 
 export type FunctionName =
   | 'eq' | 'ne' | 'lt' | 'lte' | 'gt' | 'gte'
@@ -38,7 +39,8 @@ export type FunctionName =
   | 'like' | 'length' | 'lower' | 'upper' | 'substring' | 'concat' | 'trim' | 'splitIndex' | 'regexpExtract'
   | 'year' | 'quarter' | 'month' | 'week' | 'dayOfMonth' | 'dayOfWeek' | 'dayOfYear' | 'hour' | 'minute' | 'second'
   | 'floorTo' | 'ceilTo' | 'dateFormat'
-  | 'coalesce'; // biome-ignore format: groups
+  | 'coalesce'
+  | 'user'; // biome-ignore format: groups
 
 /** How a NULL argument shows. strict: any NULL makes NULL; never: the result is never NULL; own: the function decides. */
 export type NullRule = 'strict' | 'never' | 'own';
@@ -398,6 +400,19 @@ export const functions: { readonly [F in FunctionName]: FunctionRule } = {
       const sure = all.findIndex((a) => !a.nullable);
       const used = sure < 0 ? all : all.slice(0, sure + 1);
       return { args: used, type: (all[0] as Expr).type, nullable: sure < 0 };
+    },
+  },
+  user: {
+    nulls: 'strict', fails: true, arity: [userCallHead, userCallHead + 64],
+    print: (args) => `${(args[0] as string).slice(1, -1)}(${args.slice(userCallHead).join(', ')})`,
+    infer(args, site) {
+      const name = literalText(args[0], site, 'the name of a function');
+      const signature = JSON.parse(literalText(args[2], site, `the signature of ${name}`)) as UserSignature;
+      const given = args.slice(userCallHead).map((arg, i) =>
+        expectType(arg, signature.args[i] as DataType, site, `argument ${i + 1} of ${name}`),
+      );
+      if (given.length !== signature.args.length) throw typeError(site, `${name} takes ${signature.args.length} arguments, not ${given.length}`);
+      return { args: [...args.slice(0, userCallHead), ...given], type: signature.returns, nullable: signature.nullable || given.some((arg) => arg.nullable) };
     },
   },
 }; // biome-ignore format: a table

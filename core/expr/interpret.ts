@@ -24,12 +24,19 @@ import type { FunctionName, TimeUnit } from './functions.ts';
 import { likeElements } from './like.ts';
 import { javascriptRegex, parseRegex } from './regex.ts';
 import type { Expr } from './tree.ts';
+import { isUserCall, type UserFunctions, userArguments, userCaller } from './user-call.ts';
 import { fitsBigint, fitsInt, type Value, valueOfLiteral } from './value.ts';
 
 /** Evaluates one row, given by leaf values. Errors: `expr/overflow`, `expr/cast`, `expr/division-by-zero`. */
 export type Evaluator = (row: readonly Value[]) => Value;
 
 export function interpret(expr: Expr): Evaluator {
+  return evaluatorOf(expr, null);
+}
+
+/** As `interpret`, where calls of the user's functions find them in `functions`. */
+export function evaluatorOf(expr: Expr, functions: UserFunctions | null): Evaluator {
+  const interpret = (of: Expr): Evaluator => evaluatorOf(of, functions);
   switch (expr.kind) {
     case 'column':
       return (row) => row[expr.index] as Value;
@@ -55,6 +62,7 @@ export function interpret(expr: Expr): Evaluator {
       };
     }
     case 'call': {
+      if (isUserCall(expr)) return userEvaluator(expr, functions);
       const fn = expr.fn as FunctionName;
       const args = expr.args.map(interpret);
       const lazy = lazyFunctions[fn as keyof typeof lazyFunctions];
@@ -74,6 +82,20 @@ export function interpret(expr: Expr): Evaluator {
     default:
       return unreachable(expr);
   }
+}
+
+function userEvaluator(expr: Extract<Expr, { kind: 'call' }>, functions: UserFunctions | null): Evaluator {
+  const args = userArguments(expr).map((arg) => evaluatorOf(arg, functions));
+  const call = userCaller(expr, functions);
+  return (row) => {
+    const values: Exclude<Value, null>[] = [];
+    for (const arg of args) {
+      const value = arg(row);
+      if (value === null) return null;
+      values.push(value);
+    }
+    return call(values);
+  };
 }
 
 /** One call over values that are not NULL; used by the compiler's host calls, too. */
@@ -131,7 +153,7 @@ const lazyFunctions = {
     return null;
   },
 } satisfies Partial<Record<FunctionName, Lazy>>;
-type EagerName = Exclude<FunctionName, keyof typeof lazyFunctions>;
+type EagerName = Exclude<FunctionName, keyof typeof lazyFunctions | 'user'>;
 
 /** UTF-8 order is code point order; JavaScript compares UTF-16 units, which differs above U+FFFF. */
 function compare(a: Present, b: Present): number {

@@ -6,7 +6,8 @@ import { type Operator, type OperatorContext, type Output, Progress } from './op
 
 export function projectOperator(
   node: Extract<PhysicalNode, { kind: 'project' }>,
-  context: Pick<OperatorContext, 'memory' | 'kernels' | 'inputs' | 'outputs' | 'name'>,
+  context: Pick<OperatorContext, 'memory' | 'kernels' | 'inputs' | 'outputs' | 'name'> &
+    Partial<Pick<OperatorContext, 'userFunction' | 'counters'>>,
 ): Operator {
   const [input, output] = [context.inputs[0] ?? [], context.outputs[0] ?? []];
   return new Project(projector(node.filter, node.columns, { ...context, input, output }));
