@@ -69,7 +69,7 @@ function keptBy({ node }: ChainOperator, input: Layout, ports: readonly Layout[]
     case 'sort':
       return `rows (${input.map((_, i) => column(i)).join(', ')})`;
     case 'topN':
-      return `rows (${input.map((_, i) => column(i)).join(', ')}) by (${node.partitionBy.map((i) => input[i]?.name).join(', ')})${node.updating ? ` that may go, in order of (${node.by.map((key) => input[key.column]?.name).join(', ')})` : ''}`;
+      return `${node.keep ? `${node.keep} ` : ''}rows (${input.map((_, i) => column(i)).join(', ')}) by (${node.partitionBy.map((i) => input[i]?.name).join(', ')})${node.updating ? ` that may go, in order of (${node.by.map((key) => input[key.column]?.name).join(', ')})` : ''}`;
     case 'aggregate': {
       // Of a second phase the input are accumulators: what they are is said by the calls.
       const keys = node.keys.map((index) => column(index));

@@ -82,6 +82,11 @@ export const nexmarkSql: Readonly<Record<string, NexmarkSql>> = {
     sql: `SELECT auction, strftime(dateTime, '%Y-%m-%d') AS day, ${ranks}, min(price) AS min_price, max(price) AS max_price,
       (sum(price) // count(*))::BIGINT AS avg_price, sum(price)::BIGINT AS sum_price FROM bid GROUP BY 1, 2`,
   },
+  q18: {
+    sql: `SELECT auction, bidder, price, channel, url, dateTime, extra FROM bid
+      QUALIFY row_number() OVER (PARTITION BY bidder, auction ORDER BY dateTime DESC) = 1`,
+    determined: ['auction', 'bidder', 'dateTime'],
+  },
   q19: {
     sql: `SELECT auction, bidder, price, channel, url, dateTime, extra, rank_number FROM (
         SELECT *, row_number() OVER (PARTITION BY auction ORDER BY price DESC) AS rank_number FROM bid

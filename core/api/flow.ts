@@ -276,6 +276,9 @@ class Flow {
         this.#aggregate(grouped.aggregate, columns, window, windowed, callback, options),
       topN: (n: number, options: TopN<never, string>): Flow =>
         this.#topN(grouped.topN, columns, n, options, windowed ? this.#tip.mode : updatingOf(this.#tip.mode)),
+      keepFirst: (by?: string): Flow => this.#keep(grouped.keepFirst, columns, 'first', by, this.#tip.mode),
+      keepLast: (by?: string): Flow =>
+        this.#keep(grouped.keepLast, columns, 'last', by, windowed ? this.#tip.mode : updatingOf(this.#tip.mode)),
     };
     return Object.freeze(grouped);
   }
@@ -447,6 +450,24 @@ class Flow {
       },
       { mode, columns: ranked },
     );
+  }
+
+  #keep(
+    callee: Callee,
+    keys: readonly (string | null)[],
+    keep: 'first' | 'last',
+    by: string | undefined,
+    mode: Mode,
+  ): Flow {
+    const content = (): StepContent => {
+      if (keys.includes(null)) throw windowOfNothing();
+      if (by !== undefined && typeof by !== 'string')
+        throw new MillraceError('option/invalid', `rows are kept by the name of a column, not ${shown(by)}`);
+      const order = by === undefined ? [] : [{ column: by, descending: keep === 'last' }];
+      const partitionBy = keys as readonly string[];
+      return { kind: 'topN', partitionBy, by: order, n: 1, using: 'ROW_NUMBER', rankAs: null, keep };
+    };
+    return this.#step(callee, content, { mode });
   }
 
   #aggregate(

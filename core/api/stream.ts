@@ -154,6 +154,13 @@ export interface Grouped<R, K, M extends Mode> {
     n: number,
     options: TopN<R, N>,
   ): Stream<Flat<R & { [P in N]: number }>, Grouping<K, M>>;
+  /**
+   * One row of each group: the first that comes. With a column, the one in which it is least, of equals the one that came
+   * first: on ended input only, since an earlier one may always come.
+   */
+  keepFirst(by?: keyof R & string): Stream<R, M>;
+  /** One row of each group: the last that has come. With a column, the one in which it is greatest, of equals the later. */
+  keepLast(by?: keyof R & string): Stream<R, Grouping<K, M>>;
 }
 type On<L, R> = (left: Columns<L>, right: Columns<R>) => Condition;
 type Nullable<R> = { [K in keyof R]: R[K] | null };

@@ -27,7 +27,8 @@ export interface Compiled {
 }
 
 const viewCompare: Import = { name: 'viewCompare', params: [Type.i32, Type.i32], result: Type.i32 };
-const keepText: Import = { name: 'keepText', params: [Type.i32, Type.i32], result: null };
+/** A table copies a text for a target of its own. */
+export const keepText: Import = { name: 'keepText', params: [Type.i32, Type.i32], result: null };
 const decimalDivide: Import = {
   name: 'decimalDivide',
   params: [Type.i64, Type.i64, Type.i64, Type.i64],
@@ -45,7 +46,8 @@ export function usedColumns(layout: AccumulatorLayout): readonly number[] {
   return [...used].sort((a, b) => a - b);
 }
 
-interface Loop {
+/** Locals of the turn of a loop over rows. */
+export interface Loop {
   readonly code: Code;
   readonly k: number;
   /** Row number and entry address (accumulators' start) of turn k. */
@@ -62,7 +64,7 @@ interface Loop {
 }
 
 /** A module whose `run` turns n times; `prepare` runs once and answers the turn's body. */
-function loopOver(
+export function loopOver(
   options: { rows: boolean; kinds: boolean; entries: boolean; accumulatorOffset: number },
   prepare: (loop: Loop) => () => void,
 ): Compiled {
@@ -405,13 +407,18 @@ export function compileRowsToPartials(
 
 // ── inputs ──
 
-interface Input {
+export interface Input {
   readonly locals: ColumnLocals;
   readonly nullable: boolean;
   readonly coded: boolean;
 }
 
-function openInputs(code: Code, at: number, indices: readonly number[], shape: string): ReadonlyMap<number, Input> {
+export function openInputs(
+  code: Code,
+  at: number,
+  indices: readonly number[],
+  shape: string,
+): ReadonlyMap<number, Input> {
   return new Map(
     indices.map((index, i) => {
       const key = shape[i] as string;
@@ -427,7 +434,12 @@ function pushInput(loop: Loop, inputs: ReadonlyMap<number, Input>, field: Accumu
   pushValue(loop.code, input.locals, loop.row, field.storage as StorageKind, input.coded);
 }
 
-function validityOf(loop: Loop, input: Input): number {
+/** Leaves the row's value, a view's address, of an input on the stack. */
+export function pushInputValue(loop: Loop, input: Input, storage: StorageKind): void {
+  pushValue(loop.code, input.locals, loop.row, storage, input.coded);
+}
+
+export function validityOf(loop: Loop, input: Input): number {
   const local = loop.code.local(Type.i32);
   pushBit(loop.code, input.locals.validity, loop.row);
   loop.code.set(local);
@@ -669,6 +681,11 @@ function updateText(loop: Loop, field: AccumulatorField, counts: number, push: (
         .load('i32')
         .i32(12)
         .op(Op.i32GtU)
+        // Also where a long one is replaced, whose room is the table's again.
+        .get(entry)
+        .load('i32', offset + 8)
+        .i32(12)
+        .op(Op.i32GtU, Op.i32Or)
         .if(
           () =>
             code
@@ -692,14 +709,14 @@ function updateText(loop: Loop, field: AccumulatorField, counts: number, push: (
 
 // ── results ──
 
-interface Output {
+export interface Output {
   readonly values: number;
   readonly validity: number;
   readonly nullable: boolean;
   readonly scratch: number;
 }
 
-function openOutputs(code: Code, asked: string): readonly Output[] {
+export function openOutputs(code: Code, asked: string): readonly Output[] {
   return [...asked].map((key, i) => {
     const nullable = key === 'V';
     const locals = openColumn(code, 0, 64 + i * columnParameterBytes, { nullable, coded: false });

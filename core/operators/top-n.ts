@@ -13,8 +13,10 @@ import { readI64 } from '../record/column-reader.ts';
 import type { Layout } from '../record/layout.ts';
 import { type ColumnBuffer, columnBuffers, keptBatch } from '../record/row-store.ts';
 import type { RowValues } from '../record/row-values.ts';
+import { canDeduplicate, deduplicate } from './deduplicate.ts';
 import { RowSaver } from './kept-rows.ts';
 import { type Operator, type OperatorContext, type Output, Progress, watermarkMin } from './operator.ts';
+import { canPage, pagedTopN } from './paged-top-n.ts';
 import { type Ranking, rankCodes, refuseChanges, withRank } from './ranking.ts';
 import { retractingTopN } from './retracting-top-n.ts';
 import { Sorter } from './sorter.ts';
@@ -23,9 +25,14 @@ import { updatingTopN } from './updating-top-n.ts';
 type TopNNode = Extract<PhysicalNode, { kind: 'topN' }>;
 
 export function topNOperator(node: TopNNode, context: OperatorContext): Operator {
+  if (node.keep) return deduplicate(node, context);
   const closing = node.windowEnd !== undefined && node.windowEnd !== null;
   if (context.bounded || closing) return boundedTopN(node, context);
-  return node.updating ? retractingTopN(node, context) : updatingTopN(node, context);
+  if (node.updating) return retractingTopN(node, context);
+  const layout = context.inputs[0]!;
+  if (node.phase === 'partial') return updatingTopN(node, context);
+  if (canDeduplicate(node, layout)) return deduplicate(node, context);
+  return canPage(node, layout) ? pagedTopN(node, context) : updatingTopN(node, context);
 }
 
 /** Top n whose input ends, or whose partitions do (`windowEnd`). */

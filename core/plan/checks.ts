@@ -6,8 +6,9 @@ import { MillraceError } from '../base/errors.ts';
 import type { ConnectorSpec, SinkInfo, SourceInfo } from '../ports/connector.ts';
 import { storageOf, storedTypes } from '../record/layout.ts';
 import { type DataType, type Fields, typeName } from '../record/types.ts';
+import { leafIndices, leavesOf, type Schema } from './columns.ts';
 import { fail, nodeName, whereOf } from './names.ts';
-import type { Plan, PlanNode, PlanNodeKind, ProcessNode } from './nodes.ts';
+import type { Plan, PlanNode, PlanNodeKind, ProcessNode, TopNNode } from './nodes.ts';
 import type { Rel, RelNode, RelPlan } from './rel.ts';
 import { inputSchemas, type Schemas } from './schema.ts';
 import type { StateSpec } from './states.ts';
@@ -132,12 +133,42 @@ const nodeChecks: { [K in PlanNodeKind]: NodeCheck<Extract<PlanNode, { kind: K }
       );
   },
   limit: (node) => positive(node, node.rows, 'limit'),
-  topN: (node) => {
+  topN: (node, { regime, schemas }) => {
     positive(node, node.n, 'topN');
-    if (node.by.length === 0) fail('plan/unbounded', node, 'topN needs an order; give orderBy at least one column');
+    if (node.keep) checkKept(node, regime, inputSchemas(node, schemas)[0]!);
+    else if (node.by.length === 0)
+      fail('plan/unbounded', node, 'topN needs an order; give orderBy at least one column');
   },
   sink: nothing,
 };
+
+/** Deduplication: by what can be compared in state, and the first only where no earlier one can come. */
+function checkKept(node: TopNNode, regime: Regime, input: Schema): void {
+  const by = node.by[0];
+  if (input.window && node.partitionBy.includes(input.window.column)) {
+    fail(
+      'plan/unsupported',
+      node,
+      'one row of each window is a ranking: say topN(1, { orderBy: … }), which is final with the window',
+    );
+  }
+  if (by === undefined) return;
+  const leaves = leafIndices(input, by.column)!.map((leaf) => leavesOf(input)[leaf]!);
+  if (leaves.length !== 1 || leaves[0]!.storage === 'view') {
+    fail(
+      'plan/unsupported',
+      node,
+      `rows are kept by a number or a time, and '${by.column}' is none; say topN(1, { orderBy: '${by.column}' })`,
+    );
+  }
+  if (node.keep === 'first' && !regime.bounded) {
+    fail(
+      'plan/unbounded',
+      node,
+      `an earlier row by '${by.column}' may always come, and ${regime.why}; say keepFirst() for the first that comes, or topN(1, { orderBy: '${by.column}' }), which is corrected`,
+    );
+  }
+}
 
 function checkProcess(node: ProcessNode, { schemas, plan }: Parameters<NodeCheck<ProcessNode>>[1]): void {
   const inputs = inputSchemas(node, schemas);
@@ -291,6 +322,13 @@ const changeChecks: { [K in Exclude<RelNode['kind'], 'sink'>]: ChangeCheck<Extra
     );
   },
   topN: (node, { rel, makers, regime }) => {
+    if (node.keep) {
+      fail(
+        'plan/changelog',
+        rel.from,
+        `what is kept is one row of those that came, and ${makers} corrects its results (${regime.why}); say topN(1, { orderBy: … }), which keeps the rest for when that row is taken back, or run it bounded`,
+      );
+    }
     if (node.windowEnd != null) {
       fail(
         'plan/changelog',

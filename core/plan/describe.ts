@@ -106,9 +106,11 @@ const table: { [K in RelNode['kind']]: Describe<Extract<RelNode, { kind: K }>> }
     `sort${phaseText(phase)} by ${orderText(by, input)}${limit === null ? '' : `, the first ${limit} rows`}`,
   ],
   limit: ({ phase, rows }) => [`limit${phaseText(phase)} ${rows} rows`],
-  topN: ({ phase, partitionBy, by, n, using, rank }, input) => [
-    `topN${phaseText(phase)} ${n} by ${orderText(by, input)}${partitionBy.length === 0 ? '' : ` per (${names(partitionBy, input)})`}`,
-    `${using}${rank ? ', gives the rank' : ''}`,
+  topN: ({ phase, partitionBy, by, n, using, rank, keep }, input) => [
+    keep
+      ? `keep ${keep}${by.length === 0 ? ' to come' : ` by ${by.map(({ column }) => input[column]!.name).join(', ')}`} per (${names(partitionBy, input)})`
+      : `topN${phaseText(phase)} ${n} by ${orderText(by, input)}${partitionBy.length === 0 ? '' : ` per (${names(partitionBy, input)})`}`,
+    ...(keep ? [] : [`${using}${rank ? ', gives the rank' : ''}`]),
   ],
   sink: ({ connector, output }) => [`sink ${connector.kind} ${connector.label}`.trimEnd(), `output '${output}'`],
 };

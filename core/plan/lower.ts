@@ -188,6 +188,7 @@ const table: { [K in PlanNodeKind]: Lower<Extract<PlanNode, { kind: K }>> } = {
       n: node.n,
       using: node.using,
       rank: node.rankAs !== null,
+      ...(node.keep === undefined ? {} : { keep: node.keep }),
       windowEnd:
         schema!.window && node.partitionBy.includes(schema!.window.column)
           ? leafIndices(schema!, schema!.window.column)![1]!

@@ -23,7 +23,9 @@ const names: NameTable = {
   sort: (n) => `orderBy(${orderText(n.by)})`,
   limit: (n) => `limit(${n.rows})`,
   topN: (n) =>
-    `${n.partitionBy.length > 0 ? `groupBy(${n.partitionBy.join(', ')}).` : ''}topN(${n.n}, ${orderText(n.by)})`,
+    n.keep
+      ? `groupBy(${n.partitionBy.join(', ')}).${n.keep === 'first' ? 'keepFirst' : 'keepLast'}(${n.by.map(({ column }) => column).join(', ')})`
+      : `${n.partitionBy.length > 0 ? `groupBy(${n.partitionBy.join(', ')}).` : ''}topN(${n.n}, ${orderText(n.by)})`,
   sink: (n) => `to ${n.connector.kind} ${n.connector.label}`.trimEnd(),
 };
 

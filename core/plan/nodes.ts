@@ -150,6 +150,8 @@ export interface TopNNode extends NodeHead {
   readonly n: number;
   readonly using: 'ROW_NUMBER' | 'RANK' | 'DENSE_RANK';
   readonly rankAs: string | null;
+  /** Of one row of each group, the first or the last by `by`, which may be empty: as they come. Of equals the same counts. */
+  readonly keep?: 'first' | 'last';
 }
 export interface SinkNode extends NodeHead {
   readonly kind: 'sink';

@@ -229,6 +229,8 @@ export type PhysicalNode =
       readonly n: number;
       readonly using: 'ROW_NUMBER' | 'RANK' | 'DENSE_RANK';
       readonly rank: boolean;
+      /** One row of each partition; `last`: of equals the one that comes later. Absent: a ranking. */
+      readonly keep?: 'first' | 'last';
       /**
        * Leaf index, among `partitionBy`, of the end of a window: its partitions are final when event time has passed it,
        * so the result of unbounded input is append-only. Absent or null: it updates.

@@ -146,16 +146,23 @@ const table: { [K in RelNode['kind']]: TraitRule<Extract<RelNode, { kind: K }>> 
     const until = !bounded && node.windowEnd != null ? ", dropped when the watermark passes its window's end" : '';
     const ties = node.using === 'ROW_NUMBER' ? '' : ' and their ties';
     return {
-      changes: [bounded || node.windowEnd != null ? 'insert' : 'all'],
-      upsertKey: rankKey(node, rel) ?? input!.upsertKey,
-      order: partition || !bounded ? null : node.by,
+      changes: [
+        bounded || node.windowEnd != null || (node.keep === 'first' && node.by.length === 0) ? 'insert' : 'all',
+      ],
+      upsertKey:
+        node.keep || (node.n === 1 && node.using === 'ROW_NUMBER')
+          ? node.partitionBy
+          : (rankKey(node, rel) ?? input!.upsertKey),
+      order: partition || !bounded || node.keep ? null : node.by,
       rowsMax: partition || node.using !== 'ROW_NUMBER' ? input!.rowsMax : least(input!.rowsMax, node.n),
       state:
         !bounded && node.windowEnd == null && input!.changes[0] === 'all'
           ? 'every row of the input, in order, until it is taken back: any of them may move up'
-          : partition
-            ? `${node.n} rows${ties} per group${until}`
-            : `${node.n} rows${ties}`,
+          : node.keep
+            ? `one row per key (${node.keep === 'first' && node.by.length === 0 ? 'only the key of it' : 'the whole row'}), kept for as long as the ${bounded ? 'input lasts' : 'job runs: bounded only by the number of keys'}`
+            : partition
+              ? `${node.n} rows${ties} per group${until}`
+              : `${node.n} rows${ties}`,
     };
   },
   sink: ({ inputs: [input] }) => ({ ...passed(input!), state: null }),

@@ -197,6 +197,7 @@ const nodeShapes: { readonly [K in PlanNodeKind]: Check } = {
     n: whole,
     using: oneOf('ROW_NUMBER', 'RANK', 'DENSE_RANK'),
     rankAs: orNull(text),
+    keep: oneOf(undefined, 'first', 'last'),
   }),
   sink: shape({ connector, schema: orNull(fields) }),
 };

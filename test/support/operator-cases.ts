@@ -30,6 +30,7 @@ export const operatorCases: Readonly<Record<string, (random: Prng) => OperatorCa
   'top n of windows': windowTopNCase,
   'top n, updating': updatingTopNCase,
   'top n, retracting': retractingTopNCase,
+  'one row a key': keptCase,
 };
 
 // ── rows ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -507,6 +508,52 @@ function retractingTopNCase(random: Prng): OperatorCase {
     },
   };
 }
+
+/** The first or the last row of each key, as they come or by a column: each change is of what is there. */
+function keptCase(random: Prng): OperatorCase {
+  const parts = topNParts(random);
+  const { layout, output, partitionBy, rank } = parts;
+  // Keys and texts that state can take.
+  const rows = parts.rows.filter((row) => row.every((value) => typeof value !== 'string' || value.length < 500));
+  const keep = random.below(2) === 0 ? 'first' : 'last';
+  const bounded = random.below(3) === 0;
+  const columns = layout.flatMap(({ storage }, column) => (storage === 'view' ? [] : [column]));
+  const column = columns[random.below(columns.length + 1)];
+  const by = column === undefined ? [] : [{ column, descending: keep === 'last' }];
+  // A first row by a column is asked for on ended input alone; as a ranking it may change.
+  const node = { kind: 'topN', phase: 'single', partitionBy, by, n: 1, using: 'ROW_NUMBER', rank } as const;
+  return {
+    name: 'one row a key',
+    setup: { node: { ...node, keep }, input: layout, outputs: [output], bounded },
+    arrivals: arrivalsOf(rows),
+    check({ out }) {
+      const kept = new Map<string, TestRow>();
+      for (const row of rows) {
+        const key = zeroText(partitionBy.map((leaf) => row[leaf] as TestValue));
+        const so = kept.get(key);
+        const order = so === undefined ? -1 : compareRows(by)(row, so);
+        if (order < 0 || (order === 0 && keep === 'last')) kept.set(key, row);
+      }
+      const expected = [...kept.values()].map((row) => zeroText(withRank(parts, { row, rank: 1 })));
+      const held = new Map<string, string>();
+      for (const { row, rowKind } of rowsOf(out)) {
+        const key = zeroText(partitionBy.map((leaf) => row[leaf] as TestValue));
+        if (rowKind === 1) {
+          assert.equal(zeroText(row), held.get(key), 'what is taken away is what was there');
+          held.set(key, '');
+          continue;
+        }
+        assert.equal(held.get(key), rowKind === 2 ? '' : undefined, '+U behind −U, and +I where nothing was');
+        held.set(key, zeroText(row));
+      }
+      assert.deepEqual([...held.values()].toSorted(), expected.toSorted());
+      if (bounded || (keep === 'first' && by.length === 0)) assert(rowsOf(out).every(({ rowKind }) => rowKind === 0));
+    },
+  };
+}
+
+/** −0 and 0 are one key, and either may be shown. */
+const zeroText = (row: TestRow): string => textOf(row.map((value) => (value === 0 ? 0 : value)));
 
 function updatingTopNCase(random: Prng): OperatorCase {
   const parts = topNParts(random);

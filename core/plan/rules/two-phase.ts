@@ -39,7 +39,7 @@ export function splitPhases(
       return half({ ...node, phase: 'partial' }, { ...node, phase: 'final' }, input);
     case 'topN':
       // On unbounded input the ranking changes, and a ranking cannot take changes.
-      if (!context.bounded) return null;
+      if (!context.bounded || node.keep) return null;
       return half({ ...node, phase: 'partial', rank: false }, { ...node, phase: 'final' }, input);
     case 'aggregate': {
       // Without a window an unbounded aggregate corrects its results row by row; holding rows back would only delay that.
