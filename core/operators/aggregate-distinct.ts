@@ -114,6 +114,8 @@ interface Buffers {
 
 /** The bits of a key group in the first word of a hash. */
 const keyGroupMask = -1 << (32 - keyGroupBits);
+/** Sets a value's hash apart from its group's, which it equals where a column is counted in groups of its own. */
+const spread = 0x9e3779b1;
 
 class MarkedSet {
   readonly #context: OperatorContext;
@@ -172,8 +174,8 @@ class MarkedSet {
       const at = (hashes >>> 2) + 2 * k;
       const group = (groupHashes >>> 2) + 2 * (u32[(list >>> 2) + k] as number);
       const high = u32[group + 1] as number;
-      u32[at] = (u32[at] as number) ^ (u32[group] as number);
-      u32[at + 1] = (high & keyGroupMask) | (((u32[at + 1] as number) ^ high) & ~keyGroupMask);
+      u32[at] = Math.imul(u32[at] as number, spread) ^ (u32[group] as number);
+      u32[at + 1] = (high & keyGroupMask) | ((Math.imul(u32[at + 1] as number, spread) ^ high) & ~keyGroupMask);
     }
     for (let done = 0; done < count; ) {
       const resolved = this.#table.resolve(values, keys, hashes + 8 * done, list + 4 * done, count - done, entries);

@@ -90,9 +90,10 @@ function joinCase(type: JoinType, random: Prng): OperatorCase {
       return long ? `${value}${'long '.repeat(300 + random.below(3) * 7000)}` : value;
     });
     if (take) {
-      // Columns that nobody reads tell no rows apart.
+      const others = [...output[p], ...(hasResidual ? [at] : [])];
+      // Columns that nobody reads tell no rows apart, nor does the sign of a key's zero.
       const read = (of: TestRow): string =>
-        textOf([...keys, ...output[p], ...(hasResidual ? [at] : [])].map((leaf) => of[leaf]!));
+        textOf([...keys.map((key) => unsigned(of[key]!)), ...others.map((leaf) => of[leaf]!)]);
       if (live[p].some((other) => read(other) === read(row))) continue;
       // A row whose key matches nothing is not kept: whether it was there is not known.
       if (canMatch(row, keys)) unknown++;
@@ -125,6 +126,8 @@ function joinCase(type: JoinType, random: Prng): OperatorCase {
     },
   };
 }
+
+const unsigned = (value: TestRow[number]): TestRow[number] => (value === 0 ? 0 : value);
 
 export function lessThan(left: LayoutColumn, right: LayoutColumn): Expr {
   return {
