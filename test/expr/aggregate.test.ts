@@ -98,7 +98,7 @@ function harness(calls: readonly AggregateCall[], groups: number) {
     kernels: slot.kernels,
     keepText(target, view) {
       const length = memory.u32[view >>> 2] as number;
-      const from = memory.u32[(view + 12) >>> 2] as number;
+      const from = length > 12 ? (memory.u32[(view + 12) >>> 2] as number) : view + 4;
       const at = memory.arena.allocate(length, 'kept');
       memory.u8.copyWithin(at, from, from + length);
       writeView(memory, target, at, length);
