@@ -73,7 +73,9 @@ function keptBy({ node }: ChainOperator, input: Layout, ports: readonly Layout[]
     case 'aggregate': {
       // Of a second phase the input are accumulators: what they are is said by the calls.
       const keys = node.keys.map((index) => column(index));
-      const calls = node.calls.map((call) => `${call.fn}(${call.distinct ? 'DISTINCT ' : ''}${call.argType ? typeText(call.argType) : '*'})`);
+      const calls = node.calls.map(
+        (call) => `${call.fn}(${call.distinct ? 'DISTINCT ' : ''}${call.argType ? typeText(call.argType) : '*'})`,
+      );
       return `groups by (${keys.join(', ')})${node.window ? ` in ${JSON.stringify(node.window)}` : ''}: ${calls.join(', ')}`;
     }
     case 'join': {

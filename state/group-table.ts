@@ -337,7 +337,9 @@ export class HashTable implements GroupTable {
   }
 
   #texts(): TextStore {
-    this.#textStore ??= textStore(this.#home.memory, this.#home.pool, this.shape.decl.name);
+    const { memory, pool } = this.#home;
+    const { decl } = this.shape;
+    this.#textStore ??= textStore(memory, pool, decl.name, decl.texts?.length ?? 1);
     return this.#textStore;
   }
 

@@ -4,7 +4,7 @@
  * table gives all its places back.
  */
 import { MillraceError } from '../core/base/errors.ts';
-import { textBytesMax } from '../core/base/limits.ts';
+import { textBytesOf } from '../core/base/limits.ts';
 import { pageSize } from '../core/ports/page-layout.ts';
 import type { SlotMemory } from '../core/record/memory.ts';
 import type { PagePool } from './page-pool.ts';
@@ -26,8 +26,10 @@ export interface TextStore {
 const smallest = 16;
 const classOf = (length: number): number => Math.max(0, 32 - Math.clz32(length - 1) - 4);
 
-export function textStore(memory: SlotMemory, pool: PagePool, table: string): TextStore {
+/** `texts`: how many an entry has. */
+export function textStore(memory: SlotMemory, pool: PagePool, table: string, texts: number): TextStore {
   const { u8, u32 } = memory;
+  const most = textBytesOf(texts);
   const places: number[] = [];
   /** Addresses of free blocks by size class. */
   const free: number[][] = [];
@@ -84,10 +86,11 @@ export function textStore(memory: SlotMemory, pool: PagePool, table: string): Te
   return {
     drop,
     keep(target, text, length) {
-      if (length > textBytesMax) {
+      if (length > most) {
+        const each = texts > 1 ? ` of each of the ${texts} texts that belong together` : '';
         throw new MillraceError(
           'record/too-large',
-          `MIN or MAX would keep a text of ${length} bytes, at most ${textBytesMax} are kept; aggregate a SUBSTRING of it`,
+          `table '${table}' would keep a text of ${length} bytes, at most ${most} are kept${each}; keep a SUBSTRING of it`,
         );
       }
       drop(target);

@@ -22,8 +22,12 @@ export const keyGroups = 1 << keyGroupBits;
 export const pageBytes = 16 * 1024;
 /** Bytes of one entry in state: key with its strings, and accumulators. A page has room for four of them. */
 export const entryBytesMax = 4032;
-/** Bytes of a text that an aggregate (MIN, MAX) keeps. */
+/** Bytes of a text that an entry keeps beside it: of MIN and MAX, of a value of a process function, of a kept row. */
 export const textBytesMax = 4096;
+/** Of all texts of an entry: it is written to a snapshot within a page. */
+const entryTextsMax = 12_000;
+/** Of each text of an entry that has so many. */
+export const textBytesOf = (texts: number): number => Math.min(textBytesMax, Math.floor(entryTextsMax / texts));
 /** Ordered tables: a key's bytes at most, so that a page has room for four keys with a value each. */
 export const orderedKeyBytesMax = 2048;
 /** Longer values lie in chunks of so many bytes. */

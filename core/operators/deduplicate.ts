@@ -4,7 +4,7 @@
  * stay come at the end; the first as they come, at once.
  */
 import { MillraceError } from '../base/errors.ts';
-import { batchRowsMax, textBytesMax } from '../base/limits.ts';
+import { batchRowsMax, textBytesOf } from '../base/limits.ts';
 import { type CellLayout, type Cells, cellLayout, cellLeaves, cellPrograms } from '../compile/cells.ts';
 import type { GroupTable } from '../ports/state.ts';
 import { type Batch, batch as batchOf, type Column, RowKindByte } from '../record/batch.ts';
@@ -28,9 +28,6 @@ export function canDeduplicate({ n, using, by, keep, partitionBy }: Ranking, lay
   const fixed = layout.every(({ storage }, leaf) => storage !== 'view' || partitionBy.includes(leaf));
   return n === 1 && using === 'ROW_NUMBER' && by.length > 0 && fixed;
 }
-
-/** Bytes of the texts of a row, together: an entry is written to a snapshot within a page. */
-const rowTextsMax = 12_000;
 
 export function deduplicate(spec: Ranking, context: OperatorContext): Operator {
   return new Deduplicate(spec, context);
@@ -114,7 +111,7 @@ class Deduplicate implements Operator {
   /** Errors: `record/too-large`. */
   #keepText(target: number, view: number): void {
     const texts = this.#cells.cells.filter(({ storage }) => storage === 'view').length;
-    const most = Math.min(textBytesMax, Math.floor(rowTextsMax / texts));
+    const most = textBytesOf(texts);
     const length = this.#context.memory.u32[view >>> 2] as number;
     if (length > most) {
       throw new MillraceError(
