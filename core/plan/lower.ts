@@ -367,7 +367,9 @@ function lowerAttached(
   const window: WindowSpec = { kind: 'tumble', sizeMs: slideMs, offsetMs };
   const layout = builder.layout(from);
   const keys = split.keys.filter((key) => key !== endLeaf && (spec.kind === 'session' || key !== startLeaf));
-  const bounds = [startLeaf!, endLeaf!].map((leaf) => layout[leaf]!);
+  // Of a session, the millisecond in which it ends: its own start is a key.
+  const own = spec.kind === 'session' ? '$' : '';
+  const bounds = [startLeaf!, endLeaf!].map((leaf) => ({ ...layout[leaf]!, name: `${own}${layout[leaf]!.name}` }));
   const grouped = [...keys.map((key) => layout[key]!), ...bounds, ...results.slice(split.keys.length)];
   const main = builder.add(rel(node, 'main', [from], aggregate(keys, window), grouped, layout));
   const end = columnExpr(grouped, keys.length + 1);
