@@ -124,11 +124,16 @@ function joined({ type, keys, output, residual }: Of<'join'>, [left, right]: rea
     keys[0].every((key, i) => equal(l[key]!, r[keys[1][i]!]!)) &&
     (holds === null || holds([...pick(l, residual!.leaves[0]), ...pick(r, residual!.leaves[1])]) === true);
   const nothing = output.map((leaves): Row => leaves.map(() => null));
-  const unmet = new Set(right);
+  // By place: one row may be there twice.
+  const unmet = new Set(right!.keys());
   const result: Row[] = [];
   for (const l of left!) {
-    const met = right!.filter((r) => matches(l, r));
-    for (const r of met) unmet.delete(r);
+    const met: Row[] = [];
+    for (const [at, r] of right!.entries()) {
+      if (!matches(l, r)) continue;
+      met.push(r);
+      unmet.delete(at);
+    }
     if (type === 'semi' || type === 'anti') {
       if (met.length > 0 === (type === 'semi')) result.push(pick(l, output[0]));
       continue;
@@ -137,7 +142,7 @@ function joined({ type, keys, output, residual }: Of<'join'>, [left, right]: rea
     if (met.length === 0 && (type === 'left' || type === 'full')) result.push([...pick(l, output[0]), ...nothing[1]!]);
   }
   if (type !== 'right' && type !== 'full') return result;
-  return [...result, ...[...unmet].map((r): Row => [...nothing[0]!, ...pick(r, output[1])])];
+  return [...result, ...[...unmet].map((at): Row => [...nothing[0]!, ...pick(right![at]!, output[1])])];
 }
 
 function sorted(rows: readonly Row[], by: readonly SortKey[]): Row[] {
