@@ -4,7 +4,7 @@
  */
 import { prng } from '../core/base/prng.ts';
 import { type Operator, type OperatorContext, Progress, type UserFunction } from '../core/operators/operator.ts';
-import { createOperator } from '../core/operators/registry.ts';
+import { processOperator } from '../core/operators/process/operator.ts';
 import type { PhysicalNode } from '../core/plan/physical.ts';
 import type { StateSpec } from '../core/plan/states.ts';
 import { type Batch, batch } from '../core/record/batch.ts';
@@ -70,7 +70,7 @@ function rig(
   const stored = slotState({ memory, kernels, pool: pagePool(memory, scratch, bytes), hashSeed: 42n }).operator(
     'bench',
   );
-  const node: PhysicalNode = {
+  const node: Extract<PhysicalNode, { kind: 'process' }> = {
     kind: 'process',
     ports: [{ name: 'row', fields, key: { fields: fields.slice(0, 1), leaves: [0] }, rowtime: 2, handler: 'onRow' }],
     output,
@@ -98,7 +98,7 @@ function rig(
   };
   const values = input.map(() => memory.arena.allocate(8 * batchRows, 'bench'));
   return {
-    operator: createOperator(node, context),
+    operator: processOperator(node, context),
     state: stored,
     memory,
     values,

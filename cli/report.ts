@@ -1,10 +1,8 @@
 /** Numbers of a job as people read them. */
 
 import type { CheckpointMetrics, JobResult } from '../core/api/run.ts';
+import { grouped } from '../core/base/describe.ts';
 import type { JobNumbers } from '../engine/numbers.ts';
-
-/** 1234567 as 1,234,567: what `Intl` does in 15 ms, the first time. */
-const grouped = (n: number): string => n.toFixed(0).replace(/\B(?=(\d{3})+$)/g, ',');
 
 export function progressLine(numbers: JobNumbers, elapsedMs: number): string {
   const { rowsIn, estimatedRows, watermarkMs, lateRows, skippedRows } = numbers;

@@ -10,7 +10,7 @@ import { aheadBatchesMax } from '../core/base/limits.ts';
 import { naturalOrder } from '../core/base/natural-order.ts';
 import { deadLetters } from '../core/operators/dead-letters.ts';
 import { type Operator, type UserFunction, watermarkMin } from '../core/operators/operator.ts';
-import { createOperator } from '../core/operators/registry.ts';
+import { loadOperator } from '../core/operators/registry.ts';
 import { sinkOperator } from '../core/operators/sink.ts';
 import { SourceDriver, type SourcePosition } from '../core/operators/source.ts';
 import type { Chain, ChainOperator, PhysicalNode, PhysicalPlan } from '../core/plan/physical.ts';
@@ -216,7 +216,8 @@ async function buildOperator(
   }
   const state = slot.state.operator(id, keyGroupRange(subtask, parallelism), restoredState(builder, id));
   freezer.stored.set(id, state);
-  return createOperator(node, {
+  const create = await loadOperator(node.kind);
+  return create(node, {
     memory,
     kernels,
     blocks: slot.blocks,

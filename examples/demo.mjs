@@ -46,7 +46,7 @@ async function analyse(out, mode) {
       drained = true;
       handle.stop({ drain: true }).catch(() => {});
     }
-  }, 5);
+  }, 20);
   const result = await handle.result().finally(() => {
     clearInterval(watch);
     clearProgress();

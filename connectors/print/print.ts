@@ -7,6 +7,7 @@
  * updating rows is redrawn in place on a terminal, a few times a second; elsewhere their changes are lines. When
  * standard output is closed (`| head`) the job ends with `sink/closed`.
  */
+import { grouped } from '../../core/base/describe.ts';
 import { MillraceError } from '../../core/base/errors.ts';
 import type { ConnectorSpec, SinkConnector, SinkWriter, WriterContext } from '../../core/ports/connector.ts';
 import { type Batch, RowKindByte, rowKindNames } from '../../core/record/batch.ts';
@@ -214,6 +215,6 @@ function updatingTable(head: TableHead, terminal: Terminal, limit: number, sort:
 }
 
 function countLine(shown: number, count: number): string {
-  const rows = `${count.toLocaleString('en-US')} row${count === 1 ? '' : 's'}`;
-  return shown < count ? `${rows}, the first ${shown.toLocaleString('en-US')} shown` : rows;
+  const rows = `${grouped(count)} row${count === 1 ? '' : 's'}`;
+  return shown < count ? `${rows}, the first ${grouped(shown)} shown` : rows;
 }

@@ -1,4 +1,4 @@
-/** Values of the world as error messages show them: short, on one line, never throwing. */
+/** Values of the world as messages show them: short, on one line, never throwing. */
 
 /** A value in at most about `max` characters: strings quoted, objects as JSON-like text. */
 export function describeValue(value: unknown, max = 60): string {
@@ -13,6 +13,11 @@ export function describeKind(value: unknown): string {
   if (isPromise(value)) return 'a promise';
   if (typeof value === 'object') return 'an object';
   return `a ${typeof value}`;
+}
+
+/** A whole number as people read it, 1234567 as 1,234,567. `Intl` does it too, and takes 15 ms the first time. */
+export function grouped(n: number): string {
+  return n.toFixed(0).replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
 export function isPromise(value: unknown): boolean {

@@ -1,36 +1,33 @@
-/** Every kind of plan node has its operator: a new kind does not compile until it stands here. */
-import { assert } from '../base/assert.ts';
+/**
+ * Every kind of plan node has its operator: a new kind does not compile until it stands here. Operators are most of the
+ * code that a thread runs, and a job has few kinds of them: each is loaded where a task of its kind is built.
+ */
 import type { PhysicalKind, PhysicalNode } from '../plan/physical.ts';
-import { aggregateOperator } from './aggregate.ts';
-import { joinOperator } from './join/operator.ts';
-import { limitOperator } from './limit.ts';
-import { mapOperator } from './map.ts';
 import type { Operator, OperatorContext } from './operator.ts';
-import { processOperator } from './process/operator.ts';
-import { projectOperator } from './project.ts';
-import { sortOperator } from './sort.ts';
-import { topNOperator } from './top-n.ts';
-import { watermarkOperator } from './watermark.ts';
 
 /** Sources and sinks are connectors: the runtime makes their drivers itself. */
 export type OperatorKind = Exclude<PhysicalKind, 'source' | 'sink'>;
+export type OperatorNode = Extract<PhysicalNode, { kind: OperatorKind }>;
 type Create<K extends PhysicalKind> = (node: Extract<PhysicalNode, { kind: K }>, context: OperatorContext) => Operator;
 
-const operators: { readonly [K in OperatorKind]: Create<K> } = {
-  watermark: watermarkOperator,
-  project: projectOperator,
-  map: mapOperator,
-  aggregate: aggregateOperator,
-  process: processOperator,
-  join: joinOperator,
-  sort: sortOperator,
-  limit: limitOperator,
-  topN: topNOperator,
+const operators: { readonly [K in OperatorKind]: () => Promise<Create<K>> } = {
+  watermark: async () => (await import('./watermark.ts')).watermarkOperator,
+  project: async () => (await import('./project.ts')).projectOperator,
+  map: async () => (await import('./map.ts')).mapOperator,
+  aggregate: async () => (await import('./aggregate.ts')).aggregateOperator,
+  process: async () => (await import('./process/operator.ts')).processOperator,
+  join: async () => (await import('./join/operator.ts')).joinOperator,
+  sort: async () => (await import('./sort.ts')).sortOperator,
+  limit: async () => (await import('./limit.ts')).limitOperator,
+  topN: async () => (await import('./top-n.ts')).topNOperator,
 };
 
-/** The operator of a node, with its buffers taken from the arena and its state restored. */
-export function createOperator(node: PhysicalNode, context: OperatorContext): Operator {
-  assert(node.kind !== 'source' && node.kind !== 'sink', `a ${node.kind} is no operator`);
+export const operatorKinds = Object.keys(operators) as OperatorKind[];
+
+/** What makes the operator of a node of this kind: with its buffers taken from the arena and its state restored. */
+export async function loadOperator(
+  kind: OperatorKind,
+): Promise<(node: OperatorNode, context: OperatorContext) => Operator> {
   // One erasing cast: the table pairs each kind with its own node.
-  return (operators[node.kind] as Create<typeof node.kind>)(node as never, context);
+  return (await operators[kind]()) as (node: OperatorNode, context: OperatorContext) => Operator;
 }

@@ -3,6 +3,7 @@
  * rows at most, and what bounds its state. Rules and checks ask here; `explain` prints it. How rows are distributed over
  * subtasks is known only behind the exchanges (distribute.ts).
  */
+import { grouped } from '../base/describe.ts';
 import type { Layout } from '../record/layout.ts';
 import { rowtimeIndex } from './columns.ts';
 import { durationText, nodeName } from './names.ts';
@@ -303,7 +304,7 @@ export function traitsText(traits: Traits, rel: Rel): string {
   if (traits.time !== null) parts.push('event time');
   if (traits.order !== null)
     parts.push(`order (${traits.order.map((k) => names([k.column]) + (k.descending ? ' desc' : '')).join(', ')})`);
-  if (traits.rowsMax !== null) parts.push(`at most ${traits.rowsMax.toLocaleString('en')} rows`);
+  if (traits.rowsMax !== null) parts.push(`at most ${grouped(traits.rowsMax)} rows`);
   return parts.join(' · ');
 }
 

@@ -5,7 +5,6 @@ import { keyGroupOf, keyGroupRange, slotOfKeyGroup } from '../../core/base/key-g
 import { topNRowsMax } from '../../core/base/limits.ts';
 import { prng } from '../../core/base/prng.ts';
 import { type Operator, type Output, Progress } from '../../core/operators/operator.ts';
-import { createOperator } from '../../core/operators/registry.ts';
 import type { BlockPool } from '../../core/ports/blocks.ts';
 import { type Batch, rowKindNames } from '../../core/record/batch.ts';
 import { type Layout, type LayoutColumn, rowtimeColumn } from '../../core/record/layout.ts';
@@ -23,6 +22,7 @@ import {
   runOperator,
   type TestRow,
 } from '../support/operator-harness.ts';
+import { createOperator } from '../support/operators.ts';
 import { testSlot } from '../support/slot.ts';
 
 const key: LayoutColumn = { name: 'key', type: { kind: 'VARCHAR' }, nullable: true, storage: 'view' };

@@ -1,7 +1,6 @@
 /** Very many timers due at one instant: fired in pieces, each of which a snapshot may follow, each timer once. */
 import { expect, test } from 'vitest';
 import { type Operator, type Output, Progress, type UserFunction } from '../../core/operators/operator.ts';
-import { createOperator } from '../../core/operators/registry.ts';
 import type { PhysicalNode } from '../../core/plan/physical.ts';
 import { batch } from '../../core/record/batch.ts';
 import { writeI64 } from '../../core/record/column-reader.ts';
@@ -11,6 +10,7 @@ import { pagePool } from '../../state/page-pool.ts';
 import { type StoredState, slotState } from '../../state/slot-state.ts';
 import type { SnapshotPart } from '../../state/snapshot.ts';
 import { operatorContext } from '../support/operator-harness.ts';
+import { createOperator } from '../support/operators.ts';
 import { testSlot } from '../support/slot.ts';
 
 const fields: Fields = [{ name: 'k', type: { kind: 'BIGINT' }, nullable: false }];

@@ -16,7 +16,6 @@ import {
   type UserFunction,
   watermarkMax,
 } from '../../core/operators/operator.ts';
-import { createOperator } from '../../core/operators/registry.ts';
 import type { PhysicalNode } from '../../core/plan/physical.ts';
 import type { ArrowBoundary } from '../../core/ports/arrow.ts';
 import type { Batch, BatchOrigin } from '../../core/record/batch.ts';
@@ -26,6 +25,7 @@ import { pagePool } from '../../state/page-pool.ts';
 import { type StoredState, slotState } from '../../state/slot-state.ts';
 import type { SnapshotPart } from '../../state/snapshot.ts';
 import { readRows, type TestValue, testBatch } from './columns.ts';
+import { createOperator } from './operators.ts';
 import { type TestSlot, testSlot } from './slot.ts';
 
 export type TestRow = readonly TestValue[];
