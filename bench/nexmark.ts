@@ -8,7 +8,7 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { isDecimal } from '../core/record/decimal.ts';
 import { importModule } from '../engine/job-module.ts';
-import { blackhole, collect, from, parquet, run, type StreamOf } from '../index.ts';
+import { blackhole, type End, type Ends, from, job, parquet, run, type StreamOf } from '../index.ts';
 import { type Nexmark, nexmark } from '../nexmark.ts';
 import type { Bench, BenchCase, CaseOptions, Cell, Engine } from './harness.ts';
 import { openDuck } from './rivals/duckdb.ts';
@@ -23,12 +23,11 @@ export const nexmarkBench: Bench = {
 };
 
 type Row = Readonly<Record<string, unknown>>;
-type Query = (of: Nexmark<number>) => StreamOf<Row, 'bounded'> & { to(sink: unknown): Parameters<typeof run>[0] };
+type Query = (of: Nexmark<number>) => StreamOf<Row, 'bounded'> & { to(sink: unknown): End };
 
 async function engines(name: string, { rows, slots }: CaseOptions): Promise<Engine[]> {
-  const { query } = (await importModule(pathToFileURL(resolve('examples', 'nexmark', `${name}.ts`)).href)) as {
-    query: Query;
-  };
+  const module = pathToFileURL(resolve('examples', 'nexmark', `${name}.ts`)).href;
+  const { query } = (await importModule(module)) as { query: Query };
   const { sql, determined } = nexmarkSql[name]!;
   const source = nexmark({ events: rows, rate: 100_000 });
   const duck = await openDuck(slots);
@@ -43,12 +42,22 @@ async function engines(name: string, { rows, slots }: CaseOptions): Promise<Engi
     await duck.connection.run(`CREATE TABLE ${table} AS SELECT * FROM '${folder}/${table}/*.parquet'`);
   }
   rmSync(folder, { recursive: true, force: true });
+  // Slots find the functions of the query in its page.
+  const started = <const O extends Ends>(ends: O) =>
+    run(
+      job(`nexmark-${name}`, () => ends, { module }),
+      { parallelism: slots },
+    );
   return [
     {
       name: 'millrace',
       slots,
-      run: () => run(query(source).to(blackhole()), { parallelism: slots }).result(),
-      rows: async () => cells(await collect(query(source), { parallelism: slots }), determined ?? null),
+      run: () => started(query(source).to(blackhole())).result(),
+      async rows() {
+        const rows: Row[] = [];
+        for await (const row of started(query(source))) rows.push(row);
+        return cells(rows, determined ?? null);
+      },
     },
     {
       name: 'duckdb',

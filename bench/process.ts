@@ -84,7 +84,7 @@ function rig(
     memory,
     kernels,
     state: stored,
-    counters: { addLate: () => {}, addSkipped: () => {}, countCall: () => {} },
+    counters: { addLate: () => {}, addClosed: () => {}, addSkipped: () => {}, countCall: () => {} },
     batchRows,
     bounded: false,
     hashSeed: 42n,

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { from } from '../core/api/flow.ts';
-import type { End, Ends } from '../core/api/job.ts';
+import { type End, type Ends, job } from '../core/api/job.ts';
 import { type Nexmark, nexmark } from '../core/api/nexmark.ts';
 import type { JobHandle } from '../core/api/run.ts';
 import { blackhole } from '../core/api/sinks.ts';
@@ -53,8 +53,8 @@ export async function benchCommand(suite: string, options: BenchOptions): Promis
   const file = queryFile(name);
   const { query } = (await importModule(pathToFileURL(file).href)) as { query?: Query };
   if (typeof query !== 'function') throw new MillraceError('option/invalid', `${file} exports no query`);
-  await measure(query, { ...options, events: Math.min(events, warmUpEvents) });
-  const measured = await measure(query, options);
+  await measure(query, file, { ...options, events: Math.min(events, warmUpEvents) });
+  const measured = await measure(query, file, options);
   const mode = options.stream ? 'stream' : 'bounded';
   if (options.json) {
     await write(
@@ -62,10 +62,10 @@ export async function benchCommand(suite: string, options: BenchOptions): Promis
     );
     return;
   }
-  const { ms, cpuMs, rowsOut, digest, lateRows } = measured;
+  const { ms, cpuMs, rowsOut, windowsClosed, digest, lateRows } = measured;
   await write(
     `${name} ${mode}: ${events} events in ${seconds(ms)}, ${rate(events, ms)} events/s, ${rate(events, cpuMs)} to a second of CPU; ` +
-      `${rowsOut} rows out, digest ${digest}${lateRows > 0 ? `, ${lateRows} late` : ''}\n`,
+      `${rowsOut} rows out, ${windowsClosed} windows closed, digest ${digest}${lateRows > 0 ? `, ${lateRows} late` : ''}\n`,
   );
 }
 
@@ -74,12 +74,15 @@ interface Measured {
   readonly cpuMs: number;
   readonly eventsPerSecond: number;
   readonly rowsOut: number;
+  /** Windows and sessions; one of time counts in every slot that has rows of it. */
+  readonly windowsClosed: number;
   readonly lateRows: number;
   /** Of all bytes of the result rows, corrections taken into account: equal whatever the parallelism and the mode. */
   readonly digest: string;
 }
 
-async function measure(query: Query, options: BenchOptions): Promise<Measured> {
+/** `file`: where slots find the functions of the query's page. */
+async function measure(query: Query, file: string, options: BenchOptions): Promise<Measured> {
   const { events, rate: perSecond, seed, parallelism, stream, checkpoint, whole } = options;
   const sources = nexmark({ events, rate: perSecond, seed });
   const checksum = new SharedArrayBuffer(24);
@@ -95,18 +98,23 @@ async function measure(query: Query, options: BenchOptions): Promise<Measured> {
   const cpu = process.cpuUsage();
   const start = performance.now();
   try {
-    const handle = run(ends, {
-      ...(parallelism === undefined ? {} : { parallelism }),
-      ...(stream ? { mode: 'stream' as const } : {}),
-      ...(stateDir === null ? {} : { stateDir, checkpoint: { every: durationOf(checkpoint!) } }),
-    });
+    const handle = run(
+      job(`nexmark-${options.query}`, () => ends, { module: file }),
+      {
+        ...(parallelism === undefined ? {} : { parallelism }),
+        ...(stream ? { mode: 'stream' as const } : {}),
+        ...(stateDir === null ? {} : { stateDir, checkpoint: { every: durationOf(checkpoint!) } }),
+      },
+    );
     if (stream) await drain(handle);
     const { rowsOut, lateRows } = await handle.result();
     const ms = performance.now() - start;
     const { user, system } = process.cpuUsage(cpu);
+    const windowsClosed = handle.metrics().tasks.reduce((sum, task) => sum + task.windowsClosed, 0);
     const [sum, rows] = new BigInt64Array(checksum);
     const digest = `${BigInt.asUintN(64, sum!).toString(16).padStart(16, '0')}-${rows}`;
-    return { ms, cpuMs: (user + system) / 1000, eventsPerSecond: (events / ms) * 1000, rowsOut, lateRows, digest };
+    const cpuMs = (user + system) / 1000;
+    return { ms, cpuMs, eventsPerSecond: (events / ms) * 1000, rowsOut, windowsClosed, lateRows, digest };
   } finally {
     if (stateDir !== null) rmSync(stateDir, { recursive: true, force: true });
   }

@@ -63,6 +63,7 @@ function ofChain(from: Source, chain: Chain, parallelism: number): TaskMetrics[]
       starvedMs: block[Counter.starvedMs]!,
       lateRows: block[Counter.lateRows]!,
       skippedRows: block[Counter.rowsSkipped]!,
+      windowsClosed: block[Counter.windowsClosed]!,
       stateBytes: block[Counter.stateBytes]!,
       watermarkMs: block[Counter.watermarkMs]!,
     };
@@ -93,6 +94,7 @@ export function prometheusText(job: string, numbers: JobNumbers, checkpoints: Ch
     'counter',
     (task) => task.skippedRows,
   );
+  metric('windows_closed_total', 'Windows and sessions that closed.', 'counter', (task) => task.windowsClosed);
   metric('busy_seconds_total', 'Time spent in steps.', 'counter', (task) => task.busyMs / 1000);
   metric(
     'blocked_seconds_total',

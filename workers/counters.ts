@@ -25,6 +25,8 @@ export const Counter = {
   userOperator: 15,
   /** Calls of user functions. */
   userCalls: 16,
+  /** Windows and sessions that closed. */
+  windowsClosed: 17,
 } as const;
 const countersPerTask = 32;
 const bytesPerTask = countersPerTask * 8;
@@ -68,6 +70,9 @@ export class TaskCounters {
   }
   addLate(rows: number): void {
     this.#block[Counter.lateRows]! += rows;
+  }
+  addClosed(windows: number): void {
+    this.#block[Counter.windowsClosed]! += windows;
   }
   addSkipped(rows: number): void {
     this.#block[Counter.rowsSkipped]! += rows;

@@ -71,6 +71,14 @@ export const nexmarkSql: Readonly<Record<string, NexmarkSql>> = {
   },
   // Which bids meet in ten seconds of the clock is open: how many each bidder made is not.
   q12: { sql: 'SELECT bidder, count(*) AS bid_count FROM bid GROUP BY bidder', determined: ['bidder', 'bid_count'] },
+  // The benchmark's hours leave 7 and 19 for other times.
+  q14: {
+    sql: `SELECT auction, bidder, CAST(0.908 * price AS VARCHAR) AS price,
+      CASE WHEN hour(dateTime) >= 8 AND hour(dateTime) <= 18 THEN 'dayTime' WHEN hour(dateTime) <= 6 OR hour(dateTime) >= 20 THEN 'nightTime'
+        ELSE 'otherTime' END AS bidTimeType,
+      dateTime, extra, length(extra) - length(replace(extra, 'c', '')) AS c_counts
+      FROM bid WHERE 0.908 * price > 1000000 AND 0.908 * price < 50000000`,
+  },
   q15: {
     sql: `SELECT strftime(dateTime, '%Y-%m-%d') AS day, ${ranks}, ${different('bidder')}, ${different('auction')} FROM bid GROUP BY 1`,
   },

@@ -114,6 +114,8 @@ export interface TaskMetrics {
   readonly starvedMs: number;
   readonly lateRows: number;
   readonly skippedRows: number;
+  /** Windows and sessions that closed here: one of time closes in every slot that has rows of it. */
+  readonly windowsClosed: number;
   /** Keyed state of the whole slot. */
   readonly stateBytes: number;
   readonly watermarkMs: number;

@@ -231,6 +231,7 @@ export class WindowedAggregate implements Operator {
         yield* this.#emitWindow(this.#windows, end, out);
       }
       this.#fired.set(end);
+      this.#setup.context.counters.addClosed(1);
       // Slices go as soon as no window needs them, so that a long firing gives its memory back on the way.
       for (const slice of this.#overdue(this.#slices)) {
         if (this.#windows !== null && this.#math.lastWindowEnd(slice)! <= end) this.#slices.drop(slice);

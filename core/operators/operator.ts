@@ -76,6 +76,8 @@ export const watermarkMax = Number.MAX_SAFE_INTEGER;
 /** Counters that an operator itself knows of; the runtime counts rows, bytes and time. */
 export interface OperatorCounters {
   addLate(rows: number): void;
+  /** Windows, or sessions, whose result is told for the first time. */
+  addClosed(windows: number): void;
   /** Records that it could not take and that did not fail the job. */
   addSkipped(rows: number): void;
   /** One call of a user function is over: a watchdog ends a call that lasts too long. */

@@ -33,6 +33,20 @@ test('a query has one digest, whatever the parallelism and the mode', async () =
   expect(digests[4]).not.toBe(digests[0]);
 }, 120_000);
 
+test('windows that closed are told; a query with a JavaScript function runs in every slot', async () => {
+  const runs = await Promise.all([
+    bench('--query', 'q7', '-p', '1', '--rate', '500'),
+    bench('--query', 'q11', '-p', '2', '--rate', '500', '--stream'),
+    bench('--query', 'q14', '-p', '1'),
+    bench('--query', 'q14', '-p', '2', '--stream', '--whole'),
+  ]);
+  const told = runs.map(({ stdout, stderr }) => (stdout === '' ? stderr : JSON.parse(stdout)));
+  // 40 seconds of event time, in windows of ten.
+  expect(told[0]).toMatchObject({ windowsClosed: 4 });
+  expect(told[1].windowsClosed).toBe(Number(told[1].digest.split('-')[1]));
+  expect(told[3]).toMatchObject({ windowsClosed: 0, digest: told[2].digest });
+}, 120_000);
+
 test('the events as files', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-events-'));
   try {

@@ -6,7 +6,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
-import { blackhole, collect, from, parquet, run, sum } from 'millrace';
+import { blackhole, type collect, type Ends, from, job, parquet, type RunOptions, run, sum } from 'millrace';
 import { nexmark } from 'millrace/connectors/nexmark';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { nexmarkSql } from '../../bench/rivals/nexmark.ts';
@@ -54,6 +54,13 @@ beforeAll(async () => {
 const inAll = (counts: ReturnType<typeof perClock>) =>
   counts.groupBy('bidder').aggregate((w) => ({ bid_count: sum(w.bid_count) }));
 
+/** Slots find the functions of a query in its page. */
+const started = <const O extends Ends>(name: string, ends: O, options: RunOptions) =>
+  run(
+    job(`nexmark-${name}`, () => ends, { module: join(root, 'examples', 'nexmark', `${name}.ts`) }),
+    options,
+  );
+
 /** Rows as sorted text, of these columns. */
 function texts(rows: readonly Row[], columns: readonly string[]): string[] {
   const plain = (value: unknown): unknown =>
@@ -69,7 +76,8 @@ test('every query has its SQL', () => {
 describe.each(names)('%s', (name) => {
   for (const parallelism of [1, 2, 3]) {
     test(`ended input at parallelism ${parallelism}`, async () => {
-      const rows = await collect(queries.get(name)!(source), { parallelism });
+      const rows: Row[] = [];
+      for await (const row of started(name, queries.get(name)!(source), { parallelism })) rows.push(row as Row);
       const expected = answers.get(name)!;
       expect(expected.length).toBeGreaterThan(0);
       const columns = nexmarkSql[name]!.determined ?? Object.keys(rows[0]!);
@@ -85,7 +93,7 @@ describe.each(names)('%s', (name) => {
           to: (sink: unknown) => never;
         };
         const rows = determined ? made.pick(...determined) : made;
-        const handle = run(rows.to(blackhole({ checksum })), { parallelism: slots, mode });
+        const handle = started(name, rows.to(blackhole({ checksum })), { parallelism: slots, mode });
         if (mode === 'stream') {
           let failed = false;
           handle.result().catch(() => {

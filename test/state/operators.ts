@@ -108,6 +108,7 @@ export function runAggregate(
       addLate(n) {
         late += n;
       },
+      addClosed() {},
       addSkipped() {},
       countCall() {},
     },

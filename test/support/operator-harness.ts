@@ -244,6 +244,7 @@ class Run implements Output {
         addLate: (rows) => {
           this.late += rows;
         },
+        addClosed: () => {},
         addSkipped: (rows) => {
           this.skipped += rows;
         },
@@ -286,7 +287,7 @@ export function operatorContext(
   own: Pick<OperatorContext, 'memory' | 'kernels' | 'state' | 'batchRows'> & Partial<OperatorContext>,
 ): OperatorContext {
   return {
-    counters: { addLate: () => {}, addSkipped: () => {}, countCall: () => {} },
+    counters: { addLate: () => {}, addClosed: () => {}, addSkipped: () => {}, countCall: () => {} },
     bounded,
     hashSeed: 42n,
     subtask: 0,

@@ -413,6 +413,7 @@ export class SessionAggregate implements Operator {
       tables.forget(tables.start(entry), tables.end(entry), tables.takenNumber(i));
     }
     const table = old ? tables.older : tables.current;
+    this.#setup.context.counters.addClosed(told);
     yield* this.#emit(table, this.#told, told, RowKindByte.insert, out);
     yield* this.#removeAll(table, this.#gone, gone);
   }
@@ -430,6 +431,7 @@ export class SessionAggregate implements Operator {
           const entry = u32[(entries >>> 2) + k] as number;
           if ((tables.marks(entry + shift) & Mark.told) === 0) u32[(entries >>> 2) + kept++] = entry;
         }
+        context.counters.addClosed(kept);
         yield* this.#emit(table, entries, kept, RowKindByte.insert, out);
       }
     }
