@@ -11,6 +11,7 @@ import type { Plan } from '../core/plan/nodes.ts';
 import type { PhysicalPlan } from '../core/plan/physical.ts';
 import type { CheckpointPurpose } from '../core/schedule/checkpoints.ts';
 import type { Unread } from '../core/schedule/job.ts';
+import { compileKernels } from '../kernels/load.ts';
 import { threadCpuMs } from '../workers/cpu.ts';
 import { type Connection, coordinator, nextJobId } from './caller.ts';
 import { systemClock } from './clock.ts';
@@ -252,7 +253,7 @@ export class RunningJob {
 
   async #join(deployment: Deployment): Promise<Participant | null> {
     try {
-      const { Participant } = await import('./participant.ts');
+      const [{ Participant }] = await Promise.all([import('./participant.ts'), compileKernels()]);
       const { functions } = this.#submission;
       const { own, shared } = this.#settled!;
       const participant = Participant.create(

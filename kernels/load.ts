@@ -3,17 +3,28 @@
  * memory. Knows the file and the import, nothing of what the kernels do.
  */
 import { existsSync, readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { Kernels } from '../core/ports/kernels.ts';
 import type { SlotMemory } from '../core/record/memory.ts';
 
+const engineKernels = 'kernels.wasm';
 const modules = new Map<string, WebAssembly.Module>();
 /** By memory: kernels keep nothing of their own, so a memory that is used again has them already. */
 const instances = new WeakMap<WebAssembly.Memory, Map<string, Record<string, unknown>>>();
 
 /** The kernels over one slot's memory. Errors: an `Error` when the package was not built. */
 export function loadKernels(memory: SlotMemory): Kernels {
-  return instantiate('kernels.wasm', memory) as unknown as Kernels;
+  return instantiate(engineKernels, memory) as unknown as Kernels;
+}
+
+/**
+ * Compiles the engine's kernels for this thread, on V8's own threads: a thread that has other work does not do it itself.
+ * Without it the first `loadKernels` compiles. Errors: an `Error` when the package was not built.
+ */
+export async function compileKernels(): Promise<void> {
+  if (!modules.has(engineKernels))
+    modules.set(engineKernels, await WebAssembly.compile(await readFile(find(engineKernels))));
 }
 
 /** The exports of `dist/kernels/<file>`, instantiated once over the slot's memory; compiled once per thread. */

@@ -20,5 +20,6 @@ declare namespace WebAssembly {
   }
   class RuntimeError extends Error {}
   class CompileError extends Error {}
+  function compile(bytes: ArrayBufferView | ArrayBufferLike): Promise<Module>;
   function validate(bytes: ArrayBufferView | ArrayBufferLike): boolean;
 }

@@ -58,6 +58,16 @@ test('rows that end are one table, numbers to the right, with the count of all',
   ]);
 });
 
+test('columns stand below one another whatever script their texts are in', () => {
+  const text = print([row('東京', 1), row('e\u0301', 2), row('🚀', 3), row('plain', 4)], { spec: {} });
+  expect(text.split('\n').slice(3, 7)).toEqual([
+    '│ 東京   │    1 │ 1970-01-01 00:00:00 │',
+    '│ e\u0301      │    2 │ 1970-01-01 00:00:00 │',
+    '│ 🚀     │    3 │ 1970-01-01 00:00:00 │',
+    '│ plain  │    4 │ 1970-01-01 00:00:00 │',
+  ]);
+});
+
 test('what a value holds cannot move the cursor', () => {
   expect(print([row('a\u001b[2Jb\nc', 0)])).toContain('a␛[2Jb␊c');
 });

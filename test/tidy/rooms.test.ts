@@ -37,7 +37,7 @@ const packages: Record<string, readonly string[]> = {
   core: [],
   kernels: [],
   state: [],
-  connectors: ['apache-arrow', 'cli-table3'],
+  connectors: ['apache-arrow'],
   workers: ['piscina'],
   engine: ['jiti'],
   testing: [],
