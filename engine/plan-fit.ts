@@ -57,7 +57,10 @@ function keptBy({ node }: ChainOperator, input: Layout, ports: readonly Layout[]
   switch (node.kind) {
     case 'project':
     case 'map':
+    case 'toChangelog':
       return null;
+    case 'fromChangelog':
+      return `the last rows (${input.map((_, i) => column(i)).join(', ')}) by (${node.keys.map((i) => input[i]?.name).join(', ')})`;
     case 'source':
       return `positions in ${node.connector.kind}`;
     case 'sink':

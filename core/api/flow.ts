@@ -322,6 +322,32 @@ class Flow {
     return this.#map(this.mapBatch, 'mapBatch', output, fn);
   }
 
+  toChangelog(): Flow {
+    const { mode, columns } = this.#tip;
+    return this.#step(this.toChangelog, () => ({ kind: 'toChangelog' }), {
+      mode: mode === 'bounded' ? 'bounded' : 'append',
+      columns: columns && [...columns, { name: 'row_kind', isWindow: false }],
+    });
+  }
+
+  fromChangelog(options: { key: string | readonly string[] }): Flow {
+    const { mode, columns } = this.#tip;
+    const content = (): StepContent => {
+      const given = options?.key;
+      const key = typeof given === 'string' ? [given] : given;
+      if (!Array.isArray(key) || key.length === 0 || key.some((name) => typeof name !== 'string'))
+        throw new MillraceError(
+          'option/invalid',
+          `fromChangelog takes { key }, the columns by which rows replace one another, not ${shown(given)}`,
+        );
+      return { kind: 'fromChangelog', key: once('fromChangelog', key) };
+    };
+    return this.#step(this.fromChangelog, content, {
+      mode: updatingOf(mode),
+      columns: columns?.filter(({ name }) => name !== 'row_kind') ?? null,
+    });
+  }
+
   to(sink: Sink<never, Mode>): object {
     const { connector, schema, resource } = located(this.to, () => sinkOf(sink));
     const { mode, step } = this.#tip;

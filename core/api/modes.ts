@@ -31,6 +31,8 @@ export interface StreamOf<out R, out M extends Mode> {
 }
 
 export type Updating<M extends Mode> = M extends 'append' ? 'updating' : M;
+/** What says of each change that it is one: rows that are only added. */
+export type Appending<M> = M extends 'bounded' ? 'bounded' : 'append';
 export type Both<A, B> = 'updating' extends A | B ? 'updating' : 'append' extends A | B ? 'append' : 'bounded';
 
 /** Results that later rows correct: of ended input they are final all the same. */

@@ -7,13 +7,12 @@
  */
 import type { Duration } from '../base/duration.ts';
 import type { handle, mode, value } from './marks.ts';
-import type { Mode, RowKind } from './modes.ts';
+import type { Appending, Mode, RowKind } from './modes.ts';
 import type { Schema } from './schema.ts';
 import type { OnError } from './sources.ts';
 import type { MapState, OperatorListState, StateDecl, States, ValueState } from './state.ts';
 import type { DeadLetter, Stream, WithSide } from './stream.ts';
 
-type Appending<M> = M extends 'bounded' ? 'bounded' : 'append';
 type OperatorStates = Readonly<Record<string, StateDecl<OperatorListState<any>>>>;
 type Handles<S> = { readonly [K in keyof S]: S[K] extends StateDecl<infer H> ? H : never };
 type ReadOnly<H> =

@@ -7,7 +7,7 @@
 import type { Duration } from '../base/duration.ts';
 import type { Columns, Condition, Overall, Selected, Selection } from './columns.ts';
 import type { mode, value } from './marks.ts';
-import type { Any, Both, Flat, Mode, NamesOf, StreamOf, Updating } from './modes.ts';
+import type { Any, Appending, Both, Flat, Mode, NamesOf, OneOrMore, RowKind, StreamOf, Updating } from './modes.ts';
 import type { Sink } from './place.ts';
 import type { Broadcast, Keyed } from './process.ts';
 import type { Schema, Window } from './schema.ts';
@@ -133,8 +133,22 @@ export interface Stream<R, out M extends Mode = Mode> extends StreamOf<R, M> {
   /** JavaScript per apache-arrow RecordBatch; it returns a RecordBatch or Table with the columns of `output`. */
   mapBatch<Out, B extends ArrowBatch = ArrowBatch>(output: Schema<Out>, fn: (batch: B) => ArrowBatch): Stream<Out, M>;
 
+  /** The changes themselves as rows, their kind in a last column `row_kind`. */
+  toChangelog(): Stream<Flat<R & { row_kind: RowKind }>, Appending<M>>;
+  /**
+   * Rows that say in `row_kind` what they are: `+I` and `+U` bring the row of a key, or another in its place, `-U` and `-D` take
+   * it away, whatever stands in the other columns. Whoever sends updates without what was before (an upsert stream) sends enough.
+   * The last row of each key is kept; one that takes away a key that is not there is counted (`skipped`). Sources above it are read in order, by one
+   * subtask each.
+   */
+  fromChangelog(options: { readonly key: OneOrMore<ChangelogKey<R>> }): Stream<Flat<Omit<R, 'row_kind'>>, Updating<M>>;
+
   to(sink: Sink<R, M>): Output<R, M>;
 }
+
+/** Columns that can be a key; none where the rows do not say what they are. */
+type ChangelogKey<R> =
+  Any<R> extends true ? string : 'row_kind' extends keyof R ? Exclude<keyof R & string, 'row_kind'> : never;
 
 export interface TopN<R, N extends string = never> {
   readonly orderBy: OrderBy<R>;

@@ -3,22 +3,12 @@
  * Unbounded input: a batch tells of each key what it changed, and rows that lose are never kept. Ended input: the rows that
  * stay come at the end; the first as they come, at once.
  */
-import { MillraceError } from '../base/errors.ts';
-import { batchRowsMax, textBytesOf } from '../base/limits.ts';
-import { type CellLayout, type Cells, cellLayout, cellLeaves, cellPrograms } from '../compile/cells.ts';
-import type { GroupTable } from '../ports/state.ts';
-import { type Batch, batch as batchOf, type Column, RowKindByte } from '../record/batch.ts';
+import { batchRowsMax } from '../base/limits.ts';
+import { type Batch, RowKindByte } from '../record/batch.ts';
 import { type Layout, rowtimeName } from '../record/layout.ts';
-import {
-  emitRows,
-  identityRows,
-  KeyHasher,
-  type ResolveBuffers,
-  resolveRows,
-  resultColumns,
-  Work,
-} from './aggregate-parts.ts';
+import { emitRows, resolveRows, Work } from './aggregate-parts.ts';
 import { RowOrder } from './compare-rows.ts';
+import { KeptEntries } from './kept-entries.ts';
 import { type Operator, type OperatorContext, type Output, Progress } from './operator.ts';
 import { type Ranking, refuseChanges } from './ranking.ts';
 
@@ -43,10 +33,7 @@ class Deduplicate implements Operator {
   /** Of equals the later one stays. */
   readonly #later: boolean;
   readonly #layout: Layout;
-  readonly #cells: CellLayout;
-  readonly #table: GroupTable;
-  readonly #programs: Cells;
-  readonly #resolve: ResolveBuffers;
+  readonly #kept: KeptEntries;
   /** Of the keys met by the rows at hand: entries, and their best row (−1: the one in state). */
   readonly #met: number;
   readonly #best: Int32Array;
@@ -56,13 +43,11 @@ class Deduplicate implements Operator {
   readonly #selection: number;
   readonly #kinds: number;
   readonly #ranks: number;
-  /** Rows out of state. */
-  readonly #columns: readonly Column[];
   readonly #round: { get(): number; set(value: number): void };
   readonly #work = new Work();
 
   constructor(spec: Ranking, context: OperatorContext) {
-    const { memory, kernels, state, name } = context;
+    const { memory, state, name } = context;
     const layout = context.inputs[0]!;
     const leaves = layout.map((_, leaf) => leaf).filter((leaf) => !spec.partitionBy.includes(leaf));
     const list = (): number => memory.arena.allocate(4 * batchRowsMax, `rows of ${name}`);
@@ -71,31 +56,18 @@ class Deduplicate implements Operator {
     // Rows that are all key are the same.
     this.#later = spec.keep === 'last' && leaves.length > 0;
     this.#layout = layout;
-    // What comes first and stays is known by its key alone.
-    this.#cells = cellLayout(layout, spec.by.length === 0 && !this.#later ? [] : leaves);
-    this.#order = new RowOrder(spec.by, layout, this.#cells, memory);
-    this.#table = state.groups({
-      name: 'kept',
-      keys: spec.partitionBy.map((leaf) => layout[leaf]!),
-      accumulatorBytes: headBytes + this.#cells.bytes,
-      texts: this.#cells.cells.filter(({ storage }) => storage === 'view').map(({ valueAt }) => headBytes + valueAt),
-      leaves: [
-        { name: '$kept', type: { kind: 'BOOLEAN' }, offset: 8, coding: 'bit' },
-        ...cellLeaves(layout, this.#cells, headBytes),
-      ],
-    });
-    this.#programs = cellPrograms(this.#cells, this.#table.accumulatorOffset + headBytes, {
-      memory,
-      kernels,
-      keepText: (target, view) => this.#keepText(target, view),
-    });
-    this.#resolve = {
-      state,
-      hasher: new KeyHasher(context, layout, spec.partitionBy),
-      hashes: memory.arena.allocate(8 * batchRowsMax, `hashes of ${name}`),
-      identity: identityRows(memory),
-      entries: list(),
-    };
+    this.#kept = new KeptEntries(
+      {
+        layout,
+        keys: spec.partitionBy,
+        // What comes first and stays is known by its key alone.
+        leaves: spec.by.length === 0 && !this.#later ? [] : leaves,
+        headBytes,
+        head: [{ name: '$kept', type: { kind: 'BOOLEAN' }, offset: 8, coding: 'bit' }],
+      },
+      context,
+    );
+    this.#order = new RowOrder(spec.by, layout, this.#kept.cells, memory);
     this.#met = list();
     this.#best = memory.i32.subarray(list() >>> 2).subarray(0, batchRowsMax);
     this.#changed = list();
@@ -104,27 +76,11 @@ class Deduplicate implements Operator {
     this.#kinds = memory.arena.allocate(batchRowsMax, `row kinds of ${name}`);
     this.#ranks = spec.rank ? memory.arena.allocate(8 * batchRowsMax, `ranks of ${name}`) : 0;
     if (spec.rank) memory.i64.fill(1n, this.#ranks >>> 3, (this.#ranks >>> 3) + batchRowsMax);
-    this.#columns = resultColumns(layout, batchRowsMax, context);
     this.#round = state.value('round', 0, Math.max);
   }
 
-  /** Errors: `record/too-large`. */
-  #keepText(target: number, view: number): void {
-    const texts = this.#cells.cells.filter(({ storage }) => storage === 'view').length;
-    const most = textBytesOf(texts);
-    const length = this.#context.memory.u32[view >>> 2] as number;
-    if (length > most) {
-      throw new MillraceError(
-        'record/too-large',
-        `a row to be kept has a text of ${length} bytes, at most ${most} are kept of each of its ${texts}; leave the column out before, or take a SUBSTRING of it`,
-        { where: { operator: this.#context.name } },
-      );
-    }
-    this.#table.keepText(target, view);
-  }
-
   get holdsToEnd(): boolean {
-    return this.#context.bounded && this.#cells.cells.length > 0;
+    return this.#context.bounded && this.#kept.cells.cells.length > 0;
   }
 
   get firesFromState(): boolean {
@@ -145,9 +101,10 @@ class Deduplicate implements Operator {
   }
 
   *#consume(batch: Batch, out: Output): Generator<void> {
-    this.#table.reclaim();
+    const { table, resolve } = this.#kept;
+    table.reclaim();
     const { selection, size } = batch;
-    yield* resolveRows(this.#table, batch, this.#keys, selection, size, this.#resolve, (rows, count) =>
+    yield* resolveRows(table, batch, this.#keys, selection, size, resolve, (rows, count) =>
       this.#add(batch, rows, count, out),
     );
   }
@@ -155,7 +112,7 @@ class Deduplicate implements Operator {
   *#add(batch: Batch, rows: number, n: number, out: Output): Generator<void> {
     const met = this.#choose(batch, rows, n);
     const { u8, u32 } = this.#context.memory;
-    const hasAt = this.#table.accumulatorOffset + 8;
+    const hasAt = this.#kept.headAt + 8;
     const quiet = this.holdsToEnd;
     const [list, changed, winners] = [this.#met >>> 2, this.#changed >>> 2, this.#rows >>> 2];
     // Those that replace a row stand first.
@@ -174,11 +131,11 @@ class Deduplicate implements Operator {
     }
     if (size === 0) return;
     if (replaced > 0 && !quiet) {
-      const before = this.#read(this.#changed, replaced);
+      const before = this.#kept.read(this.#changed, replaced);
       u8.fill(RowKindByte.updateBefore, this.#kinds, this.#kinds + replaced);
-      yield* this.#emit(before, this.#resolve.identity, replaced, this.#kinds, out);
+      yield* this.#emit(before, this.#kept.resolve.identity, replaced, this.#kinds, out);
     }
-    this.#programs.write(batch, this.#rows, size, this.#changed);
+    this.#kept.write(batch, this.#rows, size, this.#changed);
     for (let i = replaced; i < size; i++) u32[((u32[changed + i] as number) + hasAt) >>> 2] = 1;
     if (quiet) return;
     const chosen = u32.subarray(this.#selection >>> 2, (this.#selection >>> 2) + size);
@@ -193,8 +150,8 @@ class Deduplicate implements Operator {
   /** Lists the keys of the rows, and the best row of each. Answers how many there are. */
   #choose(batch: Batch, rows: number, n: number): number {
     const { u32 } = this.#context.memory;
-    const { entries } = this.#resolve;
-    const head = this.#table.accumulatorOffset;
+    const { entries } = this.#kept.resolve;
+    const head = this.#kept.headAt;
     const round = (this.#round.get() % 0xffff_fffe) + 1;
     this.#round.set(round);
     const best = this.#best;
@@ -224,31 +181,17 @@ class Deduplicate implements Operator {
 
   /** Whether a row goes before the one that its key's entry has. */
   #beatsKept(batch: Batch, row: number, entry: number): boolean {
-    const order = this.#order.ofKept(batch, row, entry + this.#table.accumulatorOffset + headBytes);
+    const order = this.#order.ofKept(batch, row, entry + this.#kept.cellsAt);
     return order === 0 ? this.#later : order < 0;
   }
 
-  /** The rows that entries have. */
-  #read(entries: number, n: number): Batch {
-    this.#keys.forEach((leaf, key) => {
-      const { values, validity } = this.#columns[leaf]!;
-      this.#table.readKey(key, entries, n, values, validity);
-    });
-    this.#programs.read(
-      entries,
-      n,
-      this.#cells.cells.map(({ leaf }) => this.#columns[leaf]!),
-    );
-    return batchOf(this.#layout, n, this.#columns);
-  }
-
   *#finish(out: Output): Generator<void> {
-    const { entries, identity } = this.#resolve;
+    const { table, resolve } = this.#kept;
     const rows = this.#context.batchRows;
-    for (let n = this.#table.drain(entries, rows); n > 0; n = this.#table.drain(entries, rows)) {
-      yield* this.#emit(this.#read(entries, n), identity, n, 0, out);
+    for (let n = table.drain(resolve.entries, rows); n > 0; n = table.drain(resolve.entries, rows)) {
+      yield* this.#emit(this.#kept.read(resolve.entries, n), resolve.identity, n, 0, out);
     }
-    this.#table.clear();
+    table.clear();
   }
 
   /** With the rank, which is 1, where it is asked for. */

@@ -20,6 +20,8 @@ const operators: { readonly [K in OperatorKind]: () => Promise<Create<K>> } = {
   sort: async () => (await import('./sort.ts')).sortOperator,
   limit: async () => (await import('./limit.ts')).limitOperator,
   topN: async () => (await import('./top-n.ts')).topNOperator,
+  toChangelog: async () => (await import('./to-changelog.ts')).toChangelogOperator,
+  fromChangelog: async () => (await import('./from-changelog.ts')).fromChangelogOperator,
 };
 
 export const operatorKinds = Object.keys(operators) as OperatorKind[];

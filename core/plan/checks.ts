@@ -139,6 +139,8 @@ const nodeChecks: { [K in PlanNodeKind]: NodeCheck<Extract<PlanNode, { kind: K }
     else if (node.by.length === 0)
       fail('plan/unbounded', node, 'topN needs an order; give orderBy at least one column');
   },
+  toChangelog: nothing,
+  fromChangelog: nothing,
   sink: nothing,
 };
 
@@ -314,6 +316,14 @@ const changeChecks: { [K in Exclude<RelNode['kind'], 'sink'>]: ChangeCheck<Extra
   process: nothing,
   join: nothing,
   sort: nothing,
+  toChangelog: nothing,
+  fromChangelog: (_node, { rel, makers, regime }) => {
+    fail(
+      'plan/changelog',
+      rel.from,
+      `it takes rows that say what they change, and ${makers} corrects its results (${regime.why}); leave fromChangelog out: the stream is a changelog already`,
+    );
+  },
   limit: (_node, { rel, makers, regime }) => {
     fail(
       'plan/changelog',

@@ -112,6 +112,8 @@ const table: { [K in RelNode['kind']]: Describe<Extract<RelNode, { kind: K }>> }
       : `topN${phaseText(phase)} ${n} by ${orderText(by, input)}${partitionBy.length === 0 ? '' : ` per (${names(partitionBy, input)})`}`,
     ...(keep ? [] : [`${using}${rank ? ', gives the rank' : ''}`]),
   ],
+  toChangelog: () => ['changes become rows', 'gives row_kind'],
+  fromChangelog: ({ keys }, input) => [`rows become changes, the last per (${names(keys, input)}) stands`],
   sink: ({ connector, output }) => [`sink ${connector.kind} ${connector.label}`.trimEnd(), `output '${output}'`],
 };
 

@@ -5,7 +5,7 @@
  */
 import type { SinkInfo, SourceInfo } from '../ports/connector.ts';
 import type { Exchange, PhysicalNode } from './physical.ts';
-import type { Rel, RelPlan, RelRef } from './rel.ts';
+import type { Rel, RelNode, RelPlan, RelRef } from './rel.ts';
 import { splitPhases } from './rules/two-phase.ts';
 import type { Changes, Traits } from './traits.ts';
 
@@ -68,6 +68,8 @@ export function requirementOf(node: PhysicalNode, port = 0): Requirement {
     case 'topN':
       if (node.phase === 'partial') return { kind: 'none' };
       return node.partitionBy.length === 0 ? { kind: 'one' } : { kind: 'hash', keys: node.partitionBy };
+    case 'fromChangelog':
+      return { kind: 'hash', keys: node.keys };
     case 'sort':
     case 'limit':
       return { kind: node.phase === 'partial' ? 'none' : 'one' };
@@ -81,6 +83,7 @@ export function distribute(plan: RelPlan, traits: readonly Traits[], options: Di
   /** What stands for each output: several for a union. */
   const standing: RelRef[][] = [];
   const keyed = keysBelow(plan);
+  const inOrder = orderedRels(plan);
 
   const put = (
     rel: Rel & { node: PhysicalNode },
@@ -88,6 +91,7 @@ export function distribute(plan: RelPlan, traits: readonly Traits[], options: Di
     changes: readonly Changes[],
     state: string | null,
     keys: readonly number[] | null = null,
+    alone = false,
   ): number => {
     const updating = refs.some(({ ref }) => placed[ref.rel]!.changes[ref.port] === 'all');
     const from = refs.map(({ ref }) => outputPlacement(placed[ref.rel]!, ref.port));
@@ -95,7 +99,7 @@ export function distribute(plan: RelPlan, traits: readonly Traits[], options: Di
     const { placement, exchanges } =
       rel.node.kind === 'process' || rel.node.kind === 'join'
         ? placePorts(rel.node, from, ports, options.parallelism)
-        : placeOf(rel, from, updating, keys, options);
+        : placeOf(rel, from, updating, keys, alone ? { ...options, parallelism: 1 } : options);
     const producers = refs.map(({ ref, port }, i): Producer => ({ ref, exchange: exchanges[i]!, port }));
     const node = informed(rel.node, refs, placed);
     placed.push({
@@ -139,7 +143,7 @@ export function distribute(plan: RelPlan, traits: readonly Traits[], options: Di
         main = split.final;
       }
     }
-    standing.push([{ rel: put(main, input, changes, state, keyed[index]), port: 0 }]);
+    standing.push([{ rel: put(main, input, changes, state, keyed[index], inOrder.has(index)), port: 0 }]);
   });
   return placed;
 }
@@ -282,6 +286,29 @@ function keysBelow(plan: RelPlan): (readonly number[] | null)[] {
   return wanted;
 }
 
+/**
+ * Operators whose rows say what earlier ones become, from the sources on: one subtask each, since of two rows of a key that are
+ * read or sent side by side nobody knows which is the later.
+ */
+function orderedRels({ rels }: RelPlan): ReadonlySet<number> {
+  const found = new Set<number>();
+  const visit = (index: number): void => {
+    const { node, inputs } = rels[index]!;
+    if (!passesInOrder.has(node.kind)) return;
+    found.add(index);
+    for (const { rel } of inputs) visit(rel);
+  };
+  for (const { node, inputs } of rels) if (node.kind === 'fromChangelog') for (const { rel } of inputs) visit(rel);
+  return found;
+}
+const passesInOrder: ReadonlySet<RelNode['kind']> = new Set<RelNode['kind']>([
+  'source',
+  'project',
+  'watermark',
+  'map',
+  'union',
+]);
+
 /** Keyed inputs are hashed, each by its own columns, unless they lie that way; broadcast ones go everywhere. */
 function placePorts(
   node: Extract<PhysicalNode, { kind: 'process' | 'join' }>,
@@ -343,6 +370,9 @@ function outputLeaf(node: PhysicalNode, leaf: number): number | null {
     case 'sort':
     case 'limit':
     case 'topN':
+    case 'fromChangelog':
+      return leaf;
+    case 'toChangelog':
       return leaf;
     case 'project': {
       const found = node.columns.findIndex((column) => column.kind === 'column' && column.index === leaf);

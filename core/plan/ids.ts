@@ -21,6 +21,8 @@ const ownText: { [K in PlanNodeKind]: ((node: Extract<PlanNode, { kind: K }>) =>
   sort: () => null,
   limit: () => null,
   topN: (n) => n.partitionBy,
+  toChangelog: null,
+  fromChangelog: (n) => n.key,
   sink: null,
 };
 

@@ -196,6 +196,25 @@ const table: { [K in PlanNodeKind]: Lower<Extract<PlanNode, { kind: K }>> } = {
     };
     return [builder.add(rel(node, 'main', [input!], top, leavesOf(schemas.get(node.id)![0]!)))];
   },
+  toChangelog: (node, [input], { schemas, builder }) => [
+    builder.add(rel(node, 'main', [input!], { kind: 'toChangelog' }, leavesOf(schemas.get(node.id)![0]!))),
+  ],
+  fromChangelog: (node, [input], { schemas, builder }) => {
+    const [from] = inputSchemas(node, schemas);
+    const before = builder.layout(input!);
+    const schema = schemas.get(node.id)![0]!;
+    const layout = leavesOf(schema);
+    // The kind goes last, event time goes.
+    const columns = [...schema.fields.map(({ name }) => name), 'row_kind']
+      .flatMap((name) => leafIndices(from!, name)!)
+      .map((leaf) => columnExpr(before, leaf));
+    const kinds = before[leafIndices(from!, 'row_kind')![0]!]!;
+    const ordered = builder.add(
+      rel(node, 'columns', [input!], { kind: 'project', filter: null, columns }, [...layout, kinds]),
+    );
+    const keys = node.key.flatMap((name) => leafIndices(schema, name)!);
+    return [builder.add(rel(node, 'main', [ordered], { kind: 'fromChangelog', keys }, layout))];
+  },
   sink: (node, [input], { schemas, outputs, builder }) => {
     const schema = schemas.get(node.id)![0]!;
     const fitted = alignedTo(node, input!, inputSchemas(node, schemas)[0]!, schema, builder);

@@ -26,6 +26,8 @@ const names: NameTable = {
     n.keep
       ? `groupBy(${n.partitionBy.join(', ')}).${n.keep === 'first' ? 'keepFirst' : 'keepLast'}(${n.by.map(({ column }) => column).join(', ')})`
       : `${n.partitionBy.length > 0 ? `groupBy(${n.partitionBy.join(', ')}).` : ''}topN(${n.n}, ${orderText(n.by)})`,
+  toChangelog: () => 'toChangelog',
+  fromChangelog: (n) => `fromChangelog(${n.key.join(', ')})`,
   sink: (n) => `to ${n.connector.kind} ${n.connector.label}`.trimEnd(),
 };
 

@@ -153,6 +153,15 @@ export interface TopNNode extends NodeHead {
   /** Of one row of each group, the first or the last by `by`, which may be empty: as they come. Of equals the same counts. */
   readonly keep?: 'first' | 'last';
 }
+/** Every change becomes a row: the columns, then `row_kind`. */
+export interface ToChangelogNode extends NodeHead {
+  readonly kind: 'toChangelog';
+}
+/** Rows whose column `row_kind` says whether they come or go: the last of each key stands. */
+export interface FromChangelogNode extends NodeHead {
+  readonly kind: 'fromChangelog';
+  readonly key: readonly string[];
+}
 export interface SinkNode extends NodeHead {
   readonly kind: 'sink';
   /** `collect`-like ends (no `.to`) have the connector kind `handle`: rows go to the job's handle. */
@@ -175,5 +184,7 @@ export type PlanNode =
   | SortNode
   | LimitNode
   | TopNNode
+  | ToChangelogNode
+  | FromChangelogNode
   | SinkNode;
 export type PlanNodeKind = PlanNode['kind'];

@@ -239,6 +239,13 @@ export type PhysicalNode =
       /** Its input takes rows back: all rows are kept. The planner decides when it places it. */
       readonly updating?: true;
     }
+  /** Every change becomes a row. Output leaves: those of the input, with the VARCHAR `row_kind` behind them, before `$rowtime`. */
+  | { readonly kind: 'toChangelog' }
+  /**
+   * The last row of each key stands. The last input leaf, `row_kind`, says whether a row comes or goes; output leaves: those
+   * before it. Rows of a key come in order.
+   */
+  | { readonly kind: 'fromChangelog'; readonly keys: readonly number[] }
   /** Writes rows of logical type `fields` (leaves in order; `$rowtime` is not there). */
   | {
       readonly kind: 'sink';

@@ -156,8 +156,37 @@ const rules: { [K in PlanNodeKind]: SchemaRule<Extract<PlanNode, { kind: K }>> }
     unique(node, fields);
     return [{ ...input!, fields }];
   },
+  toChangelog: (node, [input]) => {
+    const fields = [...input!.fields, kindField];
+    unique(node, fields);
+    return [{ fields, time: input!.time, window: null }];
+  },
+  fromChangelog: (node, [input]) => {
+    const kinds = input!.fields.find(({ name }) => name === kindField.name);
+    if (kinds?.type.kind !== 'VARCHAR') {
+      fail(
+        'plan/type',
+        node,
+        `rows say in a VARCHAR column 'row_kind' what they are (+I, -U, +U, -D); ${
+          kinds
+            ? `here it is ${typeName(kinds.type)}`
+            : nearest(
+                kindField.name,
+                input!.fields.map(({ name }) => name),
+              )
+        }`,
+      );
+    }
+    if (node.key.includes(kindField.name))
+      fail('plan/type', node, `'row_kind' says what a row is and cannot be its key`);
+    requireLeaves(node, input!, node.key, 'key');
+    return [{ fields: input!.fields.filter((field) => field !== kinds), time: false }];
+  },
   sink: (node, [input]) => [{ fields: sinkFields(node, input!), time: sinkTime(node, input!) }],
 };
+
+/** What a row of a changelog is. */
+const kindField: Field = { name: 'row_kind', type: { kind: 'VARCHAR' }, nullable: false };
 
 const errorSchemas = (node: PlanNode): readonly Schema[] => (onErrorOf(node) === 'side' ? [deadLetterSchema] : []);
 

@@ -166,6 +166,20 @@ const table: { [K in RelNode['kind']]: TraitRule<Extract<RelNode, { kind: K }>> 
               : `${node.n} rows${ties}`,
     };
   },
+  toChangelog: ({ inputs: [input] }) => ({
+    changes: ['insert'],
+    upsertKey: null,
+    order: input!.order,
+    rowsMax: input!.changes[0] === 'all' ? null : input!.rowsMax,
+    state: null,
+  }),
+  fromChangelog: ({ node, rel, inputs: [input], bounded }) => ({
+    changes: [bounded ? 'insert' : 'all'],
+    upsertKey: node.keys,
+    order: null,
+    rowsMax: input!.rowsMax,
+    state: `the last row of each (${node.keys.map((key) => rel.outputs[0]![key]!.name).join(', ')}), until it is deleted: bounded only by the number of keys${bounded ? '' : ' that stand'}`,
+  }),
   sink: ({ inputs: [input] }) => ({ ...passed(input!), state: null }),
 };
 

@@ -199,6 +199,8 @@ const nodeShapes: { readonly [K in PlanNodeKind]: Check } = {
     rankAs: orNull(text),
     keep: oneOf(undefined, 'first', 'last'),
   }),
+  toChangelog: any,
+  fromChangelog: shape({ key: listOf(text) }),
   sink: shape({ connector, schema: orNull(fields) }),
 };
 

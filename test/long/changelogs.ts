@@ -5,6 +5,7 @@
  */
 import { prng } from '../../core/base/prng.ts';
 import { aggregateCases } from '../support/aggregate-cases.ts';
+import { changelogCases } from '../support/changelog-cases.ts';
 import { joinCases } from '../support/join-cases.ts';
 import { operatorCases } from '../support/operator-cases.ts';
 import { regimes, runOperator } from '../support/operator-harness.ts';
@@ -12,6 +13,7 @@ import type { LongSuite } from './suite.ts';
 
 const makers: typeof operatorCases = {
   ...joinCases,
+  ...changelogCases,
   'aggregate, updating': aggregateCases['aggregate, updating']!,
   'aggregate, retracting': aggregateCases['aggregate, retracting']!,
   'top n, updating': operatorCases['top n, updating']!,

@@ -5,6 +5,7 @@
 import { prng } from '../../core/base/prng.ts';
 import { aggregateCases } from '../support/aggregate-cases.ts';
 import { boundedJoinCases } from '../support/bounded-join-cases.ts';
+import { changelogCases } from '../support/changelog-cases.ts';
 import { joinCases } from '../support/join-cases.ts';
 import { operatorCases } from '../support/operator-cases.ts';
 import { regimes, runOperator } from '../support/operator-harness.ts';
@@ -25,6 +26,7 @@ export const suite: LongSuite = {
       ...joinCases,
       ...boundedJoinCases,
       ...windowJoinCases,
+      ...changelogCases,
     };
     const names = Object.keys(makers);
     const coverage: Record<string, number> = { more: 0, restored: 0, late: 0 };

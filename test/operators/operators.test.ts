@@ -3,6 +3,7 @@ import { describe, test } from 'vitest';
 import { prng } from '../../core/base/prng.ts';
 import { aggregateCases } from '../support/aggregate-cases.ts';
 import { boundedJoinCases } from '../support/bounded-join-cases.ts';
+import { changelogCases } from '../support/changelog-cases.ts';
 import { joinCases } from '../support/join-cases.ts';
 import { operatorCases } from '../support/operator-cases.ts';
 import { regimes, runOperator } from '../support/operator-harness.ts';
@@ -17,6 +18,7 @@ const cases: typeof operatorCases = {
   ...joinCases,
   ...boundedJoinCases,
   ...windowJoinCases,
+  ...changelogCases,
 };
 
 describe.each(Object.keys(cases))('%s', (name) => {

@@ -103,6 +103,16 @@ function evaluate(operator: ChainOperator, rows: readonly Row[], functions: Func
     }
     case 'aggregate':
       return aggregate(node, rows, first);
+    // On ended input every result is final.
+    case 'toChangelog': {
+      const end = operator.outputs[0]!.length - (rowtimeIndex(operator.outputs[0]!) === null ? 1 : 2);
+      return rows.map((row) => [...row.slice(0, end), '+I', ...row.slice(end)]);
+    }
+    case 'fromChangelog': {
+      const last = new Map<string, Row>();
+      for (const row of rows) last.set(keyText(node.keys.map((key) => row[key]!)), row);
+      return [...last.values()].flatMap((row) => (String(row.at(-1)).startsWith('+') ? [row.slice(0, -1)] : []));
+    }
     case 'sort':
       return sorted(rows, node.by).slice(0, node.limit ?? rows.length);
     case 'limit':

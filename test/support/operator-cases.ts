@@ -552,10 +552,10 @@ function keptCase(random: Prng): OperatorCase {
 }
 
 /** Keys and texts that an entry of a state page can take. */
-const isShort = (row: TestRow): boolean => row.every((value) => typeof value !== 'string' || value.length < 500);
+export const isShort = (row: TestRow): boolean => row.every((value) => typeof value !== 'string' || value.length < 500);
 
 /** −0 and 0 are one key, and either may be shown. */
-const zeroText = (row: TestRow): string => textOf(row.map((value) => (value === 0 ? 0 : value)));
+export const zeroText = (row: TestRow): string => textOf(row.map((value) => (value === 0 ? 0 : value)));
 
 function updatingTopNCase(random: Prng): OperatorCase {
   const parts = topNParts(random);

@@ -39,6 +39,8 @@ interface Growing {
   readonly ref: Ref;
   /** Whether its rows may be corrected on unbounded input. */
   readonly updating: boolean;
+  /** Its rows are those of one source, in their order. */
+  readonly inOrder?: boolean;
 }
 
 const sourceFields: Fields = [
@@ -64,7 +66,7 @@ export function randomJob(random: Prng, options: RandomPlanOptions = {}): Random
     const source = builder.source(sourceFields, { bounded: !options.unbounded, place }, null, `source${i}`);
     rows.set(source.node, randomRows(random, random.below((options.rowsMax ?? 200) + 1), options.inOrder ?? false));
     const timed = random.below(4) === 0 ? source : builder.eventTime(source, oneOf(random, ['at', 'fine']), 100_000);
-    pool.push({ ref: timed, updating: false });
+    pool.push({ ref: timed, updating: false, inOrder: true });
   }
   const steps = 1 + random.below(options.stepsMax ?? 8);
   for (let i = 0; i < steps; i++) {
@@ -95,18 +97,20 @@ function step(
   /** An order by all columns leaves no choice. */
   const every = schema.fields.map((f) => f.name);
   const same = (next: Ref): Growing => ({ ref: next, updating });
-  switch (random.below(13)) {
+  /** Rows stay in their order. */
+  const through = (next: Ref): Growing => ({ ...from, ref: next, updating });
+  switch (random.below(15)) {
     case 0:
     case 1:
-      return same(builder.filter(ref, randomCondition(random, schema.fields)));
+      return through(builder.filter(ref, randomCondition(random, schema.fields)));
     case 2: {
       const name = random.below(2) === 0 && names.length > 0 ? oneOf(random, names) : `c${builder.nodes.length}`;
-      return same(builder.with(ref, { [name]: randomValue(random, schema.fields, 2) }));
+      return through(builder.with(ref, { [name]: randomValue(random, schema.fields, 2) }));
     }
     case 3: {
       const kept = schema.fields.filter(() => random.below(3) > 0).map((f) => f.name);
       if (kept.length === 0) return null;
-      return same(
+      return through(
         builder.select(
           ref,
           Object.fromEntries(kept.map((name) => [random.below(8) === 0 ? `${name}_` : name, column(name)])),
@@ -156,6 +160,20 @@ function step(
       if (options.unbounded) return null;
       const sorted = builder.sort(ref, `${random.below(2) === 0 ? '-' : ''}${oneOf(random, names)}`, ...every);
       return same(random.below(2) === 0 ? sorted : builder.add('limit', [sorted], { rows: random.below(20) }));
+    }
+    case 12: {
+      // What an unbounded run tells on the way is its own affair.
+      if (options.unbounded || every.includes('row_kind')) return null;
+      return same(builder.add('toChangelog', [ref], {}));
+    }
+    case 13: {
+      if (!from.inOrder || updating || every.includes('row_kind')) return null;
+      const key = keysOf(random, schema.fields, 2);
+      if (key.length === 0) return null;
+      const kinds = { when: randomCondition(random, schema.fields), then: literal(oneOf(random, ['-D', '-U', '+U'])) };
+      const kind: UnboundExpr = { kind: 'case', branches: [kinds], otherwise: literal('+I') };
+      const said = builder.with(ref, { row_kind: kind });
+      return { ref: builder.add('fromChangelog', [said], { key }), updating: true };
     }
     case 10:
     case 11:

@@ -8,7 +8,15 @@ import { interpret } from '../../core/expr/interpret.ts';
 import type { UnboundExpr } from '../../core/expr/tree.ts';
 import { literalOfValue, type Value } from '../../core/expr/value.ts';
 import { leafIndices, leavesOf, projectColumns, type Schema } from '../../core/plan/columns.ts';
-import type { AggregateNode, JoinNode, OrderKey, Plan, PlanNode, TopNNode } from '../../core/plan/nodes.ts';
+import type {
+  AggregateNode,
+  FromChangelogNode,
+  JoinNode,
+  OrderKey,
+  Plan,
+  PlanNode,
+  TopNNode,
+} from '../../core/plan/nodes.ts';
 import { inputSchemas, schemasOf } from '../../core/plan/schema.ts';
 import type { SourceInfo } from '../../core/ports/connector.ts';
 import { type DataType, type Fields, ticksPerMs } from '../../core/record/types.ts';
@@ -130,6 +138,11 @@ function evaluate(
     }
     case 'topN':
       return topN(node, input, inputSchema[0]!);
+    // On ended input every result is final.
+    case 'toChangelog':
+      return { ...input, rows: input.rows.map((row) => withKind(row, schema)) };
+    case 'fromChangelog':
+      return { rows: standing(node, input.rows, inputSchema[0]!, schema) };
     case 'join':
       return { rows: joined(node, inputs, inputSchema) };
     case 'process':
@@ -139,6 +152,23 @@ function evaluate(
       return { ...input, rows };
     }
   }
+}
+
+function withKind(row: Row, schema: Schema): Row {
+  return schema.time ? [...row.slice(0, -1), '+I', row.at(-1)!] : [...row, '+I'];
+}
+
+/** The last row of each key, where it was not taken away. */
+function standing({ key }: FromChangelogNode, rows: readonly Row[], from: Schema, to: Schema): Row[] {
+  const [kind] = leafIndices(from, 'row_kind')!;
+  const keys = key.flatMap((name) => leafIndices(from, name)!);
+  const leaves = to.fields.flatMap(({ name }) => leafIndices(from, name)!);
+  const last = new Map<string, Row | null>();
+  for (const row of rows) {
+    const adds = row[kind!] === '+I' || row[kind!] === '+U';
+    last.set(keyText(keys.map((leaf) => row[leaf]!)), adds ? leaves.map((leaf) => row[leaf]!) : null);
+  }
+  return [...last.values()].filter((row) => row !== null);
 }
 
 function timeOf(row: Row, schema: Schema): Row {

@@ -391,3 +391,13 @@ same<M<typeof endlessPersons>, 'append'>();
 same<Auction['expires'], Date>();
 const parts = madeBids.select((b) => ({ dir: splitIndex(b.url, '/', 3), id: regexpExtract(b.url, 'id=(.*)', 1) }));
 same<R<typeof parts>, { dir: string | null; id: string | null }>();
+
+// changelogs: changes as rows are only added, rows as changes update where the input does not end
+const asRows = without.toChangelog();
+same<R<typeof asRows>, { id: number; name: string; row_kind: '+I' | '-U' | '+U' | '-D' }>();
+same<M<typeof asRows>, 'append'>();
+const asChanges = asRows.fromChangelog({ key: 'id' });
+same<R<typeof asChanges>, { id: number; name: string }>();
+same<M<typeof asChanges>, 'updating'>();
+const finalChanges = ended.toChangelog().fromChangelog({ key: ['n'] });
+same<M<typeof finalChanges>, 'bounded'>();

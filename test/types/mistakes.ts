@@ -320,7 +320,12 @@ declare const takesInserts: import('../../index.ts').Sink<{ origin: string }, 'b
 const corrected = live.antiJoin(flights, (l, r) => l.origin.eq(r.origin)).pick('origin');
 // @ts-expect-error
 corrected.to(takesInserts);
-// 41 options that are not built
+// 41 rows that do not say what they are as changes; a key that says what they are
+// @ts-expect-error
+live.fromChangelog({ key: 'origin' });
+// @ts-expect-error
+live.toChangelog().fromChangelog({ key: 'row_kind' });
+// 42 options that are not built
 // @ts-expect-error
 live.join(flights, (l, r) => l.origin.eq(r.origin), { ttl: '1 day' });
 

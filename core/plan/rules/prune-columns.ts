@@ -76,6 +76,9 @@ const narrows: { [K in RelNode['kind']]: boolean } = {
   sort: true,
   limit: true,
   topN: true,
+  // What is a change is decided by all columns.
+  toChangelog: false,
+  fromChangelog: true,
   sink: true,
 };
 
@@ -222,6 +225,15 @@ const table: { [K in RelNode['kind']]: Narrow<Extract<RelNode, { kind: K }>> } =
       outputs: [pick(layout, kept)],
     };
   },
+  toChangelog: (node, { rel }) => ({ node, kept: [all(rel.outputs[0]!)], outputs: rel.outputs }),
+  fromChangelog: (node, { rel, moved, keptInput }) => {
+    const kept = keptInput[0]!.slice(0, -1);
+    return {
+      node: { ...node, keys: node.keys.map(moved[0]!) },
+      kept: [kept],
+      outputs: [pick(rel.outputs[0]!, kept)],
+    };
+  },
   sink: (node, { rel, keptInput }) => {
     assert(keptInput[0]!.length === rel.outputs[0]!.length, 'a sink gets all its columns');
     return { node, kept: [all(rel.outputs[0]!)], outputs: rel.outputs };
@@ -319,6 +331,9 @@ function neededBy(rel: Rel, input: Layout, outputs: readonly Leaves[], port: num
         .map((leaf) => (leaf === time && rankLeaf !== null ? leaf - 1 : leaf));
       return [...passed, ...node.partitionBy, ...node.by.map((key) => key.column)];
     }
+    case 'fromChangelog':
+      return [...main, ...node.keys, input.length - 1];
+    case 'toChangelog':
     case 'sink':
       return all(input);
   }

@@ -95,6 +95,8 @@ function inputLeaf(rel: Rel, { bounded }: RuleContext): ((leaf: number) => numbe
     case 'aggregate':
       // Below an unbounded window a filter would change which rows are counted as late.
       return node.keys.length === 0 || (node.window && !bounded) ? null : (leaf) => node.keys[leaf] ?? null;
+    case 'fromChangelog':
+      return (leaf) => (node.keys.includes(leaf) ? leaf : null);
     case 'topN':
       return (leaf) => (node.partitionBy.includes(leaf) ? leaf : null);
     default:
