@@ -290,7 +290,7 @@ export class Durability {
     try {
       this.#manifest = this.#state.commit(content);
     } catch (error) {
-      if (isFenced(error)) this.#lost = true;
+      if (isFenced(error) || this.#state.inDoubt) this.#lost = true;
       throw stateError(error, this.#state.path);
     }
     this.#lastText = text;

@@ -536,6 +536,8 @@ const fromMemory = ({ parts, unread }: { parts: readonly SnapshotPart[]; unread:
 
 /** What fails again however often it is tried: the job itself is at fault, or somebody else owns its state. */
 function hopeless(code: string): boolean {
+  // A disk that failed, or had no room, may do better.
+  if (code === 'state/failed' || code === 'state/disk-full') return false;
   const [area] = code.split('/');
   if (['option', 'plan', 'job', 'schema', 'snapshot', 'state'].includes(area!)) return true;
   return ['sink/lost', 'sink/closed', 'sink/forbidden', 'source/not-found', 'source/unsupported'].includes(code);

@@ -9,7 +9,7 @@ import { keyGroupRange } from '../core/base/key-groups.ts';
 import { aheadBatchesMax } from '../core/base/limits.ts';
 import { naturalOrder } from '../core/base/natural-order.ts';
 import { deadLetters } from '../core/operators/dead-letters.ts';
-import { type Operator, type UserFunction, watermarkMin } from '../core/operators/operator.ts';
+import { type Operator, type UserFunction, watermarkMax, watermarkMin } from '../core/operators/operator.ts';
 import { loadOperator } from '../core/operators/registry.ts';
 import { sinkOperator } from '../core/operators/sink.ts';
 import { SourceDriver, type SourcePosition } from '../core/operators/source.ts';
@@ -71,6 +71,7 @@ export async function buildTask(builder: TaskBuilder, chain: Chain, subtask: num
     knowsBarrier: (id) => freezer.knows(id),
     snapshot: (id, moment) => freezer.freeze(id, chain, subtask, moment),
     endedOperators: endedOperators(chain, restored),
+    complete: wasComplete(chain, restored),
     publish() {
       let sent = 0;
       for (const router of routers.values()) sent += router.bytes;
@@ -283,6 +284,13 @@ function endedOperators(chain: Chain, restored: readonly TaskSnapshot[]): Readon
     if (ran.length > 0 && ran.every((task) => task.ended.includes(id))) ended.add(index);
   }
   return ended;
+}
+
+/** Whether event time had come to its end where the chain begins, if what begins it had ended: with a source always. */
+function wasComplete({ operators: [head] }: Chain, restored: readonly TaskSnapshot[]): boolean {
+  const ran = restored.filter((task) => task.operators.includes(head!.id));
+  if (ran.length === 0 || !ran.every((task) => task.ended.includes(head!.id))) return false;
+  return head!.node.kind === 'source' || ran.every((task) => task.watermarkMs === watermarkMax);
 }
 
 /**

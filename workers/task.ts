@@ -46,6 +46,8 @@ export interface TaskParts {
   readonly watermarkMs: number | null;
   /** Indexes of operators that had ended in all subtasks when the snapshot was taken. */
   readonly endedOperators: ReadonlySet<number>;
+  /** Where the first operator had: its event time had come to its end as well. */
+  readonly complete: boolean;
   /** Brings the counters up to date; called when the task parks or ends. */
   readonly publish: () => void;
   /** For idleness only; read where event time is assigned in the middle of a chain. */
@@ -149,21 +151,29 @@ export class Task {
   }
 
   /**
-   * What a barrier interrupted fires first: event time as it was is told again. Where all had ended, this task has, too, and
-   * whoever reads it hears so.
+   * What a barrier interrupted fires first: event time as it was is told again. Where the first operator had ended, the chain
+   * comes to its end at once, and whoever reads it hears so: a snapshot before that would have the operator as ended, and
+   * event time as it was further down, in a task that was two, and no one could tell that it had come to its end.
    */
   #goOnFrom(watermarkMs: number): void {
+    const { source, gate, alignment, complete } = this.#parts;
     this.#sentWatermarkMs = watermarkMs;
-    this.#complete = watermarkMs === watermarkMax;
-    if (this.#nodes.every((node) => node.ended)) {
-      this.#parts.source?.stop();
-      this.#parts.gate?.close();
-      this.#control = this.#finish(this.#complete);
-    } else this.#control = this.#tellAgain(watermarkMs);
+    this.#complete = watermarkMs === watermarkMax || complete;
+    const again = this.#tellAgain(watermarkMs);
+    if (!this.#nodes[0]!.ended) {
+      this.#control = again;
+      return;
+    }
+    source?.stop();
+    gate?.close();
+    alignment?.release();
+    const finish = this.#finish(this.#complete);
+    this.#control = this.#nodes.every((node) => node.ended) ? finish : chain(again, finish);
   }
 
   *#tellAgain(watermarkMs: number): Generator<void> {
-    if (watermarkMs !== watermarkMin && !this.#complete) yield* this.#watermark(this.#nodes[0]!, watermarkMs, false);
+    if (watermarkMs !== watermarkMin && watermarkMs !== watermarkMax)
+      yield* this.#watermark(this.#nodes[0]!, watermarkMs, false);
     // Who assigns event time says itself how far it had come.
     for (const node of this.#nodes)
       if (this.#assignsTime(node)) yield* this.#call(node, (work) => work.flush?.(node.output));

@@ -33,6 +33,8 @@ export function fileCommitter(
   let epoch = 0;
   /** The last checkpoint all of whose files were committed, as far as is known. */
   let mark: number | null = null;
+  /** Partitions that their parents are known to know. */
+  const known = new Set<string>();
   let marks: PartitionMarks | null = null;
 
   /** What is not there any more where a later epoch is has been taken over. */
@@ -46,6 +48,15 @@ export function fileCommitter(
     }
   };
 
+  /** Also where it is there: who made it may have died before its parents were synced. */
+  const makePartition = (directory: string): void => {
+    if (known.has(directory) && disk.stat(join(path, directory)) !== null) return;
+    disk.makeDirectory(join(path, directory), 0o777);
+    for (let made = directory; made !== ''; made = parentIn(made)) disk.syncDirectory(join(path, parentIn(made)));
+    if (known.size >= knownMax) known.clear();
+    known.add(directory);
+  };
+
   const commit = (files: readonly StagedFile[]): void => {
     assert(staging !== null, 'a sink commits before it was opened');
     const from = staging;
@@ -53,9 +64,11 @@ export function fileCommitter(
     for (const file of files) {
       const at = file.final.lastIndexOf('/');
       const directory = at < 0 ? '' : file.final.slice(0, at);
-      if (directory !== '' && !changed.has(directory)) makeDurably(disk, join(path, directory));
+      if (directory !== '' && !changed.has(directory)) makePartition(directory);
+      // One that is visible already may be so only until power is lost: who renamed it may have died before the sync.
       if (renameIfThere(disk, join(from, file.staged), join(path, file.final))) changed.add(directory);
-      else if (disk.stat(join(path, file.final)) === null) checkGone(file, from);
+      else if (disk.stat(join(path, file.final)) !== null) changed.add(directory);
+      else checkGone(file, from);
     }
     for (const directory of changed) disk.syncDirectory(directory === '' ? path : join(path, directory));
     marks?.touched([...changed].filter((directory) => directory !== ''));
@@ -102,8 +115,11 @@ export function fileCommitter(
         if (restored !== null) {
           takeBack(disk, path, jobKey, restored);
           if (partitions) {
+            // Whoever died while he took back has not said yet how far it is back.
+            const mayBeHalf = mark === null ? restored > 0 : mark > restored;
             for (const directory of partitionDirectories(disk, path, partitions.columns.length)) {
               if (takeBack(disk, join(path, directory), jobKey, restored)) marks?.unmark(directory);
+              else if (mayBeHalf) disk.syncDirectory(join(path, directory));
             }
           }
           if (mark !== null && mark > restored) setMark(restored);
@@ -189,6 +205,11 @@ function checkWhole(disk: Disk, path: string, file: StagedFile): void {
 }
 
 const chunkBytes = 1024 * 1024;
+/** Beyond so many partitions they are looked at again. */
+const knownMax = 10_000;
+
+/** Of a partition, within the sink's directory: `''` is that itself. */
+const parentIn = (partition: string): string => partition.slice(0, Math.max(0, partition.lastIndexOf('/')));
 
 /** Renames; false where there is no such file (or no such directory any more). */
 function renameIfThere(disk: Disk, from: string, to: string): boolean {

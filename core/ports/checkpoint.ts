@@ -99,8 +99,10 @@ export interface StateDirectory {
   readonly files: string;
   /** The largest checkpoint id that was ever used; the next one must be larger. */
   readonly lastCheckpointId: number;
+  /** A `commit` threw behind the moment from which its checkpoint may count. Only `latest` finds out. */
+  readonly inDoubt: boolean;
   /**
-   * The newest manifest that verifies, with all its files; null: there is none at all. Those that did not are in `refused`, for the
+   * The newest manifest that verifies, with all its files, by what lies in the directory now, which is durable when this returns; null: there is none at all. Those that did not are in `refused`, for the
    * caller to say so loudly. Errors: `state/corrupt` when there are manifests and none verifies.
    */
   latest(): { readonly manifest: Manifest | null; readonly refused: readonly Refusal[] };
@@ -109,7 +111,10 @@ export interface StateDirectory {
    * older one: sinks take back what came after it.
    */
   passOver(refused: readonly Refusal[]): void;
-  /** Publishes staged files and the manifest. When it returns, the checkpoint is durable; when it throws, it may be. */
+  /**
+   * Publishes staged files and the manifest. When it returns, the checkpoint is durable. When it throws, it is not, unless `inDoubt`: then
+   * what it promised may be owed, so nobody may take that back or go on before `latest` was asked.
+   */
   commit(content: ManifestContent): Manifest;
   /** Removes old manifests but the newest `retain` (at least 2), and files that no manifest refers to. */
   clean(retain: number): void;

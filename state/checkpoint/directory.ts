@@ -16,6 +16,11 @@
  * **Fencing.** Every change that an owner makes is a rename out of its staging directory (files and manifests) or into it
  * (what is removed). When a successor has taken over, that path is gone: whatever a stopped and continued owner still
  * does answers ENOENT, and it says `state/fenced`. Only after its rename does the successor look at manifests.
+ *
+ * **Doubt.** From the rename of a manifest until its directory is synced, nobody knows whether the checkpoint counts: readers
+ * see it, and a loss of power may take it back. An owner whose sync fails knows no more, and neither does who finds the manifest
+ * of a process that died in between. So nothing is committed or removed in doubt, and whoever looks for the checkpoint to go
+ * on from looks at the directory itself, and makes what he found durable before he acts on it.
  */
 import { assert } from '../../core/base/assert.ts';
 import { MillraceError } from '../../core/base/errors.ts';
@@ -255,6 +260,7 @@ function owned(path: string, staging: string, epoch: number, { disk, owner, nowM
   const manifests = `${path}/manifests`;
   let closed = false;
   let trashed = 0;
+  let inDoubt = false;
 
   /** Runs what goes through the staging directory; when that is gone, a successor has it. */
   const fenced = <T>(work: () => T): T => {
@@ -270,8 +276,8 @@ function owned(path: string, staging: string, epoch: number, { disk, owner, nowM
       );
     }
   };
-  /** A small file, whole and durable, under its final name. */
-  const publish = (name: string, bytes: Uint8Array, directory: string): void => {
+  /** A small file, whole and durable, under its final name. `named`: it may have that from here on. */
+  const publish = (name: string, bytes: Uint8Array, directory: string, named?: () => void): void => {
     const staged = `${staging}/${name}`;
     disk.remove(staged);
     const file = disk.create(staged);
@@ -281,7 +287,14 @@ function owned(path: string, staging: string, epoch: number, { disk, owner, nowM
     } finally {
       file.close();
     }
-    disk.rename(staged, `${directory}/${name}`);
+    try {
+      disk.rename(staged, `${directory}/${name}`);
+    } catch (error) {
+      // Any other error than this one means that nothing was renamed (POSIX, rename).
+      if (codeOf(error) === 'EIO') named?.();
+      throw error;
+    }
+    named?.();
     disk.syncDirectory(directory);
   };
   /** Removes by way of the staging directory, so that a zombie removes nothing. */
@@ -320,7 +333,13 @@ function owned(path: string, staging: string, epoch: number, { disk, owner, nowM
     staging,
     files,
     lastCheckpointId,
+    get inDoubt() {
+      return inDoubt;
+    },
     latest() {
+      disk.syncDirectory(manifests);
+      known = manifestsIn(disk, path);
+      inDoubt = false;
       const refused: Refusal[] = [];
       for (const { path: at, checkpointId, manifest, reason } of known) {
         const wrong = manifest === null ? reason : filesDamage(disk, files, manifest.files);
@@ -349,6 +368,7 @@ function owned(path: string, staging: string, epoch: number, { disk, owner, nowM
       });
     },
     commit(content: ManifestContent) {
+      assert(!inDoubt, 'a checkpoint is published while it is not known whether the one before counts');
       return fenced(() => {
         const staged = new Set(disk.list(staging));
         let published = 0;
@@ -360,13 +380,17 @@ function owned(path: string, staging: string, epoch: number, { disk, owner, nowM
         if (published > 0) disk.syncDirectory(files);
         const manifest: Manifest = { version: manifestVersion, kind: 'checkpoint', epoch, ...content };
         const name = manifestName(content.checkpointId);
-        publish(name, encodeManifest(manifest), manifests);
+        publish(name, encodeManifest(manifest), manifests, () => {
+          inDoubt = true;
+        });
+        inDoubt = false;
         const { checkpointId } = content;
         known = [{ path: `${manifests}/${name}`, name, checkpointId, manifest, reason: null }, ...known];
         return manifest;
       });
     },
     clean(retain) {
+      assert(!inDoubt, 'old checkpoints are removed while it is not known which is the newest');
       fenced(() => {
         const least = Math.max(2, retain);
         const whole = known.filter(({ manifest }) => manifest !== null);

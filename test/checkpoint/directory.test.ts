@@ -91,6 +91,56 @@ describe('what counts', () => {
     expect(again.lastCheckpointId).toBe(3);
   });
 
+  test('in doubt nothing is published or removed; what lies there then is durable before it is gone on from', async () => {
+    const disk = simulatedDisk(1);
+    const directory = openAs(disk, '/s', 1);
+    await checkpoint(disk, directory, 1);
+    const failing = async (id: number, call: string, path: string): Promise<void> => {
+      const part = await stagePart(disk, directory, id);
+      disk.onCall = (called, at) => (called === call && at.endsWith(path) ? 'error' : null);
+      expect(() => directory.commit(contentOf(id, [part]))).toThrow(/EIO/);
+      disk.onCall = () => null;
+    };
+    await failing(2, 'syncDirectory', '/s/files');
+    expect(directory.inDoubt).toBe(false);
+    expect(directory.latest().manifest?.checkpointId).toBe(1);
+    await failing(3, 'syncDirectory', '/s/manifests');
+    expect(directory.inDoubt).toBe(true);
+    expect(() => directory.clean(2)).toThrow(/not known which is the newest/);
+    expect(() => directory.commit(contentOf(4, []))).toThrow(/not known whether/);
+    expect(directory.latest().manifest?.checkpointId).toBe(3);
+    expect(directory.inDoubt).toBe(false);
+    disk.crash();
+    disk.restart();
+    const next = openAs(disk, '/s', 2);
+    expect(next.latest().manifest?.checkpointId).toBe(3);
+    // An error of the rename itself tells no more.
+    const part = await stagePart(disk, next, 4);
+    disk.onCall = (called, at) => (called === 'rename' && at.endsWith('MANIFEST-00000004') ? 'error' : null);
+    expect(() => next.commit(contentOf(4, [part]))).toThrow(/EIO/);
+    disk.onCall = () => null;
+    expect(next.inDoubt).toBe(true);
+    expect(next.latest().manifest?.checkpointId).toBe(3);
+    await checkpoint(disk, next, 5);
+  });
+
+  test('the manifest of a process that died before its directory was synced is durable before it is gone on from', async () => {
+    for (let seed = 1; seed <= 10; seed++) {
+      const disk = simulatedDisk(seed);
+      const first = openAs(disk, '/s', 1);
+      await checkpoint(disk, first, 1);
+      const part = await stagePart(disk, first, 2);
+      disk.onCall = (called, at) => (called === 'syncDirectory' && at === '/s/manifests' ? 'crashBefore' : null);
+      expect(() => first.commit(contentOf(2, [part]))).toThrow(/crashed/);
+      disk.onCall = () => null;
+      disk.restart({ lossless: true });
+      expect(openAs(disk, '/s', 2).latest().manifest?.checkpointId).toBe(2);
+      disk.crash();
+      disk.restart();
+      expect(openAs(disk, '/s', 3).latest().manifest?.checkpointId, `seed ${seed}`).toBe(2);
+    }
+  });
+
   test('what was passed over counts no more, though the disk reads it the next time', async () => {
     const disk = simulatedDisk(1);
     const directory = openAs(disk, '/s', 1);

@@ -5,8 +5,10 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { csvSink } from '../../connectors/csv/sink.ts';
+import { fileCommitter } from '../../connectors/files/committer.ts';
 import { jsonlSink } from '../../connectors/jsonl/sink.ts';
 import { jsonlSource } from '../../connectors/jsonl/source.ts';
 import { parquetSink } from '../../connectors/parquet/sink.ts';
@@ -375,6 +377,67 @@ test('the successor commits what the last checkpoint had prepared, whoever stage
   disk.remove(join(out, 'part-k-000001-00000-00000.jsonl'));
   committerOf(disk).open(7, handles, 1);
   expect(disk.list(join(out, '.millrace-k.7'))).toEqual(['committed-1']);
+});
+
+describe('what a process renamed or removed that died before the directory was synced', () => {
+  const partitions = { columns: ['d', 'h'], commit: null };
+  const stage = (disk: SimulatedDisk, epoch: number, checkpoint: number): Json => {
+    const staged = `${epoch}-a-0-${checkpoint}.jsonl`;
+    const bytes = new TextEncoder().encode(`{"id":${checkpoint}}\n`);
+    const file = disk.create(join(out, `.millrace-k.${epoch}`, staged));
+    file.write(bytes);
+    file.syncNow();
+    file.close();
+    disk.syncDirectory(join(out, `.millrace-k.${epoch}`));
+    const final = `d=1/h=2/part-k-00000${checkpoint}-00000-00000.jsonl`;
+    return { staged, final, checkpoint, bytes: bytes.length, rows: 1, checksum: crc32(bytes) };
+  };
+  const files = (disk: SimulatedDisk): readonly string[] =>
+    disk.stat(join(out, 'd=1/h=2')) ? disk.list(join(out, 'd=1/h=2')) : [];
+  const opened = (disk: SimulatedDisk, epoch: number, handles: readonly Json[], restored: number): SinkCommitter => {
+    const committer = fileCommitter(out, { disk, jobKey: 'k' }, partitions);
+    committer.open(epoch, handles, restored);
+    return committer;
+  };
+
+  for (const died of ['d=1/h=2', 'd=1', ''] as const) {
+    test(`a committed file stays when power is lost later: before the sync of '${died}'`, () => {
+      for (let seed = 1; seed <= 10; seed++) {
+        const disk = simulatedDisk(seed);
+        const first = opened(disk, 1, [], 0);
+        const handle = stage(disk, 1, 1);
+        disk.onCall = (call, path) => (call === 'syncDirectory' && path === join(out, died) ? 'crashBefore' : null);
+        expect(() => first.commit([handle])).toThrow(/crashed/);
+        disk.onCall = () => null;
+        disk.restart({ lossless: true });
+        opened(disk, 2, [handle], 1);
+        disk.crash();
+        disk.restart();
+        // The next checkpoint names it no more.
+        opened(disk, 3, [], 2);
+        expect(files(disk), `seed ${seed}`).toEqual(['part-k-000001-00000-00000.jsonl']);
+      }
+    });
+  }
+
+  test('a file that was taken back stays away when power is lost later', () => {
+    for (let seed = 1; seed <= 10; seed++) {
+      const disk = simulatedDisk(seed);
+      const first = opened(disk, 1, [], 0);
+      first.commit([stage(disk, 1, 1)]);
+      first.commit([stage(disk, 1, 2)]);
+      disk.onCall = (call, path) => (call === 'syncDirectory' && path === join(out, 'd=1/h=2') ? 'crashBefore' : null);
+      expect(() => opened(disk, 2, [], 1)).toThrow(/crashed/);
+      disk.onCall = () => null;
+      disk.restart({ lossless: true });
+      opened(disk, 3, [], 1);
+      disk.crash();
+      disk.restart();
+      // By now it goes on from a checkpoint behind it.
+      opened(disk, 4, [], 3);
+      expect(files(disk), `seed ${seed}`).toEqual(['part-k-000001-00000-00000.jsonl']);
+    }
+  });
 });
 
 test('prepared rows that are gone or damaged are named, not passed over', async () => {

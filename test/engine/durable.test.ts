@@ -181,6 +181,99 @@ describe('a job with a state directory', () => {
     }
   });
 
+  test('4 → 1 → 3 slots, stopped while timers fire at the end: all of them do, though who gave the rows had ended', async () => {
+    const many = 400;
+    const row = schema({ n: t.bigint() });
+    const { plan, functions, resources } = buildPlan(
+      from(
+        generator({
+          rows: many,
+          columns: (g) => ({ n: g.sequence(), at: g.time({ start: '2026-01-01T00:00:00Z', perSecond: 100 }) }),
+        }),
+      )
+        .eventTime('at')
+        .keyBy('n')
+        .process({
+          output: row,
+          onRow: (_row, ctx) => ctx.timers.eventTime('late', '1 hour'),
+          onTimer: (_timer, ctx) => ctx.emit({ n: ctx.key.n }),
+        })
+        .to(jsonl(out)),
+    );
+    const calls = new Map([...functions].map(([id, { call }]) => [id, call as UserFunction] as const));
+    let interrupted = 0;
+    for (let seed = 1; seed <= 8; seed++) {
+      const w = world(seed);
+      const run = async (parallelism: number, stopped: (job: LocalJob) => boolean): Promise<LocalJob> => {
+        const options = checkOptions({
+          ...{ memory: '320mb', batchRows: 8, stateDir: '/state', parallelism, mode: 'bounded' },
+          checkpoint: { every: 'never' },
+        });
+        const job = new LocalJob(
+          { plan, options, module: null, functions: calls, resources, ends: new Map(), restore: null },
+          { seed: seed * parallelism, ...w },
+        );
+        await job.start();
+        await drive(job, () => stopped(job));
+        if (job.outcome === null) job.stop();
+        await drive(job);
+        return job;
+      };
+      const written = (job: LocalJob): number => job.numbers().tasks.reduce((sum, task) => sum + task.rowsWritten, 0);
+      await run(4, (job) => written(job) > seed);
+      const second = await run(1, () => true);
+      if (second.outcome?.kind === 'finished' && second.outcome.resumable) interrupted++;
+      const third = await run(3, () => false);
+      expect(third.outcome, `seed ${seed}: ${third.notices}`).toEqual({ kind: 'finished' });
+      const files = w.disk.list(out).filter((name) => !name.startsWith('.'));
+      const lines = files.flatMap((name) =>
+        new TextDecoder()
+          .decode(w.disk.read(`${out}/${name}`))
+          .trim()
+          .split('\n'),
+      );
+      expect(
+        lines
+          .filter((line) => line !== '')
+          .map((line) => JSON.parse(line).n)
+          .sort((x, y) => x - y),
+        `seed ${seed}`,
+      ).toEqual(Array.from({ length: many }, (_, i) => i));
+    }
+    expect(interrupted).toBeGreaterThan(3);
+  });
+
+  test('a manifest that may be there and may not: the attempt ends, and the next one goes by what is there', async () => {
+    for (const restart of ['none', { strategy: 'fixedDelay', attempts: 3, delay: '5 ms' }] as const) {
+      for (const powerLost of [false, true]) {
+        const w = world(5);
+        const options = { parallelism: 2, mode: 'bounded', checkpoint: { every: '10 ms' }, restart } as const;
+        let synced = 0;
+        w.disk.onCall = (call, path) =>
+          call === 'syncDirectory' && path === '/state/manifests' && ++synced === 2 ? 'error' : null;
+        const job = await start(w, options as never, 5);
+        await drive(job, () => {
+          if (job.steps % 8 === 0) job.clock.advance(1);
+          return powerLost && synced === 2;
+        });
+        expect(synced).toBeGreaterThan(1);
+        if (powerLost) {
+          job.crash();
+          w.disk.crash();
+        }
+        w.disk.restart({ lossless: !powerLost });
+        if (!powerLost && restart !== 'none') {
+          expect(job.notices.join()).toContain('attempt 1 failed: the disk of /state failed: EIO');
+          expect(job.checkpoints).toMatchObject({ restarts: 1, restoredFrom: 1 });
+        }
+        const next = await start(w, options as never, 6);
+        await drive(next);
+        expect(next.outcome, next.notices.join()).toEqual({ kind: 'finished' });
+        expect(totals(visible(w.disk))).toEqual(all);
+      }
+    }
+  });
+
   test('crashed before its first checkpoint, and again: what its sinks had staged is found and goes', async () => {
     const w = world(4);
     const options = { parallelism: 2, mode: 'bounded', checkpoint: { every: 'never' } } as const;

@@ -106,6 +106,7 @@ test('an operator that fails by a mistake of ours is named, with the place and t
     subtask: 0,
     knowsBarrier: () => true,
     endedOperators: new Set(),
+    complete: false,
     watermarkMs: null,
     publish() {},
     monotonicMs: () => 0,

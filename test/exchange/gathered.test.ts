@@ -78,6 +78,7 @@ function busyTask() {
     subtask: 0,
     knowsBarrier: () => true,
     endedOperators: new Set(),
+    complete: false,
     watermarkMs: null,
     publish() {},
     monotonicMs: () => clock.ms,
