@@ -20,6 +20,7 @@ export { connect, type FromOptions, from } from './core/api/flow.ts';
 export { type Case, coalesce, when } from './core/api/functions.ts';
 export { type ColumnGenerators, type Generated, type GeneratorOptions, generator } from './core/api/generator.ts';
 export { type Job, type JobOptions, job } from './core/api/job.ts';
+export { type LookupTable, type LookupTableOptions, lookupTable } from './core/api/lookup.ts';
 export type { Change, Mode, Received, RowKind, StreamOf } from './core/api/modes.ts';
 export type { ErringFiles, ErringSource, Files, Sink, Source } from './core/api/place.ts';
 export type {

@@ -118,7 +118,7 @@ export async function prepare(
       estimatedRows = null;
       continue;
     }
-    if (options.mode === 'stream' && bounded) idling.add(key);
+    if (options.mode === 'stream' && bounded && !node.table) idling.add(key);
     const found = restored?.sources.has(key) ? [] : await connector.enumerate(spec, request, parallelism, resource);
     splits.set(key, found);
     for (const split of found) {

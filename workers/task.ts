@@ -449,6 +449,9 @@ export class Task {
       case GateEvent.barrier:
         this.#control = this.#barrier(gate.barrierId);
         return TaskStatus.moved;
+      case GateEvent.portEnd:
+        this.#control = this.#portEnded(gate.port);
+        return TaskStatus.moved;
       case GateEvent.end: {
         // Its inputs ended before the barrier could come by them.
         const barrier = this.#takeAsked();
@@ -503,6 +506,15 @@ export class Task {
     }
   }
 
+  /** Event time that the operator held back until then goes on. */
+  *#portEnded(port: number): Generator<void> {
+    const head = this.#nodes[0]!;
+    if (head.work?.onInputEnd === undefined || head.ended) return;
+    yield* this.#fire(head, (work) => work.onInputEnd?.(port, head.output));
+    if (head.watermarkMs < this.#sentWatermarkMs && !this.#complete)
+      yield* this.#watermark(head, this.#sentWatermarkMs, this.#sentIdle);
+  }
+
   /** Until an operator wants to be told of the clock; not positive: now. */
   #clockDueInMs(): number {
     let nextMs = Number.POSITIVE_INFINITY;
@@ -538,11 +550,17 @@ export class Task {
   /** Where it stands, for a snapshot: at a barrier, or when it has ended. */
   moment(): TaskMoment {
     const { source } = this.#parts;
+    const [head] = this.#nodes;
     return {
       position: this.#ended ? null : (source?.position() ?? null),
-      watermarkMs: this.#sentWatermarkMs,
+      // What the head holds back nobody behind it has been told, and may not be after a restart.
+      watermarkMs: this.#holdsBack(head!) ? head!.watermarkMs : this.#sentWatermarkMs,
       ended: this.#nodes.filter((node) => node.ended).map((node) => node.index),
     };
+  }
+
+  #holdsBack(head: ChainNode): boolean {
+    return head.work?.holdsToEnd === true && this.#sentWatermarkMs !== watermarkMax;
   }
 
   /** Operator by operator: what one holds until its end (a sort) reaches the next before that one's event time ends. */

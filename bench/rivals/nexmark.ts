@@ -71,6 +71,11 @@ export const nexmarkSql: Readonly<Record<string, NexmarkSql>> = {
   },
   // Which bids meet in ten seconds of the clock is open: how many each bidder made is not.
   q12: { sql: 'SELECT bidder, count(*) AS bid_count FROM bid GROUP BY bidder', determined: ['bidder', 'bid_count'] },
+  // The table at the side has a row `i, i` for each of 10,000 keys.
+  q13: {
+    sql: `SELECT b.auction, b.bidder, b.price, b.dateTime, s.value FROM bid b
+      JOIN (SELECT i AS key, CAST(i AS VARCHAR) AS value FROM range(10000) r(i)) s ON b.auction % 10000 = s.key`,
+  },
   // The benchmark's hours leave 7 and 19 for other times.
   q14: {
     sql: `SELECT auction, bidder, CAST(0.908 * price AS VARCHAR) AS price,

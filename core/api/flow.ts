@@ -10,9 +10,10 @@ import type { JoinType, WindowSpec } from '../plan/nodes.ts';
 import type { Json } from '../ports/connector.ts';
 import { type Callee, located, notAStream, notNegative, once, policyOf, shown, whole } from './checks.ts';
 import { rowColumns, treeOf } from './expression.ts';
+import { tableOf } from './lookup.ts';
 import { loosest, type Mode, type StreamOf, updatingOf } from './modes.ts';
 import { madeOf, underNotes } from './notes.ts';
-import { type ErringSource, type Place, type Sink, type Source, sinkOf, sourceOf } from './place.ts';
+import { type ErringSource, keyOf, type Place, type Sink, type Source, sinkOf, sourceOf } from './place.ts';
 import type { Connected, Inputs } from './process.ts';
 import { processStep } from './process-step.ts';
 import { checkColumnName, fieldsOf, type Schema } from './schema.ts';
@@ -49,7 +50,7 @@ export function from<R, M extends Mode>(source: Source<R, M>, options?: FromOpti
 export function from<R, M extends Mode>(source: Source<R, M>, options: FromOptions<R> = {}): Stream<R, M> {
   return located(from as Callee, (callSite) => {
     const { connector, schema, mode, resource, eventTime, key: own } = sourceOf(source);
-    const key = options.key === undefined ? own : keyOf(options.key, schema, connector.label);
+    const key = options.key === undefined ? own : keyOf('from', options.key, schema, connector.label);
     const bounded = mode === 'bounded';
     const content: StepContent = { kind: 'source', connector, schema, bounded, ...(key ? { key } : {}) };
     const step: Step = Object.freeze({ content, inputs: [], name: null, callSite, attached: resource });
@@ -58,23 +59,6 @@ export function from<R, M extends Mode>(source: Source<R, M>, options: FromOptio
     const sided = connector.options.onError === 'side';
     return asStream(flowOf(tip, sided ? { errors: errorsOf(tip) } : undefined));
   });
-}
-
-function keyOf(
-  given: string | readonly string[],
-  schema: Place['schema'],
-  label: string,
-): readonly string[] | undefined {
-  const key = typeof given === 'string' ? [given] : [...given];
-  const columns = schema?.map(({ name }) => name);
-  const missing = key.find((name) => typeof name !== 'string' || (columns && !columns.includes(name)));
-  if (missing !== undefined) {
-    throw new MillraceError(
-      'option/invalid',
-      `key of from(): ${label} has no column '${missing}'${columns ? `; it has ${columns.join(', ')}` : ''}`,
-    );
-  }
-  return key.length === 0 ? undefined : key;
 }
 
 /** Rows that have event time of themselves. */
@@ -268,6 +252,11 @@ class Flow {
     return this.#join(this.antiJoin, 'anti', right, on, options);
   }
 
+  lookupJoin(table: unknown, key: Callback): object {
+    const on = located(this.lookupJoin, () => lookupCondition(table, key));
+    return this.#joined(this.lookupJoin, 'left', table as StreamOf<unknown, Mode>, on, undefined);
+  }
+
   groupBy(...keys: unknown[]): object {
     const { names, columns, window } = located(this.groupBy, () => keysOf(keys));
     const windowed = window !== null || names.some((name) => isWindowColumn(this.#tip.columns, name));
@@ -408,9 +397,10 @@ class Flow {
 
   #join(callee: Callee, type: JoinType, right: StreamOf<unknown, Mode>, on: OnCallback, options: unknown): Flow {
     const method = callee.name;
-    const other = located(callee, () => tipOf(right) ?? notAStream(method, right));
+    const table = method === 'lookupJoin' ? tableOf(right) : null;
+    const other = located(callee, () => table?.tip ?? tipOf(right) ?? notAStream(method, right));
     const mode = loosest([this.#tip.mode, other.mode]);
-    const corrects = type !== 'inner' && type !== 'semi';
+    const corrects = type !== 'inner' && type !== 'semi' && !table;
     return this.#step(
       callee,
       () => {
@@ -426,7 +416,8 @@ class Flow {
             'plan/type',
             `${method}'s condition is ${shown(answer)}, not an expression such as left.id.eq(right.id)`,
           );
-        return { kind: 'join', type, condition: treeOf(answer, method) };
+        const lookup = table ? ({ lookup: true } as const) : {};
+        return { kind: 'join', type, condition: treeOf(answer, method), ...lookup };
       },
       { mode: corrects ? updatingOf(mode) : mode },
       [other],
@@ -437,16 +428,14 @@ class Flow {
   #joined(callee: Callee, type: JoinType, right: StreamOf<unknown, Mode>, on: OnCallback, options: unknown): object {
     const join = this.#join(callee, type, right, on, options);
     const left = this.#tip;
+    const other = (tableOf(right)?.tip ?? tipOf(right)) as Tip;
     const joined = {
       select: (columns: OnCallback): Flow =>
         join.#project(
           joined.select,
           () => {
             refuseShortCircuits(columns, 'select');
-            return namedColumns(
-              () => columns(sideColumns('left', left), sideColumns('right', tipOf(right) as Tip)),
-              'select',
-            );
+            return namedColumns(() => columns(sideColumns('left', left), sideColumns('right', other)), 'select');
           },
           false,
         ),
@@ -571,6 +560,30 @@ function namedColumns(answered: () => unknown, method: string): readonly NamedTr
 /** The columns of one side of a join. */
 function sideColumns(side: 'left' | 'right', { columns }: Tip): unknown {
   return rowColumns(columns?.map(({ name }) => name) ?? null, [side]);
+}
+
+/** That the columns of a table's key equal what `key` makes of a row. */
+function lookupCondition(table: unknown, key: Callback): OnCallback {
+  const names = tableOf(table)?.key;
+  if (!names) throw new MillraceError('option/invalid', `lookupJoin takes a lookupTable(…), not ${shown(table)}`);
+  return (left, right) => {
+    refuseShortCircuits(key, 'lookupJoin');
+    const made = key(left) as Readonly<Record<string, unknown>>;
+    if (typeof made !== 'object' || made === null || madeOf(made))
+      throw new MillraceError(
+        'plan/type',
+        `lookupJoin takes the key's columns by name, as in ({ ${names[0]}: row.… }), not ${shown(made)}`,
+      );
+    const [missing] = names.filter((name) => !Object.hasOwn(made, name));
+    const extra = Object.keys(made).find((name) => !names.includes(name));
+    if (missing !== undefined || extra !== undefined)
+      throw new MillraceError(
+        'plan/unknown-column',
+        `the table is looked up by ${names.join(', ')}; ${missing === undefined ? `'${extra}' is no part of that key` : `'${missing}' was not given`}`,
+      );
+    const equal = names.map((name) => right[name].eq(made[name]));
+    return equal.slice(1).reduce((all, one) => all.and(one), equal[0]);
+  };
 }
 
 function refuseJoinOptions(method: string, options: unknown): void {

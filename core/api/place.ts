@@ -85,3 +85,22 @@ function kindOf(value: unknown): string {
       ? 'an array; wrap rows in collection(rows)'
       : `a ${typeof value}`;
 }
+
+/** Columns that a key is declared of; undefined: none. Errors: `option/invalid`. */
+export function keyOf(
+  callee: string,
+  given: string | readonly string[],
+  schema: Place['schema'],
+  label: string,
+): readonly string[] | undefined {
+  const key = typeof given === 'string' ? [given] : [...given];
+  const columns = schema?.map(({ name }) => name);
+  const missing = key.find((name) => typeof name !== 'string' || (columns && !columns.includes(name)));
+  if (missing !== undefined) {
+    throw new MillraceError(
+      'option/invalid',
+      `key of ${callee}(): ${label} has no column '${missing}'${columns ? `; it has ${columns.join(', ')}` : ''}`,
+    );
+  }
+  return key.length === 0 ? undefined : key;
+}

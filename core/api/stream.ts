@@ -5,7 +5,8 @@
  * values. Every method returns a new stream.
  */
 import type { Duration } from '../base/duration.ts';
-import type { Columns, Condition, Overall, Selected, Selection } from './columns.ts';
+import type { Columns, Condition, Overall, Peer, Selected, Selection } from './columns.ts';
+import type { LookupTable } from './lookup.ts';
 import type { mode, value } from './marks.ts';
 import type { Any, Appending, Both, Flat, Mode, NamesOf, OneOrMore, RowKind, StreamOf, Updating } from './modes.ts';
 import type { Sink } from './place.ts';
@@ -104,6 +105,15 @@ export interface Stream<R, out M extends Mode = Mode> extends StreamOf<R, M> {
   semiJoin<R2, M2 extends Mode>(right: StreamOf<R2, M2>, on: On<R, R2>): Stream<R, Both<M, M2>>;
   /** Rows for which the other stream has none: taken back when one comes. */
   antiJoin<R2, M2 extends Mode>(right: StreamOf<R2, M2>, on: On<R, R2>): Stream<R, Updating<Both<M, M2>>>;
+
+  /**
+   * Each row beside the one of a table that has this key, its columns NULL where there is none. A row waits until the table was read;
+   * it keeps its event time.
+   */
+  lookupJoin<K, R2>(
+    table: LookupTable<K, R2>,
+    key: (row: Columns<R>) => { [P in keyof K]: Peer<K[P], 'row'> },
+  ): Joined<R, Nullable<R2>, M>;
 
   /** Relational grouping. A window is a key like a column is. */
   groupBy<const K extends readonly ((keyof R & string) | WindowKey)[]>(

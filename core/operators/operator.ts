@@ -48,6 +48,8 @@ export interface Operator {
   onProcessingTime?(nowMs: number, out: Output): Progress;
   /** When `onProcessingTime` is wanted next; null: not at all. Read between steps. */
   readonly nextProcessingTimeMs?: number | null;
+  /** Of several inputs, `port` has ended. Told before `onEnd`, and after a restart again. */
+  onInputEnd?(port: number, out: Output): Progress;
   /** All inputs ended: emit whatever is still held. */
   onEnd?(out: Output): Progress;
   /**

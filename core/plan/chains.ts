@@ -79,6 +79,7 @@ export function chainsOf(
 
 /** An input without event time beside those that have it. */
 function isUntimed({ node }: PlacedRel, port: number): boolean {
+  if (node.kind === 'join' && node.lookup) return port === 1;
   return node.kind === 'process' && node.timed && node.ports[port]!.rowtime === null;
 }
 

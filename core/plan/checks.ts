@@ -314,7 +314,15 @@ const changeChecks: { [K in Exclude<RelNode['kind'], 'sink'>]: ChangeCheck<Extra
     }
   },
   process: nothing,
-  join: nothing,
+  join: (node, { rel, makers, regime }) => {
+    if (node.lookup) {
+      fail(
+        'plan/changelog',
+        rel.from,
+        `a row that waits for the table cannot be taken back, and ${makers} corrects its results (${regime.why}); put lookupJoin before that step, use leftJoin with the table as a stream, or run it bounded`,
+      );
+    }
+  },
   sort: nothing,
   toChangelog: nothing,
   fromChangelog: (_node, { rel, makers, regime }) => {

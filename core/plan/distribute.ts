@@ -61,6 +61,7 @@ export function requirementOf(node: PhysicalNode, port = 0): Requirement {
       return key === null ? { kind: 'all' } : { kind: 'hash', keys: key.leaves };
     }
     case 'join':
+      if (node.lookup) return { kind: port === 1 ? 'all' : 'none' };
       return node.keys[0].length === 0 ? { kind: 'one' } : { kind: 'hash', keys: node.keys[port]! };
     case 'aggregate':
       if (node.phase === 'partial') return { kind: 'none' };
@@ -274,7 +275,7 @@ function keysBelow(plan: RelPlan): (readonly number[] | null)[] {
       const asked =
         node.kind === 'process'
           ? (node.ports[port]!.key?.leaves ?? null)
-          : node.kind === 'join' && node.keys[port]!.length > 0
+          : node.kind === 'join' && !node.lookup && node.keys[port]!.length > 0
             ? node.keys[port]!
             : keys;
       const first = !seen[ref.rel];
@@ -320,15 +321,24 @@ function placePorts(
   const exchanges = from.map((p, i): Exchange | null => {
     const wanted = requirementOf(node, ports[i]!);
     if (wanted.kind === 'all') return { kind: 'broadcast' };
-    if (wanted.kind !== 'hash') return null;
+    if (wanted.kind !== 'hash')
+      return p.place === 'slots' && p.parallelism === parallelism ? null : { kind: 'rebalance' };
     return p.parallelism === parallelism && satisfies(p, wanted) ? null : { kind: 'hash', keys: wanted.keys };
   });
-  const distribution = node.kind === 'join' ? joinDistribution(node) : ({ kind: 'any' } as const);
+  const distribution = node.kind === 'join' ? joinDistribution(node, from) : ({ kind: 'any' } as const);
   return { placement: { place: 'slots', parallelism, distribution }, exchanges };
 }
 
 /** Rows lie by the key of a side that none of them lacks. */
-function joinDistribution({ type, keys, output }: Extract<PhysicalNode, { kind: 'join' }>): Distribution {
+function joinDistribution(
+  { type, keys, output, lookup }: Extract<PhysicalNode, { kind: 'join' }>,
+  [left]: readonly Placement[],
+): Distribution {
+  if (lookup) {
+    const own =
+      left!.distribution.kind === 'hash' ? left!.distribution.keys.map((leaf) => output[0].indexOf(leaf)) : [-1];
+    return own.includes(-1) ? { kind: 'any' } : { kind: 'hash', keys: own };
+  }
   const side = type === 'full' ? null : type === 'right' ? 1 : 0;
   if (side === null) return { kind: 'any' };
   const places = keys[side].map((leaf) => output[side].indexOf(leaf));

@@ -11,7 +11,7 @@ import { type Layout, layoutOf } from '../record/layout.ts';
 import type { Field, Fields } from '../record/types.ts';
 import { leafIndices, leavesOf, rowtimeIndex, type Schema } from './columns.ts';
 import { columnExpr, columnsOf, conjunction, conjunctsOf, identity, moveColumns } from './expressions.ts';
-import { whereOf } from './names.ts';
+import { fail, whereOf } from './names.ts';
 import type { JoinNode, JoinType } from './nodes.ts';
 import type { RelBuilder, RelNode, RelRef } from './rel.ts';
 
@@ -27,11 +27,16 @@ const preserved: { readonly [T in JoinType]: readonly [boolean, boolean] } = {
 
 /**
  * The columns of a join. Its rows come when the last of their parts does, so they have no event time; but a join by equal
- * windows gives results of that window, with its time, where a side is sure to be there.
+ * windows gives results of that window, with its time, where a side is sure to be there, and rows that are looked up keep theirs.
  */
 export function joinSchema(node: JoinNode, left: Schema, right: Schema): Schema {
   const both = leavesOf(bothSides(left, right));
   const condition = bindCondition(node.condition, both, whereOf(node));
+  if (node.lookup) {
+    const { fields } = bothSides(left, right, [false, true]);
+    const window = left.window && { ...left.window, column: `left.${left.window.column}` };
+    return { fields, time: left.time, ...(window ? { window } : {}) };
+  }
   const windowed = windowEnds(conjunctsOf(condition), left, right) !== null;
   const onlyLeft = node.type === 'semi' || node.type === 'anti';
   const [keepsLeft, keepsRight] = preserved[node.type];
@@ -89,7 +94,13 @@ export function lowerJoin(
   const own: Pair<Layout> = [ownLeaves(builder.layout(inputs[0])), ownLeaves(builder.layout(inputs[1]))];
   const conjuncts = conjunctsOf(bindCondition(node.condition, both, whereOf(node)));
   const split = splitCondition(conjuncts, own[0].length, node.type);
-  const ends = windowEnds(conjuncts, left, right);
+  if (node.lookup && split.keys.length < conjuncts.length)
+    fail(
+      'plan/type',
+      node,
+      'the key of a lookupJoin is computed from columns of the row, each part of it from one at least',
+    );
+  const ends = node.lookup ? null : windowEnds(conjuncts, left, right);
 
   const sides = ([0, 1] as const).map((side) => {
     const keys = split.keys.map((pair) => pair[side]);
@@ -97,15 +108,18 @@ export function lowerJoin(
   });
   const timed = leavesOf(result);
   const outputs = ownLeaves(timed);
+  // Event time that comes through stands behind the left side's columns, then behind all.
+  const through = node.lookup && left.time ? rowtimeIndex(builder.layout(sides[0]!.ref)) : null;
   const onlyLeft = node.type === 'semi' || node.type === 'anti';
   const join: RelNode = {
     kind: 'join',
     type: node.type,
     keys: [sides[0]!.keys, sides[1]!.keys],
-    output: [all(own[0]), onlyLeft ? [] : all(own[1])],
+    output: [[...all(own[0]), ...(through === null ? [] : [through])], onlyLeft ? [] : all(own[1])],
     residual: residualOf(conjunction(split.inside), own, both),
     updating: [false, false],
     ...(ends ? { windowEnd: ends } : {}),
+    ...(node.lookup ? { lookup: true } : {}),
     on: split.keys
       .map(
         ([a, b]) =>
@@ -117,6 +131,16 @@ export function lowerJoin(
       .join(' and '),
   };
   const refs = sides.map(({ ref }) => ref);
+  if (through !== null) {
+    const at = own[0].length;
+    const layout = [...outputs.slice(0, at), timed.at(-1)!, ...outputs.slice(at)].map((leaf, i) =>
+      i === at ? { ...leaf, name: '$time' } : leaf,
+    );
+    const joined = builder.add({ node: join, inputs: refs, outputs: [layout], from: node, role: 'main' });
+    const columns = identity(layout);
+    const project = { kind: 'project', filter: null, columns: [...columns.toSpliced(at, 1), columns[at]!] } as const;
+    return builder.add({ node: project, inputs: [joined], outputs: [timed], from: node, role: 'result' });
+  }
   const joined = builder.add({ node: join, inputs: refs, outputs: [outputs], from: node, role: 'main' });
   const filter = conjunction(split.behind);
   const sure = sureSide(node.type);

@@ -56,7 +56,8 @@ const table: { [K in PlanNodeKind]: Lower<Extract<PlanNode, { kind: K }>> } = {
     const request = { layout, prune: [], timeColumn: null };
     const never = node.key?.flatMap((name) => leafIndices(schemas.get(node.id)![0]!, name)!);
     const key = never === undefined ? {} : { neverRepeats: never };
-    const source = { kind: 'source', connector: node.connector, request, watermark: null, ...key } as const;
+    const table = node.table ? ({ table: true } as const) : {};
+    const source = { kind: 'source', connector: node.connector, request, watermark: null, ...key, ...table } as const;
     return outputsOf(builder.add(rel(node, 'main', [], source, ...schemas.get(node.id)!.map(leavesOf))), node, schemas);
   },
   eventTime: (node, [input], context) => {

@@ -46,6 +46,8 @@ export interface SourceNode extends NodeHead {
   readonly bounded: boolean;
   /** Columns that, together, no two rows have equal, ever. Declared, not known. */
   readonly key?: readonly string[];
+  /** It is read to its end, whatever the job does, for rows to be looked up in. */
+  readonly table?: true;
 }
 export interface EventTimeNode extends NodeHead {
   readonly kind: 'eventTime';
@@ -125,6 +127,8 @@ export interface JoinNode extends NodeHead {
   readonly type: JoinType;
   /** Over `left` and `right`. */
   readonly condition: UnboundExpr;
+  /** The right side is a table that ends: a left row waits until it was read, then meets its row there, or none. Of type `left`. */
+  readonly lookup?: true;
 }
 export interface DistinctNode extends NodeHead {
   readonly kind: 'distinct';

@@ -133,6 +133,8 @@ export type PhysicalNode =
       readonly watermark: WatermarkSpec | null;
       /** Leaves that, together, no two of its rows have equal, ever: so the source declares. */
       readonly neverRepeats?: readonly number[];
+      /** It ends when it has been read, also where other sources stay open. */
+      readonly table?: true;
     }
   /** Event time assigned where it could not be pushed into a source. Passes rows on. */
   | {
@@ -211,6 +213,8 @@ export type PhysicalNode =
       readonly on: string;
       /** Of an unbounded inner join of inserts, what bounds its state. Absent: nothing. */
       readonly bounds?: JoinBounds;
+      /** The right side is a table that every subtask has: left rows stay where they are, and wait until it was read. */
+      readonly lookup?: true;
     }
   /**
    * Bounded input. Sorts its rows and gives the first `limit` of them. Phases: `partial` in every subtask before the rows

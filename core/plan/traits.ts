@@ -185,14 +185,14 @@ const table: { [K in RelNode['kind']]: TraitRule<Extract<RelNode, { kind: K }>> 
 
 type JoinRel = Extract<RelNode, { kind: 'join' }>;
 
-function joinChanges({ type, windowEnd }: JoinRel, inputs: readonly Changes[], bounded: boolean): Changes {
+function joinChanges({ type, windowEnd, lookup }: JoinRel, inputs: readonly Changes[], bounded: boolean): Changes {
   if (bounded || windowEnd) return 'insert';
-  const corrects = type !== 'inner' && type !== 'semi';
+  const corrects = type !== 'inner' && type !== 'semi' && !lookup;
   return corrects || inputs.includes('all') ? 'all' : 'insert';
 }
 
 /** The keys of both sides; of one alone, where a row of it meets one row of the other at most. */
-function joinKey({ type, keys, output }: JoinRel, left: Traits, right: Traits): readonly number[] | null {
+function joinKey({ type, keys, output, lookup }: JoinRel, left: Traits, right: Traits): readonly number[] | null {
   const sides = [left, right].map(({ upsertKey }, side) => {
     const places = upsertKey?.map((leaf) => output[side]!.indexOf(leaf) + (side === 0 ? 0 : output[0].length));
     return {
@@ -201,18 +201,24 @@ function joinKey({ type, keys, output }: JoinRel, left: Traits, right: Traits): 
     };
   });
   const [l, r] = sides;
-  if (type === 'semi' || type === 'anti') return l!.key;
+  if (type === 'semi' || type === 'anti' || lookup) return l!.key;
   if (r!.once && (type === 'inner' || type === 'left') && l!.key) return l!.key;
   if (l!.once && (type === 'inner' || type === 'right') && r!.key) return r!.key;
   return l!.key && r!.key ? [...l!.key, ...r!.key] : null;
 }
 
-function joinState({ keys, type, bounds, windowEnd }: JoinRel, inputs: readonly Layout[], bounded: boolean): string {
+function joinState(
+  { keys, type, bounds, windowEnd, lookup }: JoinRel,
+  inputs: readonly Layout[],
+  bounded: boolean,
+): string {
   const names = (side: number, leaves: readonly number[]): string =>
     leaves.map((leaf) => inputs[side]![leaf]!.name).join(', ');
   const by = (side: number): string => (keys[side]!.length === 0 ? '' : ` by (${names(side, keys[side]!)})`);
   const right = type === 'semi' || type === 'anti' ? 'different rows' : 'rows';
   const sides = [`rows of the left side${by(0)}`, `${right} of the right side${by(1)}`];
+  if (lookup)
+    return `the table by (${names(1, keys[1])}), whole, in every slot; rows of the left side until it was read`;
   if (bounded) return `${sides.join(' and ')}, until the inputs end`;
   if (windowEnd) return `${sides.join(' and ')}, dropped when the watermark passes their window's end`;
   if (!bounds) {
@@ -242,7 +248,7 @@ export function unboundedJoins(
 ): readonly { readonly rel: Rel; readonly state: string }[] {
   return plan.rels.flatMap((rel, i) => {
     const { node } = rel;
-    const free = node.kind === 'join' && !traits[i]!.bounded && !node.bounds && !node.windowEnd;
+    const free = node.kind === 'join' && !traits[i]!.bounded && !node.bounds && !node.windowEnd && !node.lookup;
     return free ? [{ rel, state: traits[i]!.state! }] : [];
   });
 }

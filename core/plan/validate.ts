@@ -187,7 +187,11 @@ const nodeShapes: { readonly [K in PlanNodeKind]: Check } = {
     onTimer: orNull(text),
     onError: oneOf(undefined, 'skip', 'side'),
   }),
-  join: shape({ type: oneOf('inner', 'left', 'right', 'full', 'semi', 'anti'), condition: expr }),
+  join: shape({
+    type: oneOf('inner', 'left', 'right', 'full', 'semi', 'anti'),
+    condition: expr,
+    lookup: oneOf(undefined, true),
+  }),
   distinct: any,
   sort: shape({ by: order }),
   limit: shape({ rows: whole }),

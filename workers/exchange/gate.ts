@@ -33,6 +33,7 @@ export const GateEvent = {
   /** Every channel has reached barrier `barrierId`: nothing of before is in flight, nothing of after was read. */
   barrier: 3,
   /** All channels have ended. */ end: 4,
+  /** Of several input ports, `port` has ended. */ portEnd: 5,
 } as const;
 export type GateEvent = (typeof GateEvent)[keyof typeof GateEvent];
 
@@ -108,6 +109,10 @@ class FrameGate implements Gate {
   /** Whose frame `#batch` lies in. */
   #reading: Channel | null = null;
   #timeChanged = false;
+  /** By input port: channels that have not ended. */
+  readonly #liveOf: number[] = [];
+  /** Ports that have ended and were not told of. */
+  readonly #endedPorts: number[] = [];
   #live = 0;
   #held = 0;
   #ended = false;
@@ -120,7 +125,10 @@ class FrameGate implements Gate {
     this.#ready = new Int32Array(words);
     this.#barred = new Int32Array(words);
     this.#assembly = new Assembly(context.memory);
-    for (const [port, edges] of chain.inputs.entries()) for (const edge of edges) this.#join(port, edge, subtask);
+    for (const [port, edges] of chain.inputs.entries()) {
+      this.#liveOf.push(0);
+      for (const edge of edges) this.#join(port, edge, subtask);
+    }
     this.#live = this.#channels.length;
     assert(this.#live > 0, `chain ${chain.id} has no input`);
     // A first look at everything: news may have come before the gate was made.
@@ -137,6 +145,10 @@ class FrameGate implements Gate {
     this.#takeNews();
     for (;;) {
       if (this.#timeChanged && this.#combineTime()) return GateEvent.watermark;
+      if (this.#endedPorts.length > 0) {
+        this.port = this.#endedPorts.shift()!;
+        return GateEvent.portEnd;
+      }
       if (this.#held > 0 && this.#held === this.#live) return this.#passBarrier();
       if (this.#ended || this.#live === 0) {
         this.#ended = true;
@@ -161,11 +173,11 @@ class FrameGate implements Gate {
   }
 
   get ended(): boolean {
-    return this.#ended || this.#live === 0;
+    return this.#ended || (this.#live === 0 && this.#endedPorts.length === 0);
   }
 
   atBarrier(): boolean {
-    if (this.ended || this.#timeChanged || this.#batch !== null) return false;
+    if (this.ended || this.#timeChanged || this.#endedPorts.length > 0 || this.#batch !== null) return false;
     this.#takeNews();
     for (const channel of this.#channels) {
       if (channel.ended || channel.held) continue;
@@ -214,6 +226,7 @@ class FrameGate implements Gate {
         held: false,
       };
       this.#channels.push(channel);
+      this.#liveOf[port]!++;
       this.#byBit[place.bit] = channel;
       setBit(this.#mine, place.bit);
     }
@@ -278,6 +291,7 @@ class FrameGate implements Gate {
         this.#giveBack(channel);
         channel.ended = true;
         this.#live--;
+        if (--this.#liveOf[channel.port]! === 0 && this.#liveOf.length > 1) this.#endedPorts.push(channel.port);
         clearBit(this.#ready, channel.bit);
         this.#timeChanged = true;
         return false;

@@ -4,31 +4,12 @@
  */
 import { batchRowsMax, orderedPagesPerCall } from '../../base/limits.ts';
 import type { PhysicalNode } from '../../plan/physical.ts';
-import type { BlockPool } from '../../ports/blocks.ts';
 import { entryBytes } from '../../ports/ordered-layout.ts';
-import {
-  probeBytes,
-  probeCountAt,
-  probeEntriesAt,
-  probeEntryAt,
-  probeLeafAt,
-  probeMarkAt,
-  probeMatchedAt,
-  probeMostAt,
-  probeNeedAt,
-  probeOnceAt,
-  probeOnlyAt,
-  probeRoomAt,
-  probeRoomBytesAt,
-  probeUsedAt,
-  probeValuesAt,
-} from '../../ports/rows-layout.ts';
 import type { Batch } from '../../record/batch.ts';
-import { arenaBlocks } from '../../record/blocks.ts';
-import { takeBlock } from '../../record/row-store.ts';
 import { Work } from '../aggregate-parts.ts';
 import { type Operator, type OperatorContext, type Output, Progress, watermarkMin } from '../operator.ts';
 import { BatchSide, SideRoom } from './batch-side.ts';
+import { type Asked, KeySearch } from './key-search.ts';
 import { MatchRows } from './match-rows.ts';
 import type { SideSpec } from './side.ts';
 import { repeatBits, SideBounds } from './side-bounds.ts';
@@ -49,23 +30,16 @@ export class InsertJoin implements Operator {
   readonly #timeMs: { get(): number; set(value: number): void } | null;
   readonly #rows: MatchRows;
   readonly #work = new Work();
-  readonly #blocks: BlockPool;
-  readonly #probe: number;
-  /** Of the matches that were found: numbers of entries, then rows of the batch; addresses of the other side's rows. */
-  readonly #entries: number;
-  readonly #own: number;
-  readonly #kept: number;
+  readonly #search: KeySearch;
   /** By row that is in, a byte each: it has matches; it is left out. */
   readonly #matched: number;
   readonly #marks: number;
   readonly #repeats: number;
-  #long: { readonly address: number; readonly bytes: number } | null = null;
 
   constructor(node: JoinNode, context: OperatorContext) {
-    const { memory, name, batchRows, state } = context;
+    const { memory, name, state } = context;
     const { bounds } = node;
     this.#context = context;
-    this.#blocks = context.blocks ?? arenaBlocks(memory.arena);
     const room = new SideRoom(memory, name);
     this.#room = room;
     const side = (i: 0 | 1): BatchSide =>
@@ -78,16 +52,9 @@ export class InsertJoin implements Operator {
     this.#repeats = bounds?.once.includes(true) ? take(4 << repeatBits) : 0;
     const leaves = (i: 0 | 1) => ({ leaves: node.output[i], shape: this.#sides[i].side.shape });
     this.#rows = new MatchRows(context.outputs[0]!, [leaves(0), leaves(1)], context);
-    this.#entries = take(4 * batchRows);
-    this.#own = take(4 * batchRows);
-    this.#kept = take(4 * batchRows);
+    this.#search = new KeySearch(room, context);
     this.#matched = take(batchRowsMax);
     this.#marks = take(batchRowsMax);
-    this.#probe = take(probeBytes);
-    this.#set(probeMostAt, batchRows);
-    this.#set(probeEntriesAt, this.#entries);
-    this.#set(probeValuesAt, this.#kept);
-    this.#set(probeRoomBytesAt, 0);
     this.#passed();
   }
 
@@ -144,7 +111,7 @@ export class InsertJoin implements Operator {
     if (!bounds.once) return;
     this.#clear(this.#marks, from, to);
     kernels.keysRepeat(entries, from, to, this.#repeats, repeatBits, this.#marks);
-    this.#find(port, from, to, { only: true, matched: this.#marks });
+    this.#search.find(this.#sides[port]!.side, from, to, this.#asked(port, true, this.#marks));
     const repeats = kernels.entriesDrop(entries, this.#marks, from, to);
     if (repeats > 0) counters.addSkipped(repeats);
     if (bounds.known !== null)
@@ -175,69 +142,18 @@ export class InsertJoin implements Operator {
     this.#context.memory.u8.fill(0, marks + from, marks + to);
   }
 
-  /** Begins a search for rows `from` to `to` among those of side `port`. */
-  #find(port: number, from: number, to: number, { only, matched }: { only: boolean; matched: number }): boolean {
-    const { side } = this.#sides[port]!;
+  /** What is asked of the rows of side `port`. */
+  #asked(port: number, only: boolean, matched: number): Asked {
     const bounds = this.#bounds?.[port];
-    this.#set(probeOnlyAt, only ? 1 : 0);
-    this.#set(probeMatchedAt, matched);
-    this.#set(probeOnceAt, bounds?.once ? 1 : 0);
-    // The mark stands before all other columns.
-    this.#set(
-      probeMarkAt,
-      bounds != null && bounds.known !== null ? 1 + side.shape.nullBytes + side.shape.headBytes : 0,
-    );
-    this.#set(probeEntryAt, from);
-    this.#set(probeLeafAt, 0);
-    this.#set(probeUsedAt, 0);
-    return side.table.size === 0 || side.table.probeMany(this.#room.entries, to, this.#probe);
+    return { only, matched, once: bounds?.once ?? false, marked: bounds != null && bounds.known !== null };
   }
 
   /** Rows `from` to `to` of the batch beside those of the other side. */
-  *#match(batch: Batch, port: number, from: number, to: number, out: Output): Generator<void> {
-    const { kernels } = this.#context;
-    const { table } = this.#sides[1 - port]!.side;
-    if (table.size === 0) return;
-    let done = this.#find(1 - port, from, to, { only: false, matched: this.#matched });
-    for (;;) {
-      const n = this.#get(probeCountAt);
-      if (n > 0) {
-        let own = this.#entries;
-        if (batch.selection !== 0) {
-          own = this.#own;
-          kernels.gather4(batch.selection, this.#entries, 0, n, own);
-        }
-        const matches = this.#rows.take(batch, port, own, this.#kept, n);
-        if (out.emit(matches) === Progress.more) yield;
-      } else if (!done) this.#makeRoom(this.#get(probeNeedAt));
-      if (done) break;
-      this.#set(probeUsedAt, 0);
-      done = table.probeMany(this.#room.entries, to, this.#probe);
-    }
-    this.#freeRoom();
-  }
-
-  /** Room for long rows of the other side: as much as usual, or what one needs. */
-  #makeRoom(bytes: number): void {
-    this.#freeRoom();
-    const room = Math.max(bytes, longRoomBytes);
-    this.#long = { address: takeBlock(this.#blocks, room, this.#context.name, 1), bytes: room };
-    this.#set(probeRoomAt, this.#long.address);
-    this.#set(probeRoomBytesAt, room);
-  }
-
-  #freeRoom(): void {
-    if (this.#long) this.#blocks.give(this.#long.address, this.#long.bytes);
-    this.#long = null;
-    this.#set(probeRoomBytesAt, 0);
-  }
-
-  #get(at: number): number {
-    return this.#context.memory.u32[(this.#probe + at) >>> 2] as number;
-  }
-
-  #set(at: number, value: number): void {
-    this.#context.memory.u32[(this.#probe + at) >>> 2] = value;
+  #match(batch: Batch, port: number, from: number, to: number, out: Output): Generator<void> {
+    const asked = this.#asked(1 - port, false, this.#matched);
+    return this.#search.each(batch, this.#sides[1 - port]!.side, from, to, asked, (own, kept, n) =>
+      out.emit(this.#rows.take(batch, port, own, kept, n)),
+    );
   }
 }
 
@@ -249,5 +165,3 @@ function specOf({ keys, output, bounds }: JoinNode, i: 0 | 1): Pick<SideSpec, 'n
   const side = i === 0 ? 'left' : 'right';
   return { name: bounds ? `${side}.bounded` : side, keys: keys[i], kept: [...new Set([...first, ...rest])] };
 }
-
-const longRoomBytes = 64 * 1024;

@@ -13,6 +13,7 @@ import type { ByteSource } from '../../record/bytes.ts';
 import { Work } from '../aggregate-parts.ts';
 import { type Operator, type OperatorContext, type Output, Progress } from '../operator.ts';
 import { InsertJoin, onlyInserts } from './insert-join.ts';
+import { LookupJoin } from './lookup.ts';
 import { type Alone, alone, type Residual, residualOf, waitForRoom } from './parts.ts';
 import { JoinRows, noRow } from './rows.ts';
 import { JoinSide } from './side.ts';
@@ -21,6 +22,7 @@ import { WindowJoin } from './window.ts';
 type JoinNode = Extract<PhysicalNode, { kind: 'join' }>;
 
 export function joinOperator(node: JoinNode, context: OperatorContext): Operator {
+  if (node.lookup) return new LookupJoin(node, context);
   if (node.windowEnd) return new WindowJoin(node, context);
   return onlyInserts(node) ? new InsertJoin(node, context) : new Join(node, context);
 }

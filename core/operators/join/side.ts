@@ -34,6 +34,11 @@ export interface SideSpec {
   readonly counted: boolean;
   /** Rows have a count of what they match. */
   readonly tracked: boolean;
+  /**
+   * How its rows lie over the subtasks: by their key (absent); wherever they came, so that rows of a key may be in several; or all of them
+   * in every subtask.
+   */
+  readonly lie?: 'anywhere' | 'everywhere';
 }
 
 export class JoinSide {
@@ -80,7 +85,7 @@ export class JoinSide {
     this.#value = byteSink(memory, memory.arena.allocate(usual, name), usual, orderedValueBytesMax, `a row of ${name}`);
     this.table = state.ordered({
       name: spec.name,
-      keyGroupAt: 0,
+      keyGroupAt: spec.lie === 'everywhere' ? null : 0,
       key: [
         hashPart('$hash'),
         ...this.#keyLayout.map(({ name: key, type }): KeyPart => ({ name: key, type, nullable: false })),
@@ -97,7 +102,14 @@ export class JoinSide {
     this.matches = this.table.cursor();
     this.#own = this.table.cursor();
     this.#arrivals = state.value(`${spec.name}.arrivals`, 0, Math.max);
-    this.#arrival = this.#arrivals.get();
+    this.#arrival = spec.lie === 'anywhere' ? this.#ownNumbers(context) : this.#arrivals.get();
+  }
+
+  /** Numbers that no other subtask gives, nor one of before whose rows are still there. */
+  #ownNumbers({ name, subtask }: OperatorContext): number {
+    const before = this.table.size === 0 ? -1 : Math.floor(this.#arrivals.get() / numbersOfAll);
+    assert(subtask < numbersOfAll / numbersOfOne, `${name} runs in more subtasks than its rows can be told apart in`);
+    return (before + 1) * numbersOfAll + subtask * numbersOfOne;
   }
 
   /** Rows of `batch` are worked on, one after the other. */
@@ -257,6 +269,10 @@ export class JoinSide {
     return true;
   }
 }
+
+/** Of one subtask of one attempt, and of all. */
+const numbersOfOne = 2 ** 30;
+const numbersOfAll = 2 ** 40;
 
 const bigint: DataType = { kind: 'BIGINT' };
 const part = (name: string, type: DataType): KeyPart => ({ name, type, nullable: false });

@@ -26,7 +26,7 @@ export function boundJoins(plan: RelPlan, { bounded }: RuleContext): RelPlan {
   let found = false;
   const next = rewrite(plan, (rel, builder, index) => {
     const { node } = rel;
-    if (node.kind !== 'join' || node.type !== 'inner' || node.residual !== null || node.windowEnd)
+    if (node.kind !== 'join' || node.type !== 'inner' || node.residual !== null || node.windowEnd || node.lookup)
       return builder.add(rel);
     const refs = plan.rels[index]!.inputs;
     if (refs.some((ref) => traits[ref.rel]!.changes[ref.port] === 'all')) return builder.add(rel);
