@@ -55,9 +55,16 @@ const recalledRowsMin = 64;
 /** Bytes that a key is given to be remembered in (it takes eight of them), and log2 of a set's. */
 const recalledKeyBytes = 24;
 const recalledSetShift = 5;
+/** Keys are told apart by their place in a range of at most so many for each that is there: a cache line for every one. */
+const rangeKeysPerKey = 16;
 /** Of the rows: more misses than this, and nothing is remembered for so many rows. */
 const missedMax = 0.25;
 const pausedRows = 1_048_576;
+
+interface KeyRange {
+  readonly least: bigint;
+  readonly keys: number;
+}
 
 export class HashTable implements GroupTable {
   readonly shape: Shape;
@@ -79,6 +86,9 @@ export class HashTable implements GroupTable {
   /** Keys that are to be remembered, counted at so many moves. */
   #keys = 0;
   #remembered = -1;
+  /** Where those keys lie, once it was looked; and at how many moves too many did not lie there. */
+  #range: KeyRange | null = null;
+  #scattered = -1;
   /** The dictionary of the last batch, where there was one. */
   #dictionary = 0;
   /** How far `drain` has come: pages before `#drainedPage` are gone, then places before `#drainedPlace`. */
@@ -149,18 +159,32 @@ export class HashTable implements GroupTable {
     const { block: shape } = this.shape;
     this.shape.bind(batch, keyColumns);
     block.rows += n;
-    const { address, bits } = block;
+    const { address } = block;
     if (dictionary) return this.#touched(entries, kernels.recallCodes(shape, this.#block, rows, n, entries, address));
-    const done =
-      single === 'i64'
-        ? kernels.recallI64(shape, this.#block, rows, n, entries, address, bits)
-        : single === 'i32'
-          ? kernels.recallI32(shape, this.#block, rows, n, entries, address, bits)
-          : kernels.recallView(shape, this.#block, rows, n, entries, address, bits);
-    // More misses than a full memory has: keys come too seldom to be remembered.
+    const done = this.#recalled(block, rows, n, entries);
+    // More misses than a full memory has: keys come too seldom to be remembered, or are no longer near one another.
     const misses = this.#u32(shape + at.shapeMissesAt);
-    if (misses > n * missedMax && block.rows > 8 * 2 ** bits) this.#unmoved = -pausedRows;
+    if (misses > n * missedMax && block.rows > 8 * this.#keys) {
+      if (block.layout === 'range') {
+        this.#scattered = this.#moves;
+        block.moves = -1;
+      } else this.#unmoved = -pausedRows;
+    }
     return this.#touched(entries, done);
+  }
+
+  #recalled({ address, bits, layout }: RecallBlock, rows: number, n: number, entries: number): number {
+    const { kernels } = this.#home;
+    const { block, single } = this.shape;
+    if (layout === 'range')
+      return single === 'i64'
+        ? kernels.recallRangeI64(block, this.#block, rows, n, entries, address)
+        : kernels.recallRangeI32(block, this.#block, rows, n, entries, address);
+    return single === 'i64'
+      ? kernels.recallI64(block, this.#block, rows, n, entries, address, bits)
+      : single === 'i32'
+        ? kernels.recallI32(block, this.#block, rows, n, entries, address, bits)
+        : kernels.recallView(block, this.#block, rows, n, entries, address, bits);
   }
 
   /** Where the codes of a dictionary are remembered: once it is met again, or at once where that costs little. */
@@ -174,24 +198,55 @@ export class HashTable implements GroupTable {
     return block;
   }
 
-  /** Where keys are remembered: in a small table that has not moved while it met as many rows as it has keys. */
+  /** Where keys are remembered: in a table that has not moved while it met as many rows as it has keys. */
   #placesOfKeys(n: number): RecallBlock | null {
     const { recall } = this.#home;
     this.#unmoved += n;
     if (this.#remembered !== this.#moves) {
       const room = this.#ids.length * this.shape.layout.countMax;
-      if (this.#unmoved < room / 2 || room * recalledKeyBytes > 4 * recall.bytes) return null;
+      if (this.#unmoved < room / 2 || 2 * room > recall.bytes) return null;
       // As long as nothing splits there may come twice as many.
       this.#keys = Math.max(this.size, room / 2);
       this.#remembered = this.#moves;
+      this.#range = null;
     }
-    if (this.#unmoved < this.#keys || this.#keys * recalledKeyBytes > recall.bytes) return null;
-    const block = recall.take(this, 0);
-    if (block !== null && block.moves !== this.#moves) {
+    if (this.#unmoved < this.#keys) return null;
+    const layout = this.#layoutOfMemory();
+    const block = layout === null ? null : recall.take(this, 0);
+    if (block === null || block.moves === this.#moves) return block;
+    block.layout = layout;
+    if (layout === 'range') {
+      const { least, keys } = this.#range as KeyRange;
+      this.#forget(block, 16 + 4 * keys, 0);
+      this.#home.memory.i64[block.address >>> 3] = least;
+      this.#home.memory.i64[(block.address >>> 3) + 1] = BigInt(keys);
+    } else {
       const shift = Math.ceil(Math.log2(this.#keys * recalledKeyBytes));
       this.#forget(block, 2 ** shift, shift - recalledSetShift);
     }
     return block;
+  }
+
+  /** How keys are best remembered; null: there are too many. */
+  #layoutOfMemory(): RecallBlock['layout'] | null {
+    const { bytes } = this.#home.recall;
+    if (this.shape.single !== 'view' && this.#scattered !== this.#moves) {
+      this.#range ??= this.#keyRange();
+      if (16 + 4 * this.#range.keys <= bytes && this.#range.keys <= this.#keys * rangeKeysPerKey) return 'range';
+    }
+    return this.#keys * recalledKeyBytes <= bytes ? 'sets' : null;
+  }
+
+  /** Of the keys that are there, and an eighth more on both sides for those to come. */
+  #keyRange(): KeyRange {
+    const { kernels, scratch, memory } = this.#home;
+    memory.i64[scratch >>> 3] = 2n ** 63n - 1n;
+    memory.i64[(scratch >>> 3) + 1] = -(2n ** 63n);
+    for (const id of this.#ids) kernels.keyRange(this.shape.block, this.#pageOf(id), scratch);
+    const least = memory.i64[scratch >>> 3] as bigint;
+    const keys = Number((memory.i64[(scratch >>> 3) + 1] as bigint) - least) + 1;
+    const margin = Math.floor(keys / 8);
+    return keys > 2 ** 32 ? { least, keys } : { least: least - BigInt(margin), keys: keys + 2 * margin };
   }
 
   #forget(block: RecallBlock, bytes: number, bits: number): void {

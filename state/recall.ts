@@ -17,6 +17,8 @@ export interface RecallBlock {
   dictionary: number;
   /** The owner's count of moves when it was last empty; other than the owner's: to be forgotten. */
   moves: number;
+  /** Addresses by place in a range of integers, or in sets by marks; null: by code, for a dictionary. */
+  layout: 'range' | 'sets' | null;
   /** log2 of the sets it is divided into. */
   bits: number;
   /** Rows asked for since it was empty. */
@@ -46,7 +48,17 @@ export function recall(memory: SlotMemory): Recall {
   const free = (owner: object): RecallBlock | null => {
     if (blocks.length < blocksMax && memory.arena.freeBytes > 8 * bytes) {
       const address = memory.arena.allocate(bytes, 'remembered entries');
-      const block = { address, bytes, owner: null, dictionary: 0, moves: -1, bits: 0, rows: 0, usedAt: 0 };
+      const block: RecallBlock = {
+        address,
+        bytes,
+        owner: null,
+        dictionary: 0,
+        moves: -1,
+        layout: null,
+        bits: 0,
+        rows: 0,
+        usedAt: 0,
+      };
       blocks.push(block);
       return block;
     }

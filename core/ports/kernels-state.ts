@@ -35,12 +35,17 @@ export interface StateKernels {
   resolveTagsView: Resolve;
   resolveTagsAny: Resolve;
   /**
-   * Find or insert without hashes: one leaf, no nulls, of a table that stands still. `places`: 2^bits sets of two u32 entry
-   * addresses, zeroed at first. Like the above they answer the row they stopped at.
+   * Find or insert without hashes: one leaf, no nulls, of a table that stands still. `places`: 2^bits sets of four marks
+   * and four u32 entry addresses, zeroed at first. Like the above they answer the row they stopped at.
    */
   recallI64: Recall;
   recallI32: Recall;
   recallView: Recall;
+  /** As the above for keys near one another: `places` begins with {i64 least key, u64 keys}, then a u32 entry address for each. */
+  recallRangeI64(shape: number, table: number, rows: number, n: number, entries: number, places: number): number;
+  recallRangeI32(shape: number, table: number, rows: number, n: number, entries: number, places: number): number;
+  /** Widens {i64 least, i64 greatest} at `range` to the keys of a page of one integer leaf. */
+  keyRange(shape: number, page: number, range: number): void;
   /** One dictionary-coded key without nulls; `places`: a u32 entry address per code, zeroed at first. */
   recallCodes(shape: number, table: number, rows: number, n: number, entries: number, places: number): number;
   /** Zeroes what was remembered. */

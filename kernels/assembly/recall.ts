@@ -6,11 +6,13 @@ import { mix, rawView } from './canonical';
 import { hasRoom, insert, pageEntry, pageMask, placeOf, sameKey, sameView, stopAtPage, stopFullAt, stored, writable } from './entries';
 import {
   pageCapacityAt, pageEntriesAt, pageDirty, pageFrozen, pageAbsent, shapeStrideAt, shapeLineMaskAt, shapeReasonAt, shapeSeedAt,
-  shapeMissesAt, shapeLeavesAt, leafOffsetAt, leafValuesAt, leafViewsAt, stopDone,
+  shapeMissesAt, shapeLeavesAt, leafStorageAt, leafOffsetAt, leafValuesAt, leafViewsAt, storageI64, stopDone,
 } from '../../core/ports/page-layout';
 
 const spread: u64 = 0x9e3779b97f4a7c15;
 const again: u64 = 0xbf58476d1ce4e5b9;
+/** What stands before the addresses of a range. */
+const rangeHeadBytes: usize = 16;
 
 /**
  * One integer key without nulls. `places`: 2^bits sets of four keys, each {4 × u32 mark of the key, never 0; 4 × u32 entry
@@ -102,6 +104,59 @@ function sample(view: usize): u64 {
 function remember(set: usize, mark: u32, at: u32): void {
   v128.store(set, i32x4.replace_lane(v128.shuffle<i32>(v128.load(set), v128.load(set), 0, 0, 1, 2), 0, mark));
   v128.store(set, i32x4.replace_lane(v128.shuffle<i32>(v128.load(set, 16), v128.load(set, 16), 0, 0, 1, 2), 0, at), 16);
+}
+
+/**
+ * As `recallI64`, where all keys met so far are near one another: `places` begins with {i64 least key, u64 keys}, then a u32
+ * entry address for each key from the least on. A key outside is found as ever, and counts as a miss.
+ */
+export function recallRangeI64(shape: usize, table: usize, rows: usize, n: i32, entries: usize, places: usize): i32 {
+  return byRange<i64>(shape, table, rows, n, entries, places);
+}
+export function recallRangeI32(shape: usize, table: usize, rows: usize, n: i32, entries: usize, places: usize): i32 {
+  return byRange<i32>(shape, table, rows, n, entries, places);
+}
+
+// @ts-ignore: decorator
+@inline
+function byRange<K>(shape: usize, table: usize, rows: usize, n: i32, entries: usize, places: usize): i32 {
+  const values = <usize>load<u32>(shape, shapeLeavesAt + leafValuesAt);
+  const least = load<u64>(places);
+  const keys = load<u64>(places, 8);
+  let misses: u32 = 0;
+  for (let k: usize = 0; k < <usize>n; k++) {
+    const row = rows ? <usize>load<u32>(rows + (k << 2)) : k;
+    const key = sizeof<K>() == 8 ? load<u64>(values + (row << 3)) : <u64>(<i64>load<i32>(values + (row << 2)));
+    const place = key - least;
+    let at: usize = place < keys ? <usize>load<u32>(places + (<usize>place << 2), rangeHeadBytes) : 0;
+    if (at == 0) {
+      at = find<K>(shape, table, stored(mix(key ^ load<u64>(shape, shapeSeedAt))), values, 0, row, k);
+      if (at == 0) return <i32>k;
+      misses++;
+      if (place < keys) store<u32>(places + (<usize>place << 2), <u32>at, rangeHeadBytes);
+    }
+    store<u32>(entries + (k << 2), <u32>at);
+  }
+  store<u32>(shape, misses, shapeMissesAt);
+  store<u32>(shape, stopDone, shapeReasonAt);
+  return n;
+}
+
+/** Widens {i64 least, i64 greatest} at `range` to the keys of a page of one integer leaf. */
+export function keyRange(shape: usize, page: usize, range: usize): void {
+  const stride = <usize>load<u32>(shape, shapeStrideAt);
+  const wide = load<u32>(shape, shapeLeavesAt + leafStorageAt) == storageI64;
+  let at = page + <usize>load<u32>(page, pageEntriesAt);
+  let least = load<i64>(range);
+  let greatest = load<i64>(range, 8);
+  for (const end = at + <usize>load<u32>(page, pageCapacityAt) * stride; at < end; at += stride) {
+    if (load<u64>(at) == 0) continue;
+    const key = wide ? load<i64>(at, keyAt) : <i64>load<i32>(at, keyAt);
+    least = min(least, key);
+    greatest = max(greatest, key);
+  }
+  store<i64>(range, least);
+  store<i64>(range, greatest, 8);
 }
 
 /** An entry's one key leaf lies behind its hash. */
