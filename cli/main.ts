@@ -127,6 +127,7 @@ eventOptions(program.command('bench'))
   .option('--bounded', 'as ended input (unless said)')
   .option('--checkpoint <every>', "with checkpoints, as in '10s'")
   .option('--whole', 'make every kind of event and every column, whatever the query asks for')
+  .option('--no-digest', 'count the rows of the result, and do no more with them')
   .option('--json', 'as one line of JSON')
   .action(async (suite: string, options) => (await import('./nexmark.ts')).benchCommand(suite, options));
 

@@ -32,10 +32,19 @@ export interface BenchOptions extends EventOptions {
   readonly bounded?: boolean;
   readonly checkpoint?: string;
   readonly whole?: boolean;
+  /** False: rows are counted and dropped. */
+  readonly digest?: boolean;
   readonly json?: boolean;
 }
 
 type Query = (sources: Nexmark<number>) => { to(sink: ReturnType<typeof blackhole>): End };
+
+/** A page of examples/nexmark. */
+interface Page {
+  readonly query?: Query;
+  /** Where the rows go, if the query is about writing files. */
+  readonly files?: (directory: string) => ReturnType<typeof blackhole>;
+}
 
 /** Events read to warm up, at most. */
 const warmUpEvents = 500_000;
@@ -51,10 +60,10 @@ export async function benchCommand(suite: string, options: BenchOptions): Promis
     throw new MillraceError('option/invalid', 'say --stream or --bounded, not both');
   const { query: name, events } = options;
   const file = queryFile(name);
-  const { query } = (await importModule(pathToFileURL(file).href)) as { query?: Query };
-  if (typeof query !== 'function') throw new MillraceError('option/invalid', `${file} exports no query`);
-  await measure(query, file, { ...options, events: Math.min(events, warmUpEvents) });
-  const measured = await measure(query, file, options);
+  const page = (await importModule(pathToFileURL(file).href)) as Page;
+  if (typeof page.query !== 'function') throw new MillraceError('option/invalid', `${file} exports no query`);
+  await measure(page, file, { ...options, events: Math.min(events, warmUpEvents) });
+  const measured = await measure(page, file, options);
   const mode = options.stream ? 'stream' : 'bounded';
   if (options.json) {
     await write(
@@ -65,7 +74,7 @@ export async function benchCommand(suite: string, options: BenchOptions): Promis
   const { ms, cpuMs, rowsOut, windowsClosed, digest, lateRows } = measured;
   await write(
     `${name} ${mode}: ${events} events in ${seconds(ms)}, ${rate(events, ms)} events/s, ${rate(events, cpuMs)} to a second of CPU; ` +
-      `${rowsOut} rows out, ${windowsClosed} windows closed, digest ${digest}${lateRows > 0 ? `, ${lateRows} late` : ''}\n`,
+      `${rowsOut} rows out, ${windowsClosed} windows closed${digest === null ? '' : `, digest ${digest}`}${lateRows > 0 ? `, ${lateRows} late` : ''}\n`,
   );
 }
 
@@ -77,16 +86,17 @@ interface Measured {
   /** Windows and sessions; one of time counts in every slot that has rows of it. */
   readonly windowsClosed: number;
   readonly lateRows: number;
-  /** Of all bytes of the result rows, corrections taken into account: equal whatever the parallelism and the mode. */
-  readonly digest: string;
+  /** Of all bytes of the result rows, corrections taken into account: equal whatever the parallelism and the mode. Null: not asked for, or files. */
+  readonly digest: string | null;
 }
 
 /** `file`: where slots find the functions of the query's page. */
-async function measure(query: Query, file: string, options: BenchOptions): Promise<Measured> {
+async function measure(page: Page, file: string, options: BenchOptions): Promise<Measured> {
   const { events, rate: perSecond, seed, parallelism, stream, checkpoint, whole } = options;
   const sources = nexmark({ events, rate: perSecond, seed });
-  const checksum = new SharedArrayBuffer(24);
-  const stateDir = checkpoint === undefined ? null : mkdtempSync(join(tmpdir(), 'millrace-bench-'));
+  const checksum = options.digest === false || page.files ? null : new SharedArrayBuffer(24);
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
+  const sink = page.files?.(join(folder, 'files')) ?? blackhole(checksum === null ? {} : { checksum });
   const { persons, auctions, bids } = sources;
   // Every kind and every column is made, whatever the query asks for.
   const rest = {
@@ -94,7 +104,7 @@ async function measure(query: Query, file: string, options: BenchOptions): Promi
     auctions: from(auctions).to(blackhole()),
     bids: from(bids).to(blackhole()),
   };
-  const ends: Ends = { result: query(sources).to(blackhole({ checksum })), ...(whole ? rest : {}) };
+  const ends: Ends = { result: page.query!(sources).to(sink), ...(whole ? rest : {}) };
   const cpu = process.cpuUsage();
   const start = performance.now();
   try {
@@ -103,21 +113,31 @@ async function measure(query: Query, file: string, options: BenchOptions): Promi
       {
         ...(parallelism === undefined ? {} : { parallelism }),
         ...(stream ? { mode: 'stream' as const } : {}),
-        ...(stateDir === null ? {} : { stateDir, checkpoint: { every: durationOf(checkpoint!) } }),
+        ...(checkpoint === undefined && !page.files ? {} : { stateDir: join(folder, 'state') }),
+        ...(checkpoint === undefined ? {} : { checkpoint: { every: durationOf(checkpoint) } }),
       },
     );
     if (stream) await drain(handle);
     const { rowsOut, lateRows } = await handle.result();
     const ms = performance.now() - start;
     const { user, system } = process.cpuUsage(cpu);
-    const windowsClosed = handle.metrics().tasks.reduce((sum, task) => sum + task.windowsClosed, 0);
-    const [sum, rows] = new BigInt64Array(checksum);
-    const digest = `${BigInt.asUintN(64, sum!).toString(16).padStart(16, '0')}-${rows}`;
-    const cpuMs = (user + system) / 1000;
-    return { ms, cpuMs, eventsPerSecond: (events / ms) * 1000, rowsOut, windowsClosed, lateRows, digest };
+    return {
+      ms,
+      cpuMs: (user + system) / 1000,
+      eventsPerSecond: (events / ms) * 1000,
+      rowsOut: rowsOut - (whole ? events : 0),
+      windowsClosed: handle.metrics().tasks.reduce((sum, task) => sum + task.windowsClosed, 0),
+      lateRows,
+      digest: checksum && digestOf(checksum),
+    };
   } finally {
-    if (stateDir !== null) rmSync(stateDir, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true });
   }
+}
+
+function digestOf(checksum: SharedArrayBuffer): string {
+  const [sum, rows] = new BigInt64Array(checksum);
+  return `${BigInt.asUintN(64, sum!).toString(16).padStart(16, '0')}-${rows}`;
 }
 
 /** All events read as a stream; then it is stopped, so that the last windows close. */
