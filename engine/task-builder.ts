@@ -11,7 +11,7 @@ import { naturalOrder } from '../core/base/natural-order.ts';
 import { deadLetters } from '../core/operators/dead-letters.ts';
 import { type Operator, type UserFunction, watermarkMax, watermarkMin } from '../core/operators/operator.ts';
 import { loadOperator } from '../core/operators/registry.ts';
-import { sinkOperator } from '../core/operators/sink.ts';
+import { changesFor, sinkOperator } from '../core/operators/sink.ts';
 import { SourceDriver, type SourcePosition } from '../core/operators/source.ts';
 import type { Chain, ChainOperator, PhysicalNode, PhysicalPlan } from '../core/plan/physical.ts';
 import type { ArrowBoundary } from '../core/ports/arrow.ts';
@@ -207,13 +207,14 @@ async function buildOperator(
     });
     freezer.written.set(id, 0);
     freezer.writers.set(id, writer);
-    return sinkOperator(writer, {
-      addWritten(rows) {
+    const counted = {
+      addWritten(rows: number) {
         counters.addWritten(rows);
         freezer.written.set(id, freezer.written.get(id)! + rows);
       },
-      setBytesWritten: (bytes) => counters.setBytesWritten(bytes),
-    });
+      setBytesWritten: (bytes: number) => counters.setBytesWritten(bytes),
+    };
+    return sinkOperator(writer, counted, changesFor(node, memory, name));
   }
   const state = slot.state.operator(id, keyGroupRange(subtask, parallelism), restoredState(builder, id));
   freezer.stored.set(id, state);

@@ -372,7 +372,11 @@ class Driver {
         }
         if (node.kind !== 'sink') return node;
         const output = names.get(node.id)!;
-        return { ...node, connector: { kind: 'handle', label: node.connector.label, options: { output } } };
+        // What the sink would be told, a list is told: changes where it asked for them, updates by its key.
+        const { label, options, upsertKey } = node.connector;
+        const changes = options.changes === true;
+        const connector = { kind: 'handle', label, options: { output, changes }, ...(upsertKey ? { upsertKey } : {}) };
+        return { ...node, connector };
       }),
     );
     return { ...plan, nodes };

@@ -16,7 +16,13 @@ export const checksumBytes = 24;
 
 export const blackholeSink: SinkConnector = {
   kind: 'blackhole',
-  describe: () => ({ accepts: 'all', parallelismMax: Number.MAX_SAFE_INTEGER, place: 'slot' }),
+  /** A checksum counts what is taken back; without one nobody looks. */
+  describe: ({ options }) => ({
+    accepts: 'all',
+    parallelismMax: Number.MAX_SAFE_INTEGER,
+    place: 'slot',
+    ...(options.resource === undefined || options.resource === null ? { updateBefore: false } : {}),
+  }),
   writer(spec, _fields, context) {
     const id = spec.options.resource;
     if (id === undefined || id === null) return counting();

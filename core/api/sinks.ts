@@ -16,9 +16,9 @@
  */
 import { MillraceError } from '../base/errors.ts';
 import type { Json } from '../ports/connector.ts';
-import type { Change, Mode, Received } from './modes.ts';
+import type { Change, Mode, OneOrMore, Received } from './modes.ts';
 import { type Place, placeValue, type Sink } from './place.ts';
-import type { ArrowBatch } from './sources.ts';
+import { type ArrowBatch, upsertKey } from './sources.ts';
 
 export interface PrintOptions {
   /** Rows of a table at most (100 unless said); the rest is counted. */
@@ -63,15 +63,20 @@ export function blackhole({ checksum }: BlackholeOptions = {}): Sink<any, Mode> 
 
 /**
  * Calls a function with every row, or, of an updating stream, with every change; on the thread that runs the job. A
- * promise that it returns holds back the next call. With `changes` it gets changes whatever the stream is.
+ * promise that it returns holds back the next call. With `changes` it gets changes whatever the stream is, and with a `key` an
+ * update as the row that is, `+U`, alone.
  */
 export function callback<R>(
   receive: (change: Change<R>) => unknown,
-  options: { readonly changes: true },
+  options: { readonly changes: true; readonly key?: OneOrMore<keyof R & string> },
 ): Sink<R, Mode>;
 export function callback<R, M extends Mode>(receive: (received: Received<R, M>) => unknown): Sink<R, M>;
-export function callback(receive: unknown, options: { readonly changes?: boolean } = {}): unknown {
-  return receiver('callback', receive, options.changes === true);
+export function callback(
+  receive: unknown,
+  options: { readonly changes?: boolean; readonly key?: unknown } = {},
+): unknown {
+  const { changes = false, key } = options;
+  return receiver('callback', receive, changes, key === undefined ? undefined : upsertKey('callback()', key, changes));
 }
 
 /** Calls a function with apache-arrow RecordBatches of the rows, on the thread that runs the job. */
@@ -79,10 +84,10 @@ export function arrowBatches(receive: (batch: ArrowBatch) => void): Sink<any, 'b
   return receiver('arrow', receive, false);
 }
 
-function receiver<V>(kind: string, receive: unknown, changes: boolean): V {
+function receiver<V>(kind: string, receive: unknown, changes: boolean, key?: readonly string[]): V {
   if (typeof receive !== 'function')
     throw new MillraceError('option/invalid', `${kind === 'arrow' ? 'arrowBatches' : kind}() takes a function`);
-  return sink(kind, (receive as { name: string }).name, { changes }, { value: receive });
+  return sink(kind, (receive as { name: string }).name, { changes }, { value: receive }, key);
 }
 
 function sink<V>(
@@ -90,9 +95,10 @@ function sink<V>(
   label: string,
   options: Readonly<Record<string, Json>>,
   resource: Place['resource'] = null,
+  key?: readonly string[],
 ): V {
   return placeValue({
-    connector: { kind, label, options },
+    connector: { kind, label, options, ...(key ? { upsertKey: key } : {}) },
     schema: null,
     reads: false,
     writes: true,

@@ -41,6 +41,11 @@ export interface FileOptions<R, C extends boolean = false> {
   readonly schema?: Schema<R>;
   /** Written rows carry their kind in a first column `row_kind`, and so may be corrections of earlier ones. */
   readonly changelog?: C;
+  /**
+   * Written with `changelog`: columns by which a reader knows rows. An update is then told as the row that is, `+U`, alone; rows of
+   * one key come in order, in one file, and of several rows that have one key one stands (docs/changelogs.md).
+   */
+  readonly key?: string | readonly string[];
   /** Written, of a directory: when a file is closed and the next begun. With a state directory, every checkpoint closes it too. */
   readonly roll?: RollOptions;
 }
@@ -330,7 +335,7 @@ function withSchema(
 function file<V>(
   kind: string,
   path: string,
-  { schema, changelog, roll }: FileOptions<any, boolean>,
+  { schema, changelog, key, roll }: FileOptions<any, boolean>,
   more: Readonly<Record<string, Json>> = {},
 ): V {
   if (typeof path !== 'string' || path === '') {
@@ -349,6 +354,7 @@ function file<V>(
       kind,
       label,
       options: withSchema(kind, options, fields),
+      ...(key === undefined ? {} : { upsertKey: upsertKey(`${kind}()`, key, changelog === true, more.partitionBy) }),
       ...('partitionCommit' in more ? { eventTime: true } : {}),
     },
     schema: fields,
@@ -357,6 +363,27 @@ function file<V>(
     mode: 'bounded',
     resource: null,
   });
+}
+
+/** Columns by which a sink knows rows. Errors: `option/invalid`. */
+export function upsertKey(of: string, given: unknown, changes: boolean, partitionBy?: Json): readonly string[] {
+  const key = typeof given === 'string' ? [given] : given;
+  if (!Array.isArray(key) || key.length === 0 || key.some((name) => typeof name !== 'string'))
+    throw new MillraceError('option/invalid', `key of ${of} names columns, one at least`);
+  if (!changes) {
+    throw new MillraceError(
+      'option/invalid',
+      `key of ${of} says by what a reader of changes knows rows; ask for changes too: { ${of === 'callback()' ? 'changes' : 'changelog'}: true, key: … }`,
+    );
+  }
+  const outside = Array.isArray(partitionBy) ? partitionBy.find((name) => !key.includes(name)) : undefined;
+  if (outside !== undefined) {
+    throw new MillraceError(
+      'option/invalid',
+      `${of} is partitioned by '${outside}', which is not in its key: an update would leave what was before in another partition; add it to the key`,
+    );
+  }
+  return once(`key of ${of}`, key as string[]);
 }
 
 function rolled(kind: string, { size, every }: RollOptions): Json {

@@ -121,6 +121,7 @@ export class Changes {
         u32[before + i] = 0;
         continue;
       }
+      if (has && node.withoutBefore) continue;
       u32[selection + size++] = i;
       u8[this.#kinds + i] = has ? RowKindByte.updateBefore : RowKindByte.delete;
     }

@@ -30,6 +30,8 @@ class Deduplicate implements Operator {
   readonly #context: OperatorContext;
   readonly #order: RowOrder;
   readonly #keys: readonly number[];
+  /** −U is not told. */
+  readonly #quiet: boolean;
   /** Of equals the later one stays. */
   readonly #later: boolean;
   readonly #layout: Layout;
@@ -53,6 +55,7 @@ class Deduplicate implements Operator {
     const list = (): number => memory.arena.allocate(4 * batchRowsMax, `rows of ${name}`);
     this.#context = context;
     this.#keys = spec.partitionBy;
+    this.#quiet = spec.withoutBefore === true;
     // Rows that are all key are the same.
     this.#later = spec.keep === 'last' && leaves.length > 0;
     this.#layout = layout;
@@ -130,7 +133,7 @@ class Deduplicate implements Operator {
       if (had === 1) replaced = size;
     }
     if (size === 0) return;
-    if (replaced > 0 && !quiet) {
+    if (replaced > 0 && !quiet && !this.#quiet) {
       const before = this.#kept.read(this.#changed, replaced);
       u8.fill(RowKindByte.updateBefore, this.#kinds, this.#kinds + replaced);
       yield* this.#emit(before, this.#kept.resolve.identity, replaced, this.#kinds, out);

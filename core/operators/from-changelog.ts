@@ -18,10 +18,10 @@ import { type Operator, type OperatorContext, type Output, Progress } from './op
 import { refuseChanges } from './ranking.ts';
 
 export function fromChangelogOperator(
-  { keys }: Extract<PhysicalNode, { kind: 'fromChangelog' }>,
+  { keys, withoutBefore }: Extract<PhysicalNode, { kind: 'fromChangelog' }>,
   context: OperatorContext,
 ): Operator {
-  return new FromChangelog(keys, context);
+  return new FromChangelog(keys, withoutBefore === true, context);
 }
 
 /** An entry's own words before its row: {u32 round in which it was last met, u32 place among those met, u32 has a row, u32 0}. */
@@ -32,6 +32,8 @@ const gone = -1;
 class FromChangelog implements Operator {
   readonly #context: OperatorContext;
   readonly #keys: readonly number[];
+  /** −U is not told. */
+  readonly #quiet: boolean;
   readonly #layout: Layout;
   /** Leaves that are compared: equal keys are equal. */
   readonly #others: readonly number[];
@@ -52,12 +54,13 @@ class FromChangelog implements Operator {
   readonly #round: { get(): number; set(value: number): void };
   readonly #work = new Work();
 
-  constructor(keys: readonly number[], context: OperatorContext) {
+  constructor(keys: readonly number[], quiet: boolean, context: OperatorContext) {
     const { memory, state, name } = context;
     const list = (): number => memory.arena.allocate(4 * batchRowsMax, `rows of ${name}`);
     const numbers = (): Int32Array => memory.i32.subarray(list() >>> 2).subarray(0, batchRowsMax);
     this.#context = context;
     this.#keys = keys;
+    this.#quiet = quiet;
     this.#layout = context.outputs[0]!;
     this.#others = this.#layout.map((_, leaf) => leaf).filter((leaf) => !keys.includes(leaf));
     this.#kept = new KeptEntries(
@@ -225,6 +228,7 @@ class FromChangelog implements Operator {
         u32[changed + size] = u32[before + i] as number;
         u32[rows + size++] = row;
       }
+      if (row !== gone && this.#quiet) continue;
       u8[this.#kinds + i] = row === gone ? RowKindByte.delete : RowKindByte.updateBefore;
       u32[selection + taken++] = i;
     }

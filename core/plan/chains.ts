@@ -48,6 +48,7 @@ export function chainsOf(
         exchange,
         layout: producer.outputs[ref.port]!,
         updating: producer.changes[ref.port] === 'all',
+        ...(producer.updates === 'after' && producer.changes[ref.port] === 'all' ? { withoutBefore: true } : {}),
         ...(isUntimed(rel, port) ? { untimed: true } : {}),
       });
       from.targets[ref.port]!.push({ kind: 'edge', edge: id });
@@ -90,6 +91,7 @@ const roleNames: Readonly<Record<Rel['role'], string>> = {
   time: ': time',
   partial: ', partial',
   columns: ': columns',
+  upserts: ': upserts',
 };
 
 export function operatorName(rel: Rel): string {

@@ -114,7 +114,11 @@ const table: { [K in RelNode['kind']]: Describe<Extract<RelNode, { kind: K }>> }
   ],
   toChangelog: () => ['changes become rows', 'gives row_kind'],
   fromChangelog: ({ keys }, input) => [`rows become changes, the last per (${names(keys, input)}) stands`],
-  sink: ({ connector, output }) => [`sink ${connector.kind} ${connector.label}`.trimEnd(), `output '${output}'`],
+  sink: ({ connector, output, upsert }, input) => [
+    `sink ${connector.kind} ${connector.label}`.trimEnd(),
+    `output '${output}'`,
+    ...(upsert ? [`upserts by (${names(upsert.key, input)})`] : []),
+  ],
 };
 
 function portText({ name, key }: ProcessInput): string {

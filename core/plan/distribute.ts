@@ -28,6 +28,7 @@ export interface PlacedRel extends Rel {
   /** One per producer (a union has several); `exchange` null: runs in the producer's task. */
   readonly producers: readonly Producer[];
   readonly changes: readonly Changes[];
+  readonly updates: Traits['updates'];
   readonly state: string | null;
 }
 
@@ -89,8 +90,7 @@ export function distribute(plan: RelPlan, traits: readonly Traits[], options: Di
   const put = (
     rel: Rel & { node: PhysicalNode },
     refs: readonly Feed[],
-    changes: readonly Changes[],
-    state: string | null,
+    { changes, updates, state }: Pick<Traits, 'changes' | 'updates' | 'state'>,
     keys: readonly number[] | null = null,
     alone = false,
   ): number => {
@@ -108,6 +108,7 @@ export function distribute(plan: RelPlan, traits: readonly Traits[], options: Di
       node,
       placement,
       changes,
+      updates,
       state,
       producers: refs.length === 1 ? producers : producers.map(unfused),
     });
@@ -127,7 +128,6 @@ export function distribute(plan: RelPlan, traits: readonly Traits[], options: Di
       standing.push(refs);
       return;
     }
-    const { changes, state } = traits[index]!;
     let input = feeds;
     let main: Rel & { node: PhysicalNode } = { ...rel, node };
     if (
@@ -140,11 +140,16 @@ export function distribute(plan: RelPlan, traits: readonly Traits[], options: Di
       const sideUsed = plan.rels.some((r) => r.inputs.some((ref) => ref.rel === index && ref.port > 0));
       const split = splitPhases(main, inputLayout, { bounded: options.bounded, sideUsed });
       if (split) {
-        input = [{ ref: { rel: put(split.partial, feeds, ['insert'], null), port: 0 }, port: 0 }];
+        input = [
+          {
+            ref: { rel: put(split.partial, feeds, { changes: ['insert'], updates: 'loose', state: null }), port: 0 },
+            port: 0,
+          },
+        ];
         main = split.final;
       }
     }
-    standing.push([{ rel: put(main, input, changes, state, keyed[index], inOrder.has(index)), port: 0 }]);
+    standing.push([{ rel: put(main, input, traits[index]!, keyed[index], inOrder.has(index)), port: 0 }]);
   });
   return placed;
 }

@@ -15,7 +15,7 @@ import type { Plan } from './nodes.ts';
 import type { Chain, ChainOperator, PhysicalPlan } from './physical.ts';
 import type { Rel, RelPlan } from './rel.ts';
 import type { Schemas } from './schema.ts';
-import { type Traits, traitsText } from './traits.ts';
+import { changeKinds, type Traits, traitsText } from './traits.ts';
 
 export interface Explained {
   readonly text: string;
@@ -61,7 +61,8 @@ export interface ExplainedJson {
     from: number;
     to: number;
     exchange: string;
-    changes: boolean;
+    /** Row kinds that may cross. */
+    kinds: string;
     columns: string;
   }[];
   /** Every expression that does something, and why it is not compiled where it is not. */
@@ -145,7 +146,7 @@ function explainJson(input: ExplainInput): ExplainedJson {
       from: edge.from.chain,
       to: edge.to.chain,
       exchange: exchangeText(edge.exchange, edge.layout, physical.chains[edge.to.chain]!.parallelism),
-      changes: edge.updating,
+      kinds: edge.updating ? (edge.withoutBefore ? changeKinds.after : changeKinds.all) : changeKinds.insert,
       columns: layoutText(edge.layout),
     })),
     expressions: physical.chains.flatMap((chain) =>
@@ -255,15 +256,7 @@ function explainText(of: ExplainedJson): string {
   );
   section(
     'Edges',
-    aligned(
-      of.edges.map((e) => [
-        `edge ${e.id}`,
-        `chain ${e.from} → ${e.to}`,
-        e.exchange,
-        e.changes ? 'changes' : 'inserts',
-        e.columns,
-      ]),
-    ),
+    aligned(of.edges.map((e) => [`edge ${e.id}`, `chain ${e.from} → ${e.to}`, e.exchange, e.kinds, e.columns])),
   );
   section(
     'Expressions',

@@ -225,6 +225,9 @@ const table: { [K in PlanNodeKind]: Lower<Extract<PlanNode, { kind: K }>> } = {
       output: outputs.get(node.id) ?? node.id,
       fields: schema.fields,
       updating: false,
+      ...(node.connector.upsertKey
+        ? { upsert: { key: node.connector.upsertKey.flatMap((name) => leafIndices(schema, name)!) } }
+        : {}),
     };
     return [builder.add(rel(node, 'main', [fitted], sink, leavesOf(schema)))];
   },

@@ -65,6 +65,8 @@ export interface Edge {
   readonly layout: Layout;
   /** Whether row kinds other than +I may cross. */
   readonly updating: boolean;
+  /** Updates cross as +U alone. */
+  readonly withoutBefore?: true;
   /** Its rows have no event time, where those of other inputs have: it holds back nobody's. */
   readonly untimed?: true;
 }
@@ -173,6 +175,8 @@ export type PhysicalNode =
       readonly allowedLatenessMs: number;
       /** Its input takes rows back. The planner decides when it places it. */
       readonly updating?: true;
+      /** Nobody needs its −U. */
+      readonly withoutBefore?: true;
     }
   /**
    * A function of the user's over keyed state. Output port 0: what it emits; port i + 1: side output i, each with
@@ -242,6 +246,8 @@ export type PhysicalNode =
       readonly windowEnd?: number | null;
       /** Its input takes rows back: all rows are kept. The planner decides when it places it. */
       readonly updating?: true;
+      /** Nobody needs its −U; of `keep` alone. */
+      readonly withoutBefore?: true;
     }
   /** Every change becomes a row. Output leaves: those of the input, with the VARCHAR `row_kind` behind them, before `$rowtime`. */
   | { readonly kind: 'toChangelog' }
@@ -249,7 +255,7 @@ export type PhysicalNode =
    * The last row of each key stands. The last input leaf, `row_kind`, says whether a row comes or goes; output leaves: those
    * before it. Rows of a key come in order.
    */
-  | { readonly kind: 'fromChangelog'; readonly keys: readonly number[] }
+  | { readonly kind: 'fromChangelog'; readonly keys: readonly number[]; readonly withoutBefore?: true }
   /** Writes rows of logical type `fields` (leaves in order; `$rowtime` is not there). */
   | {
       readonly kind: 'sink';
@@ -257,5 +263,7 @@ export type PhysicalNode =
       readonly output: string;
       readonly fields: Fields;
       readonly updating: boolean;
+      /** It knows rows by these leaves: updates are told as +U alone. `halves`: a −U may come without its +U, and is a deletion. */
+      readonly upsert?: { readonly key: readonly number[]; readonly halves?: boolean };
     };
 export type PhysicalKind = PhysicalNode['kind'];

@@ -13,9 +13,11 @@ import { lower } from './lower.ts';
 import { nodeName } from './names.ts';
 import type { Plan } from './nodes.ts';
 import type { PhysicalPlan } from './physical.ts';
+import type { RelPlan } from './rel.ts';
 import { applyRules } from './rules.ts';
 import { schemasOf } from './schema.ts';
 import { traitsOf, unboundedJoins } from './traits.ts';
+import { upsertSinks, withoutUpdateBefore } from './upserts.ts';
 import { validatePlan } from './validate.ts';
 
 export interface PlanOptions {
@@ -56,8 +58,11 @@ export function planPhysical(from: Plan, options: PlanOptions): Planned {
   const lowered = lower(plan, schemas);
   const sinks = checkChanges(lowered, traitsOf(lowered, regime.bounded, estimates), regime, options.sinks);
 
-  const { plan: rewritten, applied } = applyRules(lowered, { bounded: regime.bounded });
-  const traits = traitsOf(rewritten, regime.bounded, estimates);
+  const { plan: ruled, applied } = applyRules(lowered, { bounded: regime.bounded });
+  const known = (plan: RelPlan) => traitsOf(plan, regime.bounded, estimates);
+  const keyed = upsertSinks(ruled, known(ruled));
+  const rewritten = withoutUpdateBefore(keyed, known(keyed), sinks);
+  const traits = known(rewritten);
   const { parallelism, sources } = options;
   const placed = distribute(rewritten, traits, { parallelism, bounded: regime.bounded, sources, sinks });
   const physical = chainsOf(plan.name, regime.bounded, placed, operatorIds(ids));

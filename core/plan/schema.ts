@@ -182,7 +182,11 @@ const rules: { [K in PlanNodeKind]: SchemaRule<Extract<PlanNode, { kind: K }>> }
     requireLeaves(node, input!, node.key, 'key');
     return [{ fields: input!.fields.filter((field) => field !== kinds), time: false }];
   },
-  sink: (node, [input]) => [{ fields: sinkFields(node, input!), time: sinkTime(node, input!) }],
+  sink: (node, [input]) => {
+    const fields = sinkFields(node, input!);
+    requireLeaves(node, { fields, time: false }, node.connector.upsertKey ?? [], 'key');
+    return [{ fields, time: sinkTime(node, input!) }];
+  },
 };
 
 /** What a row of a changelog is. */

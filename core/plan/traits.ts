@@ -15,6 +15,11 @@ export type Changes = 'insert' | 'all';
 
 export interface Traits {
   readonly bounded: boolean;
+  /**
+   * How the update of a key is told, where there are updates. `whole`: by −U and +U, from one subtask; `after`: by +U alone;
+   * `halves`: one of the two may be missing; `loose`: nothing is known.
+   */
+  readonly updates: 'whole' | 'after' | 'halves' | 'loose';
   /** By output port. */
   readonly changes: readonly Changes[];
   /** Leaves of the main output that identify a row; null: none known. */
@@ -37,7 +42,7 @@ type TraitRule<N extends RelNode> = (of: {
   readonly inputLayouts: readonly Layout[];
   readonly estimatedRows: number | null;
   readonly bounded: boolean;
-}) => Omit<Traits, 'bounded' | 'time'>;
+}) => Omit<Traits, 'bounded' | 'time' | 'updates'> & Partial<Pick<Traits, 'updates'>>;
 
 /** `estimates`: rows of sources, by logical node. Answers one entry per rel. */
 export function traitsOf(plan: RelPlan, bounded: boolean, estimates: ReadonlyMap<string, number | null>): Traits[] {
@@ -51,7 +56,7 @@ export function traitsOf(plan: RelPlan, bounded: boolean, estimates: ReadonlyMap
     const rule = table[rel.node.kind] as TraitRule<RelNode>;
     const estimatedRows = bounded ? (estimates.get(rel.from.id) ?? null) : null;
     const traits = rule({ node: rel.node, rel, inputs, inputLayouts, estimatedRows, bounded });
-    all.push({ bounded, time: rowtimeIndex(rel.outputs[0]!), ...traits });
+    all.push({ bounded, time: rowtimeIndex(rel.outputs[0]!), updates: 'loose', ...traits });
   }
   return all;
 }
@@ -79,6 +84,7 @@ const table: { [K in RelNode['kind']]: TraitRule<Extract<RelNode, { kind: K }>> 
     });
     return {
       ...passed(input!),
+      updates: node.filter !== null && input!.updates === 'whole' ? 'halves' : input!.updates,
       upsertKey: input!.upsertKey?.every((leaf) => places.has(leaf))
         ? input!.upsertKey.map((leaf) => places.get(leaf)!)
         : null,
@@ -88,6 +94,7 @@ const table: { [K in RelNode['kind']]: TraitRule<Extract<RelNode, { kind: K }>> 
   map: ({ node, rel, inputs: [input] }) => ({
     ...passed(input!),
     changes: rel.outputs.map((_, port): Changes => (port === 0 ? input!.changes[0]! : 'insert')),
+    updates: 'loose',
     upsertKey: null,
     order: null,
     rowsMax: node.style === 'map' ? input!.rowsMax : null,
@@ -111,6 +118,7 @@ const table: { [K in RelNode['kind']]: TraitRule<Extract<RelNode, { kind: K }>> 
         0,
         rel.outputs.length,
       ) as Changes[],
+      updates: told(node),
       upsertKey: node.phase === 'partial' ? null : Array.from({ length: keyCount }, (_, i) => i),
       order: null,
       rowsMax: keyCount === 0 ? 1 : input!.rowsMax === null ? null : input!.rowsMax * copies,
@@ -145,11 +153,13 @@ const table: { [K in RelNode['kind']]: TraitRule<Extract<RelNode, { kind: K }>> 
   topN: ({ node, rel, inputs: [input], bounded }) => {
     const partition = node.partitionBy.length > 0;
     const until = !bounded && node.windowEnd != null ? ", dropped when the watermark passes its window's end" : '';
+    const known = node.keep !== undefined || (node.using === 'ROW_NUMBER' && (node.rank || node.n === 1));
     const ties = node.using === 'ROW_NUMBER' ? '' : ' and their ties';
     return {
       changes: [
         bounded || node.windowEnd != null || (node.keep === 'first' && node.by.length === 0) ? 'insert' : 'all',
       ],
+      updates: known ? told(node) : 'loose',
       upsertKey:
         node.keep || (node.n === 1 && node.using === 'ROW_NUMBER')
           ? node.partitionBy
@@ -175,6 +185,7 @@ const table: { [K in RelNode['kind']]: TraitRule<Extract<RelNode, { kind: K }>> 
   }),
   fromChangelog: ({ node, rel, inputs: [input], bounded }) => ({
     changes: [bounded ? 'insert' : 'all'],
+    updates: told(node),
     upsertKey: node.keys,
     order: null,
     rowsMax: input!.rowsMax,
@@ -182,6 +193,9 @@ const table: { [K in RelNode['kind']]: TraitRule<Extract<RelNode, { kind: K }>> 
   }),
   sink: ({ inputs: [input] }) => ({ ...passed(input!), state: null }),
 };
+
+const told = ({ withoutBefore }: { readonly withoutBefore?: true }): Traits['updates'] =>
+  withoutBefore ? 'after' : 'whole';
 
 type JoinRel = Extract<RelNode, { kind: 'join' }>;
 
@@ -310,6 +324,9 @@ function least(a: number | null, b: number | null): number | null {
   return b === null ? a : Math.min(a, b);
 }
 
+/** Row kinds, for people. */
+export const changeKinds = { insert: '+I', after: '+I +U −D', all: '+I −U +U −D' } as const;
+
 /** One line for people: only what is not obvious. */
 export function traitsText(traits: Traits, rel: Rel): string {
   const layout = rel.outputs[0]!;
@@ -317,7 +334,9 @@ export function traitsText(traits: Traits, rel: Rel): string {
     leaves.map((leaf) => layout[leaf]?.name ?? `#${leaf}`).join(', ');
   const parts = [
     traits.bounded ? 'bounded' : 'unbounded',
-    traits.changes[0] === 'all' ? 'changes +I −U +U −D' : 'inserts only',
+    traits.changes[0] === 'all'
+      ? `changes ${traits.updates === 'after' ? changeKinds.after : changeKinds.all}`
+      : 'inserts only',
   ];
   if (traits.upsertKey !== null)
     parts.push(traits.upsertKey.length === 0 ? 'one row' : `key (${names(traits.upsertKey)})`);

@@ -142,6 +142,7 @@ const connector = shape({
   options: record,
   alignedWith: (value, path) => value === undefined || text(value, path),
   eventTime: (value, path) => value === undefined || value === true || wrong(path, 'true', value),
+  upsertKey: maybe(listOf(text)),
 });
 const windowTime: Check = (value, path) => (value === undefined ? value : oneOf('processing')(value, path));
 const window = byKind({

@@ -22,6 +22,8 @@ export interface ConnectorSpec {
    * are: parts of one history. Absent: a source is on its own.
    */
   readonly alignedWith?: string;
+  /** Of a sink: columns by which it knows rows. It is told of an update as the row that is, +U, alone. */
+  readonly upsertKey?: readonly string[];
   /** Of a sink: its writers are told event time, which the rows must have. */
   readonly eventTime?: true;
 }
@@ -170,6 +172,8 @@ export type AcceptedChanges = 'insert' | 'all';
 
 export interface SinkInfo {
   readonly accepts: AcceptedChanges;
+  /** False: it does nothing with −U, which need not come where rows are known by a key. Absent: it does. */
+  readonly updateBefore?: false;
   /** Writers at most: 1 for a single file. */
   readonly parallelismMax: number;
   /** Where rows are received: in the slots, or on the thread that called `run` (print, callbacks, iterators). */

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
+  callback,
   channel,
   collect,
   collection,
@@ -113,4 +114,81 @@ test('changes as rows: each with its kind, and only added', async () => {
     { k: 'b', n: 1, row_kind: '+I' },
     { k: 'a', n: 2, row_kind: '+U' },
   ]);
+});
+
+test('a sink that knows rows by the key of the result is told no −U', async () => {
+  const rows = channel(schema({ k: t.string() }));
+  const told: unknown[] = [];
+  const counts = from(rows)
+    .groupBy('k')
+    .aggregate(() => ({ n: count() }));
+  await using driver = testDriver(
+    job('upserts', () => ({
+      upserts: counts.to(callback<{ k: string; n: number }>(() => told, { changes: true, key: 'k' })),
+      some: counts
+        .filter((c) => c.n.lt(3))
+        .to(callback<{ k: string; n: number }>(() => told, { changes: true, key: 'k' })),
+    })),
+    { batchRows: 1 },
+  );
+  await driver.push(rows, [{ k: 'a' }, { k: 'a' }, { k: 'a' }]);
+  expect(await driver.read('upserts')).toEqual([
+    { kind: '+I', row: { k: 'a', n: 1 } },
+    { kind: '+U', row: { k: 'a', n: 2 } },
+    { kind: '+U', row: { k: 'a', n: 3 } },
+  ]);
+  // The filter took the +U of the last update: what was before is deleted.
+  expect(await driver.read('some')).toEqual([
+    { kind: '+I', row: { k: 'a', n: 1 } },
+    { kind: '-D', row: { k: 'a', n: 1 } },
+    { kind: '+U', row: { k: 'a', n: 2 } },
+    { kind: '-D', row: { k: 'a', n: 2 } },
+  ]);
+});
+
+test('updates of a key that come from several subtasks end as the table does', async () => {
+  const order = schema({ id: t.bigint(), customer: t.bigint(), row_kind: t.string() });
+  const customer = schema({ id: t.bigint(), name: t.string(), row_kind: t.string() });
+  for (let seed = 1; seed <= 20; seed++) {
+    const [orders, customers] = [channel(order), channel(customer)];
+    // Known by the order, sent by the customer: an order that goes from one to another comes from two subtasks.
+    const named = from(orders)
+      .fromChangelog({ key: 'id' })
+      .join(from(customers).fromChangelog({ key: 'id' }), (o, c) => o.customer.eq(c.id))
+      .select((o, c) => ({ id: o.id, name: c.name }));
+    await using driver = testDriver(
+      job('named', () => ({
+        named: named.to(callback<{ id: number; name: string }>(() => 0, { changes: true, key: 'id' })),
+      })),
+      { parallelism: 3, seed },
+    );
+    const people = Array.from({ length: 7 }, (_, id) => ({ id, name: `customer ${id}`, row_kind: '+I' }));
+    await driver.push(customers, people);
+    const expected = new Map<number, string>();
+    let state = seed;
+    for (let round = 0; round < 5; round++) {
+      const moved = Array.from({ length: 40 }, () => {
+        state = (state * 1103515245 + 12345) % 2147483648;
+        const id = (state >> 8) % 10;
+        const gone = (state >> 16) % 8 === 0;
+        const of = (state >> 20) % 7;
+        if (gone) expected.delete(id);
+        else expected.set(id, `customer ${of}`);
+        return { id, customer: of, row_kind: gone ? '-D' : '+U' };
+      });
+      await driver.push(orders, moved);
+    }
+    const standing = new Map<number, string>();
+    for (const { kind, row } of await driver.read('named')) {
+      expect(kind).not.toBe('-U');
+      if (kind === '-D') standing.delete(row.id);
+      else standing.set(row.id, row.name);
+    }
+    expect([...standing].sort(([a], [b]) => a - b)).toEqual([...expected].sort(([a], [b]) => a - b));
+  }
+});
+
+test('a key is of a sink of changes, and of columns that are there', () => {
+  expect(() => jsonl('out', { key: 'id' })).toThrow(/ask for changes too/);
+  expect(() => jsonl('out', { changelog: true, key: 'id', partitionBy: 'dt' })).toThrow(/add it to the key/);
 });

@@ -27,7 +27,7 @@ describe('explain', () => {
   });
 
   test('shows chains and how data moves between them', () => {
-    expect(text).toMatch(/edge 0 {2}chain 0 → 1 {2}hash\(origin\) {2}inserts/);
+    expect(text).toMatch(/edge 0 {2}chain 0 → 1 {2}hash\(origin\) {2}\+I/);
     expect(text).toMatch(/chain 3: on the caller's thread/);
     expect(json.edges.map((edge) => edge.exchange)).toEqual(['hash(origin)', 'gather', 'gather']);
   });
@@ -62,7 +62,7 @@ describe('explain', () => {
   test('tells corrections from new rows on the edges', () => {
     const stream = flights(false);
     const explained = stream.builder.physical(stream.ends).explain;
-    expect(explained.json.edges.map((edge) => edge.changes)).toEqual([false, false, true]);
+    expect(explained.json.edges.map((edge) => edge.kinds)).toEqual(['+I', '+I', '+I −U +U −D']);
     expect(explained.text).toContain('test: unbounded (test flights-3m.parquet never ends), 2 slots');
   });
 });
