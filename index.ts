@@ -12,6 +12,7 @@ export type {
   Level,
   NumberExpr,
   Operand,
+  Over,
   RowExpr,
   StringExpr,
   TimeExpr,

@@ -73,6 +73,8 @@ function keptBy({ node }: ChainOperator, input: Layout, ports: readonly Layout[]
       return `rows (${input.map((_, i) => column(i)).join(', ')})`;
     case 'topN':
       return `${node.keep ? `${node.keep} ` : ''}rows (${input.map((_, i) => column(i)).join(', ')}) by (${node.partitionBy.map((i) => input[i]?.name).join(', ')})${node.updating ? ` that may go, in order of (${node.by.map((key) => input[key.column]?.name).join(', ')})` : ''}`;
+    case 'over':
+      return `rows (${input.map((_, i) => column(i)).join(', ')}) by (${node.partitionBy.map((i) => input[i]?.name).join(', ')}) in order of (${node.by.map((i) => input[i]?.name).join(', ')}), ${JSON.stringify(node.frame)}: ${node.calls.map((call) => `${call.fn}(${call.argType ? typeText(call.argType) : '*'})`).join(', ')}${node.updating ? ', that may go' : ''}`;
     case 'aggregate': {
       // Of a second phase the input are accumulators: what they are is said by the calls.
       const keys = node.keys.map((index) => column(index));

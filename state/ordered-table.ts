@@ -855,6 +855,18 @@ class Cursor implements OrderedCursor {
     this.#start(prefixBytes, afterPrefix(u8, end, prefixBytes));
   }
 
+  back(key: number, keyBytes: number, steps: number, prefixBytes: number): number {
+    const { u8 } = this.#home.memory;
+    assert(keyBytes <= orderedKeyBytesMax && prefixBytes <= keyBytes, 'a cursor key that no key can be');
+    const end = this.#block + node.cursorEndAt;
+    u8.copyWithin(this.key, key, key + keyBytes);
+    u8.copyWithin(end, key, key + prefixBytes);
+    this.#set(node.cursorKeyBytesAt, keyBytes);
+    const back = this.#home.kernels.orderedBack(this.#tree, this.#block, steps, end, prefixBytes);
+    this.#start(this.keyBytes, afterPrefix(u8, end, prefixBytes));
+    return back;
+  }
+
   #start(keyBytes: number, endBytes: number): void {
     this.#set(node.cursorKeyBytesAt, keyBytes);
     this.#set(node.cursorEndBytesAt, endBytes);

@@ -43,6 +43,13 @@ export const nexmarkSql: Readonly<Record<string, NexmarkSql>> = {
       )
       SELECT auction, num FROM (SELECT *, max(num) OVER (PARTITION BY ending) AS most FROM counted) WHERE num = most`,
   },
+  q6: {
+    sql: `SELECT seller, (sum(price) OVER w // count(*) OVER w)::BIGINT AS avg_price FROM (
+        SELECT a.id, a.seller, b.price, b.dateTime
+        FROM auction a JOIN bid b ON b.auction = a.id AND b.dateTime >= a.dateTime AND b.dateTime <= a.expires
+        QUALIFY row_number() OVER (PARTITION BY a.id ORDER BY b.price DESC, b.dateTime) = 1
+      ) WINDOW w AS (PARTITION BY seller ORDER BY dateTime, id ROWS BETWEEN 10 PRECEDING AND CURRENT ROW)`,
+  },
   q7: {
     sql: `SELECT auction, bidder, price, dateTime, extra FROM (
         SELECT *, max(price) OVER (PARTITION BY epoch_ms(dateTime) // 10000) AS most FROM bid

@@ -5,7 +5,7 @@
  */
 import type { Duration } from '../base/duration.ts';
 import type { level, neverNull, value } from './marks.ts';
-import type { Any, Name, Nulls } from './modes.ts';
+import type { Any, Name, Nulls, OneOrMore } from './modes.ts';
 import type { Decimal, Numeric, Type } from './schema.ts';
 
 /** An expression has one value per row, or one per group. The two do not mix. */
@@ -127,6 +127,18 @@ interface Aggregating<T> {
   filter(condition: Condition): Aggregate<T | null>;
   /** Of rows with equal arguments (among those that the filter lets through) one counts. */
   distinct(): Aggregate<T>;
+  /** Beside each row, of the rows of its partition up to it. */
+  over(window: Over): Col<T>;
+}
+/** OVER (PARTITION BY … ORDER BY … ROWS or RANGE …): in the order of time. Without `rows` and `range` all rows up to the row and its peers. */
+export interface Over {
+  readonly partitionBy?: OneOrMore<Expr<any>>;
+  /** Ascending; on input that does not end, event time first. */
+  readonly orderBy: OneOrMore<Expr<any>>;
+  /** `[-9, 0]`: the row and nine before it; `[-Infinity, 0]`: all before it. */
+  readonly rows?: readonly [from: number, to: number];
+  /** `'1 hour'`: rows that are not older than the row by more. */
+  readonly range?: Duration;
 }
 export type Aggregate<T> = Col<T, 'group'> & Aggregating<T>;
 /** A count is 0, not null, where there is no row. */
@@ -135,4 +147,5 @@ export interface Count extends NumberExpr<number, 'group'> {
   filter(condition: Condition): Count;
   /** COUNT(DISTINCT …): different values that are not null. */
   distinct(): Count;
+  over(window: Over): NumberExpr<number>;
 }

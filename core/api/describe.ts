@@ -26,6 +26,8 @@ export function describe(tree: UnboundExpr): string {
       return `${tree.branches.map((b, i) => `${i === 0 ? '' : '.'}when(${describe(b.when)}, ${describe(b.then)})`).join('')}.otherwise(${describe(tree.otherwise)})`;
     case 'aggregate':
       return `${tree.fn}(${tree.arg ? describe(tree.arg) : ''})${tree.filter ? `.filter(${describe(tree.filter)})` : ''}`;
+    case 'over':
+      return `${describe(tree.of)}.over({ partitionBy: [${tree.partitionBy.map(describe).join(', ')}], orderBy: [${tree.orderBy.map(describe).join(', ')}] })`;
   }
 }
 

@@ -9,6 +9,7 @@ import type { DataType } from '../record/types.ts';
 import { describe, methodNames } from './describe.ts';
 import { literalOf } from './literal.ts';
 import { behind, type Made, madeOf, note, partsOf, unnote } from './notes.ts';
+import { overOf } from './over.ts';
 import { dataTypeOf, type Type } from './schema.ts';
 
 /** The tree of an expression or of a literal. Errors: `plan/type` for what is neither. */
@@ -181,6 +182,21 @@ const distinct: Method = (self) => {
   return grown({ ...tree, distinct: true }, self);
 };
 
+/** OVER: beside a row, of the rows of its partition up to it. */
+const over: Method = (self, [window]) => {
+  const { tree } = self;
+  if (tree.kind !== 'aggregate')
+    throw new MillraceError('plan/type', `\`${describe(tree)}\` is no aggregate and has no .over()`);
+  const place = `\`${describe(tree)}.over\``;
+  const { partitionBy, orderBy, frame, made } = overOf(window, place);
+  const trees = (of: readonly unknown[]): UnboundExpr[] => of.map((one) => treeOf(one, place));
+  return grown(
+    { kind: 'over', of: tree, partitionBy: trees(partitionBy), orderBy: trees(orderBy), frame },
+    self,
+    ...partsOf(made),
+  );
+};
+
 const field: Method = (self, [key]) =>
   self.tree.kind === 'column'
     ? column([...self.tree.path, String(key)], self)
@@ -218,6 +234,7 @@ const methods: Readonly<Record<string, Method>> = {
   tryCast: casts(true),
   filter: filters,
   distinct,
+  over,
   at: () => unsupported('elements of an ARRAY'),
   get: field,
 };

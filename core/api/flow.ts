@@ -13,6 +13,7 @@ import { rowColumns, treeOf } from './expression.ts';
 import { tableOf } from './lookup.ts';
 import { loosest, type Mode, type StreamOf, updatingOf } from './modes.ts';
 import { madeOf, underNotes } from './notes.ts';
+import { splitOvers } from './over.ts';
 import { type ErringSource, keyOf, type Place, type Sink, type Source, sinkOf, sourceOf } from './place.ts';
 import type { Connected, Inputs } from './process.ts';
 import { processStep } from './process-step.ts';
@@ -380,11 +381,11 @@ class Flow {
   }
 
   #project(callee: Callee, columnsOf: () => readonly NamedTree[], keepOthers: boolean): Flow {
-    let made: readonly NamedTree[] = [];
-    const flow = this.#step(callee, () => {
-      made = columnsOf();
-      return { kind: 'project', columns: made, keepOthers, dropped: [] };
-    });
+    const made = located(callee, columnsOf);
+    const { overs, columns: asked, made: temporary } = splitOvers(made);
+    const before = overs.reduce((from: Flow, over) => from.#step(callee, () => over), this);
+    const dropped = keepOthers ? temporary : [];
+    const flow = before.#step(callee, () => ({ kind: 'project', columns: asked, keepOthers, dropped }));
     const { columns } = this.#tip;
     const known = made.map(
       ({ name, expr }): KnownColumn => ({

@@ -104,7 +104,12 @@ function bindNode(expr: UnboundExpr, layout: Layout, site: Site): Expr {
     case 'call':
       return bindCall(expr.fn, expr.args.map(go), site);
     case 'aggregate':
-      throw typeError(site, `${unboundText(expr)} is one value per group; it can stand in an aggregate only`);
+      throw typeError(
+        site,
+        `${unboundText(expr)} is one value per group; it can stand in an aggregate only, or, with .over(…), in a select or with`,
+      );
+    case 'over':
+      throw typeError(site, `${unboundText(expr)} can stand in a select or with only; make it a column there`);
   }
 }
 

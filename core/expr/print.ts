@@ -3,7 +3,7 @@ import type { Layout } from '../record/layout.ts';
 import { type DataType, ticksPerMs, typeName } from '../record/types.ts';
 import { formatDate, formatTimestamp } from './calendar.ts';
 import { type FunctionName, functionOf, functions } from './functions.ts';
-import type { Expr, LiteralValue, UnboundExpr } from './tree.ts';
+import type { Expr, LiteralValue, OverFrame, UnboundExpr } from './tree.ts';
 
 /** A bound expression: `delay > 15 AND origin LIKE 'S%'`. */
 export function exprText(expr: Expr, layout: Layout): string {
@@ -36,6 +36,12 @@ function text(expr: Expr | UnboundExpr, least: number, column: (expr: Expr | Unb
       const of = `${expr.fn.toUpperCase()}(${expr.distinct ? 'DISTINCT ' : ''}${expr.arg === null ? '*' : at(expr.arg)})`;
       return expr.filter === null ? of : `${of} FILTER (WHERE ${at(expr.filter)})`;
     }
+    case 'over': {
+      const parts =
+        expr.partitionBy.length > 0 ? [`PARTITION BY ${expr.partitionBy.map((e) => at(e)).join(', ')}`] : [];
+      const order = `ORDER BY ${expr.orderBy.map((e) => at(e)).join(', ')}`;
+      return `${at(expr.of)} OVER (${[...parts, order, frameText(expr.frame)].join(' ')})`;
+    }
     case 'call': {
       const name = functionOf(expr.fn);
       if (name === null) return `${expr.fn}(${expr.args.map((a) => at(a)).join(', ')})`;
@@ -47,6 +53,17 @@ function text(expr: Expr | UnboundExpr, least: number, column: (expr: Expr | Unb
       return own < least ? `(${printed})` : printed;
     }
   }
+}
+
+/** A frame as SQL has it. */
+export function frameText({ unit, preceding }: OverFrame): string {
+  const from =
+    preceding === null
+      ? 'UNBOUNDED PRECEDING'
+      : unit === 'rows'
+        ? `${preceding} PRECEDING`
+        : `INTERVAL '${preceding / 1000}' SECOND PRECEDING`;
+  return `${unit.toUpperCase()} BETWEEN ${from} AND CURRENT ROW`;
 }
 
 function literalText(value: LiteralValue, type: DataType | null): string {

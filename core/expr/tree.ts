@@ -29,7 +29,21 @@ export type UnboundExpr =
       readonly arg: UnboundExpr | null;
       readonly filter: UnboundExpr | null;
       readonly distinct: boolean;
+    }
+  /** Beside a row, an aggregate over rows up to it. */
+  | {
+      readonly kind: 'over';
+      readonly of: UnboundExpr;
+      readonly partitionBy: readonly UnboundExpr[];
+      readonly orderBy: readonly UnboundExpr[];
+      readonly frame: OverFrame;
     };
+
+/** The rows that count, up to the row itself: `rows` and all its peers by `range`; from so many rows or milliseconds before, null: from the partition's first. */
+export interface OverFrame {
+  readonly unit: 'rows' | 'range';
+  readonly preceding: number | null;
+}
 
 export type AggregateName = 'count' | 'sum' | 'min' | 'max' | 'avg';
 

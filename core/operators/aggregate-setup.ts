@@ -56,7 +56,7 @@ export function aggregateSetup(
   const textOffsets = layout.fields.filter((f) => f.storage === 'view').map((f) => head + f.offset + 8);
   const firstPartial = node.keys.length + (node.window === null ? 0 : 1);
   const tail = options.tailBytes ?? 0;
-  const leaves = [...(options.head?.leaves ?? []), ...leavesOf(layout, head, calls)];
+  const leaves = [...(options.head?.leaves ?? []), ...accumulatorLeaves(layout, head, calls)];
   if (tail > 0) leaves.push({ name: '$group', type: { kind: 'INT' }, offset: head + layout.bytes, coding: 'i32' });
   const setup: AggregateSetup = {
     node,
@@ -103,7 +103,7 @@ export function* resolveGroup(setup: AggregateSetup, table: GroupTable, batch: B
 }
 
 /** What the accumulators hold: `count(*)`, `sum(price)`. */
-function leavesOf(
+export function accumulatorLeaves(
   { fields, calls: parts }: ReturnType<typeof accumulatorLayout>,
   head: number,
   calls: readonly AggregateCall[],

@@ -22,6 +22,7 @@ const operators: { readonly [K in OperatorKind]: () => Promise<Create<K>> } = {
   topN: async () => (await import('./top-n.ts')).topNOperator,
   toChangelog: async () => (await import('./to-changelog.ts')).toChangelogOperator,
   fromChangelog: async () => (await import('./from-changelog.ts')).fromChangelogOperator,
+  over: async () => (await import('./over/operator.ts')).overOperator,
 };
 
 export const operatorKinds = Object.keys(operators) as OperatorKind[];

@@ -6,7 +6,8 @@ import { MillraceError } from '../base/errors.ts';
 import type { ConnectorSpec, SinkInfo, SourceInfo } from '../ports/connector.ts';
 import { storageOf, storedTypes } from '../record/layout.ts';
 import { type DataType, type Fields, typeName } from '../record/types.ts';
-import { leafIndices, leavesOf, type Schema } from './columns.ts';
+import { leafIndices, leavesOf, rowtimeIndex, type Schema } from './columns.ts';
+import { isEventTime } from './event-time.ts';
 import { fail, nodeName, whereOf } from './names.ts';
 import type { Plan, PlanNode, PlanNodeKind, ProcessNode, TopNNode } from './nodes.ts';
 import type { Rel, RelNode, RelPlan } from './rel.ts';
@@ -141,6 +142,7 @@ const nodeChecks: { [K in PlanNodeKind]: NodeCheck<Extract<PlanNode, { kind: K }
   },
   toChangelog: nothing,
   fromChangelog: nothing,
+  over: nothing,
   sink: nothing,
 };
 
@@ -277,6 +279,7 @@ export function checkChanges(
       makers: updating ? changeMakers(plan, traits, ref.rel).join(' and ') : '',
       regime,
     };
+    if (rel.node.kind === 'over' && !updating && !regime.bounded) checkTimeOrder(rel.node, rel, plan, regime);
     if (rel.node.kind === 'sink') infos.set(rel.from.id, checkSink(rel.node, context, sinks));
     else if (updating) (changeChecks[rel.node.kind] as ChangeCheck<RelNode>)(rel.node, context);
   });
@@ -339,6 +342,15 @@ const changeChecks: { [K in Exclude<RelNode['kind'], 'sink'>]: ChangeCheck<Extra
       `a limit cannot take back rows, and ${makers} corrects its results (${regime.why}); put the limit before it, use topN on final results, or run it bounded`,
     );
   },
+  over: (node, { rel, makers, regime }) => {
+    const leaf = rel.outputs[0]![node.by[0]!]!;
+    if (leaf.type.kind === 'TIMESTAMP' || leaf.type.kind === 'DATE') return;
+    fail(
+      'plan/window',
+      rel.from,
+      `OVER of rows that ${makers} corrects (${regime.why}) goes in the order of a time, and ${leaf.name.startsWith('$') ? 'what it is ordered by' : `'${leaf.name}'`} is ${typeName(leaf.type)}; order by a TIMESTAMP or DATE column first, or run it bounded`,
+    );
+  },
   topN: (node, { rel, makers, regime }) => {
     if (node.keep) {
       fail(
@@ -363,6 +375,20 @@ const changeChecks: { [K in Exclude<RelNode['kind'], 'sink'>]: ChangeCheck<Extra
     }
   },
 };
+
+/** Rows that only come get their results in the order of event time, so an OVER goes by it. */
+function checkTimeOrder(node: OverRel, { from, inputs, outputs }: Rel, plan: RelPlan, { why }: Regime): void {
+  const [input] = inputs;
+  if (isEventTime(plan, input!, node.by[0]!)) return;
+  const timed = rowtimeIndex(plan.rels[input!.rel]!.outputs[input!.port]!) !== null;
+  const column = outputs[0]![node.by[0]!]!.name;
+  fail(
+    'plan/window',
+    from,
+    `OVER of rows that never end goes in the order of their event time (${why}), and ${column.startsWith('$') ? 'what it is ordered by' : `'${column}'`} is not it: a row could always come before others; ${timed ? 'order by the column that eventTime names, first' : 'say .eventTime(column) before it, and order by that column'}, or run it bounded`,
+  );
+}
+type OverRel = Extract<RelNode, { kind: 'over' }>;
 
 function checkSink(
   node: Extract<RelNode, { kind: 'sink' }>,

@@ -1,8 +1,8 @@
 /** What a physical operator does, in words and SQL: one line or a few, for `explain`. It decides nothing. */
-import { exprText } from '../expr/print.ts';
+import { exprText, frameText } from '../expr/print.ts';
 import type { AggregateCall, Expr } from '../expr/tree.ts';
 import type { PruneCondition } from '../ports/connector.ts';
-import type { Layout, LayoutColumn } from '../record/layout.ts';
+import { type Layout, type LayoutColumn, rowtimeName } from '../record/layout.ts';
 import { typeName } from '../record/types.ts';
 import { durationText, windowText } from './names.ts';
 import type { Exchange, ProcessInput, SortKey } from './physical.ts';
@@ -114,6 +114,14 @@ const table: { [K in RelNode['kind']]: Describe<Extract<RelNode, { kind: K }>> }
   ],
   toChangelog: () => ['changes become rows', 'gives row_kind'],
   fromChangelog: ({ keys }, input) => [`rows become changes, the last per (${names(keys, input)}) stands`],
+  over: ({ partitionBy, by, frame, calls, updating }, input, output) => {
+    const first = input.length - (input.at(-1)?.name === rowtimeName ? 1 : 0);
+    return [
+      `over${partitionBy.length === 0 ? ' all rows' : ` (${names(partitionBy, input)})`} by ${names(by, input)}, ${frameText(frame)}`,
+      ...calls.map((call, i) => `${output[first + i]!.name} = ${callText(call, input)}`),
+      ...(updating ? ['takes rows back'] : []),
+    ];
+  },
   sink: ({ connector, output, upsert }, input) => [
     `sink ${connector.kind} ${connector.label}`.trimEnd(),
     `output '${output}'`,

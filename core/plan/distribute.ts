@@ -72,6 +72,8 @@ export function requirementOf(node: PhysicalNode, port = 0): Requirement {
       return node.partitionBy.length === 0 ? { kind: 'one' } : { kind: 'hash', keys: node.partitionBy };
     case 'fromChangelog':
       return { kind: 'hash', keys: node.keys };
+    case 'over':
+      return node.partitionBy.length === 0 ? { kind: 'one' } : { kind: 'hash', keys: node.partitionBy };
     case 'sort':
     case 'limit':
       return { kind: node.phase === 'partial' ? 'none' : 'one' };
@@ -163,7 +165,8 @@ function informed(node: PhysicalNode, feeds: readonly Feed[], placed: readonly P
     const { bounds, ...join } = { ...node, updating: [updating(0), updating(1)] as const };
     return bounds && !join.updating.includes(true) ? { ...join, bounds } : join;
   }
-  if ((node.kind === 'topN' || node.kind === 'aggregate') && updating(0)) return { ...node, updating: true };
+  if ((node.kind === 'topN' || node.kind === 'aggregate' || node.kind === 'over') && updating(0))
+    return { ...node, updating: true };
   return node;
 }
 
@@ -385,6 +388,7 @@ function outputLeaf(node: PhysicalNode, leaf: number): number | null {
     case 'sort':
     case 'limit':
     case 'topN':
+    case 'over':
     case 'fromChangelog':
       return leaf;
     case 'toChangelog':

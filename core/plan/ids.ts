@@ -23,6 +23,7 @@ const ownText: { [K in PlanNodeKind]: ((node: Extract<PlanNode, { kind: K }>) =>
   topN: (n) => n.partitionBy,
   toChangelog: null,
   fromChangelog: (n) => n.key,
+  over: (n) => [n.partitionBy, n.orderBy],
   sink: null,
 };
 

@@ -12,6 +12,7 @@ import { sameType } from '../record/types.ts';
 import { leafIndices, leavesOf, projectColumns, rowtimeIndex, type Schema, sameLayout } from './columns.ts';
 import { columnExpr, identity, isIdentity } from './expressions.ts';
 import { lowerJoin } from './join.ts';
+import { lowerOver } from './lower-over.ts';
 import { whereOf } from './names.ts';
 import type { AggregateNode, NodeRef, Plan, PlanNode, PlanNodeKind, WindowSpec } from './nodes.ts';
 import type { SortKey } from './physical.ts';
@@ -216,6 +217,7 @@ const table: { [K in PlanNodeKind]: Lower<Extract<PlanNode, { kind: K }>> } = {
     const keys = node.key.flatMap((name) => leafIndices(schema, name)!);
     return [builder.add(rel(node, 'main', [ordered], { kind: 'fromChangelog', keys }, layout))];
   },
+  over: (node, [input], { schemas, builder }) => [lowerOver(node, input!, schemas, builder)],
   sink: (node, [input], { schemas, outputs, builder }) => {
     const schema = schemas.get(node.id)![0]!;
     const fitted = alignedTo(node, input!, inputSchemas(node, schemas)[0]!, schema, builder);

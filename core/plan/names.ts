@@ -4,6 +4,7 @@
  */
 import { type ErrorCode, type ErrorWhere, MillraceError } from '../base/errors.ts';
 import { nearestNames } from '../expr/nearest.ts';
+import { unboundText } from '../expr/print.ts';
 import { type DataType, type Fields, typeName } from '../record/types.ts';
 import type { AggregateNode, OrderKey, PlanNode, PlanNodeKind, ProcessNode, WindowSpec } from './nodes.ts';
 
@@ -13,7 +14,8 @@ const names: NameTable = {
   source: (n) => `from ${n.connector.kind} ${n.connector.label}`,
   eventTime: (n) => `eventTime(${n.column})`,
   filter: () => 'filter',
-  project: (n) => (n.dropped.length > 0 ? 'drop' : n.keepOthers ? 'with' : 'select'),
+  over: (n) => `over(${[...n.partitionBy, ...n.orderBy].map(unboundText).join(', ')})`,
+  project: (n) => (n.dropped.length > 0 && n.columns.length === 0 ? 'drop' : n.keepOthers ? 'with' : 'select'),
   map: (n) => n.style,
   union: () => 'union',
   aggregate: (n) => (n.keys.length === 0 ? 'aggregate' : `groupBy(${groupKeys(n)})`),

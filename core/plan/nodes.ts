@@ -4,7 +4,7 @@
  * topological order; equal sub-plans are one node.
  */
 
-import type { UnboundExpr } from '../expr/tree.ts';
+import type { OverFrame, UnboundExpr } from '../expr/tree.ts';
 import type { ConnectorSpec } from '../ports/connector.ts';
 import type { Fields } from '../record/types.ts';
 import type { WindowSpec } from '../time/windows.ts';
@@ -166,6 +166,15 @@ export interface FromChangelogNode extends NodeHead {
   readonly kind: 'fromChangelog';
   readonly key: readonly string[];
 }
+/** The input's columns and, behind them, aggregates over rows of its partition up to each row. Ascending order; by event time, where the input does not end. */
+export interface OverNode extends NodeHead {
+  readonly kind: 'over';
+  readonly partitionBy: readonly UnboundExpr[];
+  readonly orderBy: readonly UnboundExpr[];
+  readonly frame: OverFrame;
+  /** Aggregates, each alone. */
+  readonly columns: readonly { readonly name: string; readonly expr: UnboundExpr }[];
+}
 export interface SinkNode extends NodeHead {
   readonly kind: 'sink';
   /** `collect`-like ends (no `.to`) have the connector kind `handle`: rows go to the job's handle. */
@@ -190,5 +199,6 @@ export type PlanNode =
   | TopNNode
   | ToChangelogNode
   | FromChangelogNode
+  | OverNode
   | SinkNode;
 export type PlanNodeKind = PlanNode['kind'];

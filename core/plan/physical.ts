@@ -3,7 +3,7 @@
  * builds its tasks from. Everything here speaks of leaf columns by index.
  */
 
-import type { AggregateCall, Expr } from '../expr/tree.ts';
+import type { AggregateCall, Expr, OverFrame } from '../expr/tree.ts';
 import type { ConnectorSpec, ReadRequest } from '../ports/connector.ts';
 import type { Layout } from '../record/layout.ts';
 import type { Fields } from '../record/types.ts';
@@ -256,6 +256,19 @@ export type PhysicalNode =
    * before it. Rows of a key come in order.
    */
   | { readonly kind: 'fromChangelog'; readonly keys: readonly number[]; readonly withoutBefore?: true }
+  /**
+   * The input's leaves and, behind them but before `$rowtime`, one for each call over the frame of each row, in the order of
+   * `by`, ascending. Unbounded input that only inserts: rows come out when event time has passed them.
+   */
+  | {
+      readonly kind: 'over';
+      readonly partitionBy: readonly number[];
+      readonly by: readonly number[];
+      readonly frame: OverFrame;
+      readonly calls: readonly AggregateCall[];
+      /** Its input takes rows back: all rows are kept. The planner decides when it places it. */
+      readonly updating?: true;
+    }
   /** Writes rows of logical type `fields` (leaves in order; `$rowtime` is not there). */
   | {
       readonly kind: 'sink';

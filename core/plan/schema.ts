@@ -30,6 +30,7 @@ import type {
   SourceNode,
 } from './nodes.ts';
 import { splitAggregates } from './rules/split-aggregates.ts';
+import { splitOver } from './rules/split-over.ts';
 
 /** Schemas by node id, then by port. */
 export type Schemas = ReadonlyMap<string, readonly Schema[]>;
@@ -181,6 +182,11 @@ const rules: { [K in PlanNodeKind]: SchemaRule<Extract<PlanNode, { kind: K }>> }
       fail('plan/type', node, `'row_kind' says what a row is and cannot be its key`);
     requireLeaves(node, input!, node.key, 'key');
     return [{ fields: input!.fields.filter((field) => field !== kinds), time: false }];
+  },
+  over: (node, [input]) => {
+    const fields = [...input!.fields, ...splitOver(node, input!).columns];
+    unique(node, fields);
+    return [{ ...input!, fields }];
   },
   sink: (node, [input]) => {
     const fields = sinkFields(node, input!);

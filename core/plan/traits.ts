@@ -150,6 +150,13 @@ const table: { [K in RelNode['kind']]: TraitRule<Extract<RelNode, { kind: K }>> 
     rowsMax: least(input!.rowsMax, node.rows),
     state: 'a count of rows',
   }),
+  over: ({ node, rel, inputs: [input], bounded }) => ({
+    ...passed(input!),
+    upsertKey: input!.upsertKey,
+    order: null,
+    changes: [bounded ? 'insert' : input!.changes[0]!],
+    state: overState(node, rel, bounded, input!.changes[0] === 'all'),
+  }),
   topN: ({ node, rel, inputs: [input], bounded }) => {
     const partition = node.partitionBy.length > 0;
     const until = !bounded && node.windowEnd != null ? ", dropped when the watermark passes its window's end" : '';
@@ -273,6 +280,21 @@ function rankKey(node: Extract<RelNode, { kind: 'topN' }>, rel: Rel): readonly n
   const layout = rel.outputs[0]!;
   return [...node.partitionBy, layout.length - 1 - (rowtimeIndex(layout) === null ? 0 : 1)];
 }
+
+function overState({ partitionBy, by, frame }: OverRel, rel: Rel, bounded: boolean, changes: boolean): string {
+  const names = (leaves: readonly number[]): string => leaves.map((leaf) => rel.outputs[0]![leaf]!.name).join(', ');
+  const of = partitionBy.length === 0 ? '' : ` of each (${names(partitionBy)})`;
+  if (bounded) return `all rows${of} in order of ${names(by)}, until the input ends`;
+  if (changes)
+    return `all rows${of} with their results, until they are taken back: it grows with every row that stays, and nothing bounds it (group or deduplicate before, or filter)`;
+  const waiting = 'rows until event time has passed them';
+  if (frame.preceding === null) return `${waiting}; the running aggregates${of}, bounded only by the number of keys`;
+  if (frame.unit === 'rows')
+    return `${waiting}; the last ${frame.preceding} rows${of}, bounded only by the number of keys`;
+  return `${waiting}; those of the last ${durationText(frame.preceding)}, dropped when the watermark has passed them so far`;
+}
+
+type OverRel = Extract<RelNode, { kind: 'over' }>;
 
 function aggregateState(node: Extract<RelNode, { kind: 'aggregate' }>, keys: string, bounded: boolean): string {
   if (node.phase === 'partial')

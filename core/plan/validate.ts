@@ -120,6 +120,7 @@ const literalValue: Check = (value, path) =>
   value === null ||
   ['boolean', 'number', 'string'].includes(typeof value) ||
   wrong(path, 'a boolean, number, text or null', value);
+const frame = shape({ unit: oneOf('rows', 'range'), preceding: orNull(whole) });
 const expr: Check = nested((value, path, inside) => {
   byKind({
     column: shape({ path: listOf(text) }),
@@ -133,6 +134,7 @@ const expr: Check = nested((value, path, inside) => {
       filter: orNull(inside),
       distinct: flag,
     }),
+    over: shape({ of: inside, partitionBy: listOf(inside), orderBy: listOf(inside), frame }),
   })(value, path);
 });
 const columns = listOf(shape({ name: text, expr }));
@@ -206,6 +208,12 @@ const nodeShapes: { readonly [K in PlanNodeKind]: Check } = {
   }),
   toChangelog: any,
   fromChangelog: shape({ key: listOf(text) }),
+  over: shape({
+    partitionBy: listOf(expr),
+    orderBy: listOf(expr),
+    frame,
+    columns,
+  }),
   sink: shape({ connector, schema: orNull(fields) }),
 };
 

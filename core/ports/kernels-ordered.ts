@@ -74,4 +74,6 @@ export interface OrderedKernels {
   orderedSeek(tree: number, cursor: number, after: number): number;
   /** Brings a cursor, in a table that was not written since, to the next key. */
   orderedStep(tree: number, cursor: number): number;
+  /** Brings a cursor's key back to the `steps`th key before it, or to the first not below `floor`; it stays where there is none. Answers how many steps those are. */
+  orderedBack(tree: number, cursor: number, steps: number, floor: number, floorBytes: number): number;
 }

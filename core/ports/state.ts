@@ -225,6 +225,11 @@ export interface OrderedCursor {
   range(from: number, fromBytes: number, to: number, toBytes: number): void;
   /** Before the first key that begins with `prefix`; ends behind the last of them. `prefixBytes` 0: all keys. */
   prefix(prefix: number, prefixBytes: number): void;
+  /**
+   * As `prefix`, before the key that stands `steps` keys before [`key`, `key` + `keyBytes`), which begins with the prefix and
+   * need not be there, or before the prefix's first. Answers how many keys that is.
+   */
+  back(key: number, keyBytes: number, steps: number, prefixBytes: number): number;
   /** Moves on; false at the end (call it again to look for what was put since). */
   next(): boolean;
   /** The current key: bytes in the slot's memory, valid until the next `next`. */

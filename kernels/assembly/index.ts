@@ -7,7 +7,7 @@ export * from './columns';
 export * from './state';
 export {
   orderedFind, orderedPlace, orderedPut, orderedPutOne, orderedGet, orderedDelete, orderedRemoveAt, orderedTake, orderedClear, orderedInsertAt,
-  orderedHalf, orderedSplit, orderedMerge, orderedKeyAt, orderedExport, orderedImport, orderedSeek, orderedStep,
+  orderedHalf, orderedSplit, orderedMerge, orderedKeyAt, orderedExport, orderedImport, orderedSeek, orderedStep, orderedBack,
 } from './ordered';
 export * from './ordered-probe';
 export * from './rows';

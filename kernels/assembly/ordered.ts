@@ -786,3 +786,57 @@ export function nextLeaf(tree: usize, leaf: usize, cursor: usize): usize {
   }
   return 0;
 }
+
+/** Brings a cursor's key back to that of the `steps`th key before it, or the first that is not below `floor`. Answers the steps. */
+export function orderedBack(tree: usize, cursor: usize, steps: i32, floor: usize, floorBytes: u32): i32 {
+  const key = cursor + cursorKeyAt;
+  const floorHead = headOf(floor, floorBytes);
+  let leaf = orderedFind(tree, key, load<u32>(cursor, cursorKeyBytesAt), 0);
+  if (leaf == 0) return 0;
+  let place = <usize>load<u32>(tree, treeIndexAt);
+  let done: i32 = 0;
+  let found: usize = 0;
+  let foundLeaf: usize = 0;
+  while (done < steps) {
+    if (place == 0) {
+      leaf = leafBefore(tree);
+      if (leaf == 0) break;
+      place = <usize>load<u32>(leaf, pageCountAt);
+      continue;
+    }
+    place--;
+    const slot = slotAt(leaf, place);
+    if (below(leaf, slot, floorHead, floor, floorBytes, 0)) break;
+    if (load<u16>(slot, slotChunkAt) != 0) continue;
+    found = slot;
+    foundLeaf = leaf;
+    done++;
+  }
+  if (found == 0) return 0;
+  copyKey(foundLeaf, found, key);
+  store<u32>(cursor, <u32>load<u16>(found, slotKeyAt), cursorKeyBytesAt);
+  return done;
+}
+
+/** The leaf before the one that the last search led to; the way then leads to it. */
+function leafBefore(tree: usize): usize {
+  const pages = <usize>load<u32>(tree, treePageTableAt);
+  const height = <usize>load<u32>(tree, treeHeightAt);
+  for (let level = <isize>height - 2; level >= 0; level--) {
+    const step = tree + treePathAt + (<usize>level << 3);
+    let place = <usize>load<u32>(step, 4);
+    if (place == 0) continue;
+    let node = <usize>load<u32>(pages + (<usize>load<u32>(step) << 2)) & pageMask;
+    place--;
+    store<u32>(step, <u32>place, 4);
+    for (let down = <usize>level + 1; down < height; down++) {
+      const id = load<u32>(valueOf(node, slotAt(node, place)));
+      store<u32>(tree + treePathAt + (down << 3), id);
+      node = <usize>load<u32>(pages + (<usize>id << 2)) & pageMask;
+      place = <usize>load<u32>(node, pageCountAt) - 1;
+      store<u32>(tree + treePathAt + (down << 3), <u32>place, 4);
+    }
+    return node;
+  }
+  return 0;
+}

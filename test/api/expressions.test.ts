@@ -43,6 +43,8 @@ function short(of: UnboundExpr): string {
       return `${of.safe ? 'try' : 'cast'}(${short(of.arg)} ${of.type.kind})`;
     case 'case':
       return `case(${of.branches.map((b) => `${short(b.when)} → ${short(b.then)}`).join('; ')}; ${short(of.otherwise)})`;
+    case 'over':
+      return `${short(of.of)} over(${of.partitionBy.map(short).join(', ')}; ${of.orderBy.map(short).join(', ')}; ${of.frame.unit} ${of.frame.preceding})`;
     case 'aggregate':
       return `${of.fn}[${of.arg ? short(of.arg) : '*'}${of.filter ? ` if ${short(of.filter)}` : ''}]`;
   }

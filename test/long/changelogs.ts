@@ -9,6 +9,7 @@ import { changelogCases } from '../support/changelog-cases.ts';
 import { joinCases } from '../support/join-cases.ts';
 import { operatorCases } from '../support/operator-cases.ts';
 import { regimes, runOperator } from '../support/operator-harness.ts';
+import { overCases } from '../support/over-cases.ts';
 import type { LongSuite } from './suite.ts';
 
 const makers: typeof operatorCases = {
@@ -19,11 +20,13 @@ const makers: typeof operatorCases = {
   'top n, updating': operatorCases['top n, updating']!,
   'top n, retracting': operatorCases['top n, retracting']!,
   'one row a key': operatorCases['one row a key']!,
+  ...overCases,
 };
 
 export const suite: LongSuite = {
   name: 'changelogs',
-  describe: 'random changelogs through joins, aggregates, top n and deduplication, against references from scratch',
+  describe:
+    'random changelogs through joins, aggregates, top n, deduplication and OVER, against references from scratch',
   cases: 100_000,
   casesInCi: 1_000,
   async run({ cases, seed, log }) {

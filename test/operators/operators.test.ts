@@ -7,6 +7,7 @@ import { changelogCases } from '../support/changelog-cases.ts';
 import { joinCases } from '../support/join-cases.ts';
 import { operatorCases } from '../support/operator-cases.ts';
 import { regimes, runOperator } from '../support/operator-harness.ts';
+import { overCases } from '../support/over-cases.ts';
 import { sessionCases } from '../support/session-cases.ts';
 import { windowJoinCases } from '../support/window-join-cases.ts';
 
@@ -19,6 +20,7 @@ const cases: typeof operatorCases = {
   ...boundedJoinCases,
   ...windowJoinCases,
   ...changelogCases,
+  ...overCases,
 };
 
 describe.each(Object.keys(cases))('%s', (name) => {

@@ -321,6 +321,23 @@ export function orderedStory(seed: number, steps: number): Record<string, number
         }
         if (expected.length <= 200) check(!range.next(), 'a range that goes on');
         happened('ranges');
+        const shared = random.below(3);
+        const steps = random.below(60);
+        const before = sortedKeys(model).filter((k) => k.startsWith(key.slice(0, shared)) && k < key);
+        const back = table.cursor();
+        check(
+          back.back(f.key, key.length, steps, Math.min(shared, key.length)) === Math.min(steps, before.length),
+          'steps back',
+        );
+        const expectedNext = sortedKeys(model).find(
+          (k) =>
+            k.startsWith(key.slice(0, shared)) &&
+            k >= (before.at(-steps) ?? before[0] ?? key) &&
+            (steps > 0 || k >= key),
+        );
+        check(back.next() === (expectedNext !== undefined), 'a way back that ends elsewhere');
+        if (expectedNext !== undefined)
+          check(peek(u8, back.key, back.keyBytes) === expectedNext, 'a way back to another key');
         break;
       }
       default: {

@@ -145,6 +145,8 @@ function evaluate(
       return { rows: standing(node, input.rows, inputSchema[0]!, schema) };
     case 'join':
       return { rows: joined(node, inputs, inputSchema) };
+    case 'over':
+      throw new Error('OVER has a reference of its own (over-cases.ts)');
     case 'process':
       throw new Error('process functions have a reference of their own (process-reference.ts)');
     case 'sink': {

@@ -118,6 +118,17 @@ same<M<ReturnType<typeof live.limit>>, 'bounded'>();
 const both = flights.union(live);
 same<M<typeof both>, 'append'>();
 
+// over
+const framed = live.with((f) => ({
+  last10: avg(f.delay).over({ partitionBy: f.origin, orderBy: f.date, rows: [-9, 0] }),
+  n: count()
+    .over({ orderBy: [f.date], range: '1 hour' })
+    .add(1),
+}));
+same<M<typeof framed>, 'append'>();
+same<R<typeof framed>['last10'], number | null>();
+same<R<typeof framed>['n'], number>();
+
 // nested rows, nulls, case, coalesce, decimals, functions
 const shaped = flights.select((f) => ({
   city: f.place.city,

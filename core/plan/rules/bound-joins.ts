@@ -6,6 +6,7 @@
 import type { Expr } from '../../expr/tree.ts';
 import type { LayoutColumn } from '../../record/layout.ts';
 import { rowtimeIndex } from '../columns.ts';
+import { timeColumn, timeColumns } from '../event-time.ts';
 import { conjunctsOf } from '../expressions.ts';
 import type { JoinBounds, TimeBound } from '../physical.ts';
 import { consumerCounts, type Rel, type RelBuilder, type RelPlan, type RelRef, rewrite } from '../rel.ts';
@@ -98,13 +99,6 @@ function boundsOf(node: JoinNode, filter: Expr | null, sides: readonly Facts[]):
   return { dies, late, once: [once[0]!, once[1]!], known: [null, null], time: [null, null] };
 }
 
-/** A time column as it is compared, in millisecond precision at least; null: something else. */
-function timeColumn(expr: Expr): number | null {
-  const inner = expr.kind === 'cast' ? expr.arg : expr;
-  const isTime = (of: Expr): boolean => of.type.kind === 'TIMESTAMP' && of.type.precision >= 3;
-  return inner.kind === 'column' && isTime(inner) && isTime(expr) ? inner.index : null;
-}
-
 /**
  * A filter right before a side whose key never repeats becomes a column: the other side must learn of the rows that it would drop, too,
  * for it need not wait for them.
@@ -151,7 +145,10 @@ function factsOfRel(plan: RelPlan, { node, inputs: refs, outputs }: Rel, inputs:
     case 'source':
       return { times: new Map(), never: node.neverRepeats ?? null };
     case 'watermark':
-      return { ...input, times: timesOfRow(plan, refs[0]!, node.watermark.column) };
+      return {
+        ...input,
+        times: new Map([...timeColumns(plan, refs[0]!, node.watermark.column)].map((leaf) => [leaf, 0])),
+      };
     case 'project': {
       const times = new Map<number, number>();
       const places = new Map<number, number>();
@@ -191,16 +188,4 @@ function factsOfRel(plan: RelPlan, { node, inputs: refs, outputs }: Rel, inputs:
     default:
       return nothing;
   }
-}
-
-/** The column that event time is read from, and those beside it that are the same. */
-function timesOfRow(plan: RelPlan, input: RelRef, time: number): ReadonlyMap<number, number> {
-  const times = new Map([[time, 0]]);
-  const { node } = plan.rels[input.rel]!;
-  if (node.kind !== 'project') return times;
-  const origin = timeColumn(node.columns[time]!);
-  node.columns.forEach((expr, i) => {
-    if (origin !== null && timeColumn(expr) === origin) times.set(i, 0);
-  });
-  return times;
 }

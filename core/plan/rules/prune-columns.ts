@@ -79,6 +79,7 @@ const narrows: { [K in RelNode['kind']]: boolean } = {
   // What is a change is decided by all columns.
   toChangelog: false,
   fromChangelog: true,
+  over: true,
   sink: true,
 };
 
@@ -234,6 +235,24 @@ const table: { [K in RelNode['kind']]: Narrow<Extract<RelNode, { kind: K }>> } =
       outputs: [pick(rel.outputs[0]!, kept)],
     };
   },
+  over: (node, { rel, needed, moved, keptInput }) => {
+    const layout = rel.outputs[0]!;
+    const time = rowtimeIndex(layout);
+    const first = layout.length - node.calls.length - (time === null ? 0 : 1);
+    const wanted = node.calls.flatMap((_, i) => (needed.has(first + i) ? [i] : []));
+    const asked = wanted.length === 0 ? [0] : wanted;
+    const own = keptInput[0]!.filter((leaf) => leaf < first);
+    const timed = own.length < keptInput[0]!.length;
+    const kept = [...own, ...asked.map((i) => first + i), ...(timed ? [time!] : [])];
+    const move = (leaf: number | null): number | null => (leaf === null ? null : moved[0]!(leaf));
+    const calls = asked.map((i) => ({
+      ...node.calls[i]!,
+      arg: move(node.calls[i]!.arg),
+      filter: move(node.calls[i]!.filter),
+    }));
+    const [partitionBy, by] = [node.partitionBy.map(moved[0]!), node.by.map(moved[0]!)];
+    return { node: { ...node, partitionBy, by, calls }, kept: [kept], outputs: [pick(layout, kept)] };
+  },
   sink: (node, { rel, keptInput }) => {
     assert(keptInput[0]!.length === rel.outputs[0]!.length, 'a sink gets all its columns');
     return { node, kept: [all(rel.outputs[0]!)], outputs: rel.outputs };
@@ -333,6 +352,18 @@ function neededBy(rel: Rel, input: Layout, outputs: readonly Leaves[], port: num
     }
     case 'fromChangelog':
       return [...main, ...node.keys, input.length - 1];
+    case 'over': {
+      const layout = rel.outputs[0]!;
+      const time = rowtimeIndex(layout);
+      const first = layout.length - node.calls.length - (time === null ? 0 : 1);
+      const wanted = node.calls.filter((_, i) => main.has(first + i));
+      const calls = wanted.length === 0 ? node.calls.slice(0, 1) : wanted;
+      const read = calls.flatMap(({ arg, filter }) => [arg, filter]).filter((leaf) => leaf !== null);
+      // Event time says when a row's frame is whole.
+      const rowtime = rowtimeIndex(input);
+      const passed = [...main].filter((leaf) => leaf < first);
+      return [...passed, ...read, ...node.partitionBy, ...node.by, ...(rowtime === null ? [] : [rowtime])];
+    }
     case 'toChangelog':
     case 'sink':
       return all(input);

@@ -98,6 +98,7 @@ function inputLeaf(rel: Rel, { bounded }: RuleContext): ((leaf: number) => numbe
     case 'fromChangelog':
       return (leaf) => (node.keys.includes(leaf) ? leaf : null);
     case 'topN':
+    case 'over':
       return (leaf) => (node.partitionBy.includes(leaf) ? leaf : null);
     default:
       return null;

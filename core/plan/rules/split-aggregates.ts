@@ -111,6 +111,7 @@ function withoutAggregates(expr: UnboundExpr, callOf: (expr: AggregateExpr) => n
       return { kind: 'column', path: [callName(callOf(expr))] };
     case 'column':
     case 'literal':
+    case 'over':
       return expr;
     case 'call':
       return { ...expr, args: expr.args.map(visit) };
