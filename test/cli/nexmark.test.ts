@@ -47,6 +47,17 @@ test('windows that closed are told; a query with a JavaScript function runs in e
   expect(told[3]).toMatchObject({ windowsClosed: 0, digest: told[2].digest });
 }, 120_000);
 
+test('files where the query writes files; no digest where none is wanted', async () => {
+  const runs = await Promise.all([
+    bench('--query', 'q10', '-p', '2', '--stream', '--whole'),
+    bench('--query', 'q2', '-p', '1', '--no-digest', '--whole'),
+    bench('--query', 'q2', '-p', '1'),
+  ]);
+  const told = runs.map(({ stdout, stderr }) => (stdout === '' ? stderr : JSON.parse(stdout)));
+  expect(told[0]).toMatchObject({ rowsOut: 18_400, digest: null });
+  expect(told[1]).toMatchObject({ rowsOut: told[2].rowsOut, digest: null });
+}, 120_000);
+
 test('the events as files', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-events-'));
   try {

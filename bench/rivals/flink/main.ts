@@ -1,6 +1,6 @@
 /**
  * Nexmark's queries beside Flink: `npm run flink -- [QUERY…] [--runs N] [--fresh] [--check] [--table] [--minutes N]
- * [--heap 5g] [--shared COMMAND]`. Goes on where it was stopped; README.md beside this file tells more.
+ * [--heap 5g] [--shared COMMAND [--hold SECONDS]]`. Goes on where it was stopped; README.md beside this file tells more.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import { blackhole, from, run } from '../../../index.ts';
 import { nexmark } from '../../../nexmark.ts';
 import { type Case, casesOf, checkedEvents, comparisons, eventTables, parallelisms } from './cases.ts';
-import { buildFlink, type Engine, flink, isThere, millrace, project, takeMachine } from './engines.ts';
+import { buildFlink, type Engine, flink, isThere, millrace, project, sharedMachine } from './engines.ts';
 import { Results } from './results.ts';
 import { tableOf } from './table.ts';
 
@@ -22,6 +22,7 @@ const { values, positionals } = parseArgs({
     minutes: { type: 'string', default: '110' },
     heap: { type: 'string', default: '5g' },
     shared: { type: 'string', default: '' },
+    hold: { type: 'string', default: '60' },
     results: { type: 'string', default: join('out', 'flink') },
   },
 });
@@ -79,25 +80,26 @@ async function check(engines: Readonly<Record<Case['engine'], Engine>>): Promise
 
 /** One run at a time, the engines in turn. A case that has its runs is passed over. */
 async function compare(engines: Readonly<Record<Case['engine'], Engine>>): Promise<void> {
-  const all = wanted
-    .filter(({ query }) => isThere(query))
-    .flatMap((of) => parallelisms.map((parallelism) => casesOf(of, parallelism)));
+  const all = parallelisms.flatMap((parallelism) =>
+    wanted.filter(({ query }) => isThere(query)).map((of) => casesOf(of, parallelism)),
+  );
   if (values.fresh) for (const one of all.flat()) results.forget(one);
-  for (let turn = 1; turn <= Number(values.runs); turn++) {
-    for (const cases of all) {
-      const left = cases.filter((one) => results.runs(one).length < turn);
-      if (left.length === 0) continue;
-      if (performance.now() > endsAt) {
-        console.error('the time is over; the same command goes on from here');
-        return;
-      }
-      const giveBack = await takeMachine(values.shared);
-      try {
+  const machine = sharedMachine(values.shared, Number(values.hold) * 1000);
+  try {
+    for (let turn = 1; turn <= Number(values.runs); turn++) {
+      for (const cases of all) {
+        const left = cases.filter((one) => results.runs(one).length < turn);
+        if (left.length === 0) continue;
+        if (performance.now() > endsAt) {
+          console.error('the time is over; the same command goes on from here');
+          return;
+        }
+        await machine.take();
         for (const one of left) await measure(engines[one.engine], one);
-      } finally {
-        giveBack();
       }
     }
+  } finally {
+    machine.giveBack();
   }
 }
 
