@@ -56,6 +56,7 @@ function keptBy({ node }: ChainOperator, input: Layout, ports: readonly Layout[]
   };
   switch (node.kind) {
     case 'project':
+    case 'dynamicFilter':
     case 'map':
     case 'toChangelog':
       return null;

@@ -7,13 +7,12 @@
 
 import { batchRowsMax } from '../base/limits.ts';
 import type { AggregateUpdater } from '../compile/aggregate.ts';
-import { sliceWorkBytes } from '../ports/kernels-state.ts';
-import type { GroupTable, SlicedTables } from '../ports/state.ts';
 import { type Batch, batch as batchOf, type Column } from '../record/batch.ts';
-import { isComplete, type SlicedWindow, windowMath } from '../time/windows.ts';
+import { isComplete } from '../time/windows.ts';
 import { emitRows, resolveRows, resultColumns, Work } from './aggregate-parts.ts';
 import { type AggregateNode, type AggregateSetup, aggregateSetup, resolveGroup } from './aggregate-setup.ts';
 import { type Operator, type OperatorContext, type Output, Progress, watermarkMax } from './operator.ts';
+import { OneTable, type Tables, TablesBySlice } from './partial-tables.ts';
 
 /**
  * The tables are emitted when they hold this many pages (4 MB). More than the second-level cache holds, and better: to
@@ -140,119 +139,5 @@ export class PartialAggregate implements Operator {
       }
       this.#tables.drop(table, end);
     }
-  }
-}
-
-/** Rows of a batch that go to one table. */
-interface Part {
-  readonly table: GroupTable;
-  readonly rows: number;
-  readonly count: number;
-}
-
-interface Tables {
-  readonly accumulatorOffset: number;
-  readonly size: number;
-  readonly pages: number;
-  split(batch: Batch): Iterable<Part>;
-  all(): Iterable<{ readonly table: GroupTable; readonly end: number | null }>;
-  drop(table: GroupTable, end: number | null): void;
-  /** Writes each row's slice end. */
-  ends(batch: Batch, out: number): void;
-}
-
-class OneTable implements Tables {
-  readonly #table: GroupTable;
-  constructor(setup: AggregateSetup) {
-    this.#table = setup.state.groups(setup.decl('partial'));
-  }
-  get accumulatorOffset(): number {
-    return this.#table.accumulatorOffset;
-  }
-  get size(): number {
-    return this.#table.size;
-  }
-  get pages(): number {
-    return this.#table.pages;
-  }
-  split(batch: Batch): Iterable<Part> {
-    return batch.size === 0 ? [] : [{ table: this.#table, rows: batch.selection, count: batch.size }];
-  }
-  all(): Iterable<{ readonly table: GroupTable; readonly end: number | null }> {
-    return this.#table.pages > 0 ? [{ table: this.#table, end: null }] : [];
-  }
-  drop(table: GroupTable): void {
-    table.clear();
-  }
-  ends(): void {}
-}
-
-class TablesBySlice implements Tables {
-  readonly #setup: AggregateSetup;
-  readonly #slices: SlicedTables;
-  readonly #sliceMs: number;
-  readonly #offsetMs: number;
-  readonly #work: number;
-  readonly #list: number;
-
-  constructor(setup: AggregateSetup) {
-    const { context, node } = setup;
-    const math = windowMath(node.window as SlicedWindow);
-    this.#setup = setup;
-    this.#sliceMs = math.sliceMs;
-    this.#offsetMs = math.offsetMs % math.sliceMs;
-    this.#slices = setup.state.slices(setup.decl('partial'));
-    this.#work = context.memory.arena.allocate(sliceWorkBytes, `slices of ${context.name}`);
-    this.#list = context.memory.arena.allocate(4 * batchRowsMax, `slices of ${context.name}`);
-  }
-  get accumulatorOffset(): number {
-    return this.#slices.accumulatorOffset;
-  }
-  get size(): number {
-    let size = 0;
-    for (const end of this.#slices.slices()) size += this.#slices.get(end)!.size;
-    return size;
-  }
-  get pages(): number {
-    let pages = 0;
-    for (const end of this.#slices.slices()) pages += this.#slices.get(end)!.pages;
-    return pages;
-  }
-  *split(batch: Batch): Iterable<Part> {
-    const { kernels, memory } = this.#setup.context;
-    const times = batch.columns[this.#setup.node.time!]!.values;
-    const bins = kernels.partitionSlices(
-      times,
-      batch.selection,
-      batch.size,
-      BigInt(this.#offsetMs),
-      BigInt(this.#sliceMs),
-      this.#work,
-      this.#list,
-    );
-    for (let b = 0; b < bins; b++) {
-      const slice = Number(memory.i64[(this.#work >>> 3) + 2 * b]);
-      const from = memory.u32[(this.#work >>> 2) + 4 * b + 2] as number;
-      const count = memory.u32[(this.#work >>> 2) + 4 * b + 3] as number;
-      const table = this.#slices.open((slice + 1) * this.#sliceMs + this.#offsetMs);
-      yield { table, rows: bins === 1 ? batch.selection : this.#list + 4 * from, count };
-    }
-  }
-  *all(): Iterable<{ readonly table: GroupTable; readonly end: number | null }> {
-    for (const end of [...this.#slices.slices()]) yield { table: this.#slices.get(end)!, end };
-  }
-  drop(_table: GroupTable, end: number | null): void {
-    this.#slices.drop(end!);
-  }
-  ends(batch: Batch, out: number): void {
-    const times = batch.columns[this.#setup.node.time!]!.values;
-    this.#setup.context.kernels.sliceEnds(
-      times,
-      batch.selection,
-      batch.size,
-      BigInt(this.#offsetMs),
-      BigInt(this.#sliceMs),
-      out,
-    );
   }
 }

@@ -12,6 +12,7 @@ type Create<K extends PhysicalKind> = (node: Extract<PhysicalNode, { kind: K }>,
 
 const operators: { readonly [K in OperatorKind]: () => Promise<Create<K>> } = {
   watermark: async () => (await import('./watermark.ts')).watermarkOperator,
+  dynamicFilter: async () => (await import('./dynamic-filter.ts')).dynamicFilterOperator,
   project: async () => (await import('./project.ts')).projectOperator,
   map: async () => (await import('./map.ts')).mapOperator,
   aggregate: async () => (await import('./aggregate.ts')).aggregateOperator,

@@ -92,6 +92,7 @@ const roleNames: Readonly<Record<Rel['role'], string>> = {
   partial: ', partial',
   columns: ': columns',
   upserts: ': upserts',
+  filter: ': filter',
 };
 
 export function operatorName(rel: Rel): string {

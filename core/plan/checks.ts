@@ -304,6 +304,7 @@ const changeChecks: { [K in Exclude<RelNode['kind'], 'sink'>]: ChangeCheck<Extra
       `event time cannot be given to rows that ${makers} corrects later (${regime.why}); give it before that step`,
     );
   },
+  dynamicFilter: nothing,
   project: nothing,
   map: nothing,
   union: nothing,

@@ -50,6 +50,10 @@ const table: { [K in RelNode['kind']]: Describe<Extract<RelNode, { kind: K }>> }
     ...(watermark === null ? [] : [watermarkText(watermark, request.layout)]),
   ],
   watermark: ({ watermark }, input) => ['watermark', watermarkText(watermark, input)],
+  dynamicFilter: ({ keys, call, window }, input) => {
+    const groups = keys.length === 0 ? '' : ` per (${names(keys, input)})`;
+    return ['dynamic filter', `only what may be ${callText(call, input)} by ${windowText(window)}${groups}`];
+  },
   project: ({ filter, columns }, input, output) => {
     const made = columns.flatMap((column, i) => {
       const name = output[i]!.name;

@@ -385,6 +385,7 @@ function outputDistribution(rel: Rel & { node: PhysicalNode }, input: Distributi
 function outputLeaf(node: PhysicalNode, leaf: number): number | null {
   switch (node.kind) {
     case 'watermark':
+    case 'dynamicFilter':
     case 'sort':
     case 'limit':
     case 'topN':

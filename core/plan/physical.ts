@@ -7,6 +7,7 @@ import type { AggregateCall, Expr, OverFrame } from '../expr/tree.ts';
 import type { ConnectorSpec, ReadRequest } from '../ports/connector.ts';
 import type { Layout } from '../record/layout.ts';
 import type { Fields } from '../record/types.ts';
+import type { SlicedWindow } from '../time/windows.ts';
 import type { OnError } from './dead-letters.ts';
 import type { JoinType, WindowSpec } from './nodes.ts';
 import type { StateSpec } from './states.ts';
@@ -144,6 +145,18 @@ export type PhysicalNode =
       readonly watermark: WatermarkSpec;
       /** Also on ended input: timers wait for it. */
       readonly always?: true;
+    }
+  /**
+   * Lets go of rows of which the join behind it can make nothing: they are to equal the maximum (minimum) of their window
+   * and group, and a greater (lesser) one came before them. Which others pass is left open. `keys` and `call.arg` are leaves.
+   */
+  | {
+      readonly kind: 'dynamicFilter';
+      readonly keys: readonly number[];
+      readonly call: AggregateCall;
+      readonly window: SlicedWindow;
+      /** Leaf of the event time. */
+      readonly time: number;
     }
   /** Filter (rows where it is TRUE stay), then one expression per output leaf. One compiled loop. */
   | { readonly kind: 'project'; readonly filter: Expr | null; readonly columns: readonly Expr[] }

@@ -27,7 +27,7 @@ export interface Rel {
   /** What it does for `from` where one logical node became several: `main` is the one that is it. */
   readonly role: RelRole;
 }
-export type RelRole = 'main' | 'arguments' | 'result' | 'time' | 'partial' | 'columns' | 'upserts';
+export type RelRole = 'main' | 'arguments' | 'result' | 'time' | 'partial' | 'columns' | 'upserts' | 'filter';
 
 /** In topological order: inputs stand before their consumers. */
 export interface RelPlan {

@@ -8,6 +8,7 @@ import { checkReadable } from './rules/check-readable.ts';
 import { countLate } from './rules/count-late.ts';
 import { dropIdentities } from './rules/drop-identities.ts';
 import { eventTimeSource } from './rules/event-time-source.ts';
+import { filterWinners } from './rules/filter-winners.ts';
 import { limitSort } from './rules/limit-sort.ts';
 import { mergeProjects } from './rules/merge-projects.ts';
 import { pruneColumns } from './rules/prune-columns.ts';
@@ -33,6 +34,7 @@ const rules: readonly (Rule | readonly Rule[])[] = [
   { name: 'shared equal steps', apply: shareEqual },
   [{ name: 'took limits into sorts', apply: limitSort }],
   [merge, push],
+  { name: 'let only rows through that may win their window', apply: filterWinners },
   { name: 'bounded what joins keep', apply: boundJoins },
   { name: 'left out columns that nobody reads', apply: pruneColumns },
   { name: 'counts rows, so that late ones are told exactly', apply: countLate },

@@ -77,6 +77,7 @@ const table: { [K in RelNode['kind']]: TraitRule<Extract<RelNode, { kind: K }>> 
     state: 'the position in each split',
   }),
   watermark: ({ inputs: [input] }) => passed(input!),
+  dynamicFilter: ({ inputs: [input] }) => passed(input!),
   project: ({ node, inputs: [input] }) => {
     const places = new Map<number, number>();
     node.columns.forEach((column, i) => {

@@ -24,4 +24,11 @@ export interface ColumnKernels {
   viewsOfCodes(codes: number, dictionary: number, n: number, views: number): void;
   /** ANDs n bits of `b` into `a`. */
   andBits(a: number, b: number, n: number): void;
+  /**
+   * Writes the numbers of those of n rows whose value equals `others[k]`, and answers how many. `out` may be `rows`. Doubles: NaN
+   * equals NaN, -0 equals 0.
+   */
+  rowsEqualI64(values: number, rows: number, n: number, others: number, out: number): number;
+  rowsEqualI32(values: number, rows: number, n: number, others: number, out: number): number;
+  rowsEqualF64(values: number, rows: number, n: number, others: number, out: number): number;
 }

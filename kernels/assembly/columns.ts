@@ -131,3 +131,36 @@ export function andBits(a: usize, b: usize, n: i32): void {
   const bytes = (n + 7) >>> 3;
   for (let i = 0; i < bytes; i++) store<u8>(a + i, load<u8>(a + i) & load<u8>(b + i));
 }
+
+// ── rows of which a column equals one value each: others[k] for the k-th row; their numbers go to `out` ──
+
+export function rowsEqualI64(values: usize, rows: usize, n: i32, others: usize, out: usize): i32 {
+  let count: usize = 0;
+  for (let k = 0; k < n; k++) {
+    const row = rows == 0 ? <u32>k : load<u32>(rows + (<usize>k << 2));
+    store<u32>(out + (count << 2), row);
+    count += <usize>(load<i64>(values + (<usize>row << 3)) == load<i64>(others + (<usize>k << 3)));
+  }
+  return <i32>count;
+}
+export function rowsEqualI32(values: usize, rows: usize, n: i32, others: usize, out: usize): i32 {
+  let count: usize = 0;
+  for (let k = 0; k < n; k++) {
+    const row = rows == 0 ? <u32>k : load<u32>(rows + (<usize>k << 2));
+    store<u32>(out + (count << 2), row);
+    count += <usize>(load<i32>(values + (<usize>row << 2)) == load<i32>(others + (<usize>k << 2)));
+  }
+  return <i32>count;
+}
+/** NaN equals NaN, and -0 equals 0. */
+export function rowsEqualF64(values: usize, rows: usize, n: i32, others: usize, out: usize): i32 {
+  let count: usize = 0;
+  for (let k = 0; k < n; k++) {
+    const row = rows == 0 ? <u32>k : load<u32>(rows + (<usize>k << 2));
+    store<u32>(out + (count << 2), row);
+    const a = load<f64>(values + (<usize>row << 3));
+    const b = load<f64>(others + (<usize>k << 3));
+    count += <usize>(a == b || (a != a && b != b));
+  }
+  return <i32>count;
+}

@@ -85,6 +85,8 @@ function send(plan: PhysicalPlan, edgeId: number, rows: readonly Row[], subtask:
 function evaluate(operator: ChainOperator, rows: readonly Row[], functions: Functions, first: boolean): readonly Row[] {
   const { node } = operator;
   switch (node.kind) {
+    // Whatever it lets go of can be in no result.
+    case 'dynamicFilter':
     case 'watermark':
       return rows;
     case 'project': {

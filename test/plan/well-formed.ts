@@ -131,6 +131,10 @@ function brokenOperator(plan: PhysicalPlan, chain: Chain, operator: ChainOperato
       law(inside(node.watermark.column), 'event time is not there');
       law(sameLayout(input, output), 'changes columns');
       break;
+    case 'dynamicFilter':
+      law([...node.keys, node.call.arg ?? -1, node.time].every(inside), 'reads a column that is not there');
+      law(sameLayout(input, output), 'changes columns');
+      break;
     case 'project':
       law(node.columns.length === output.length, 'has not an expression for each column');
       law([...columnsOf(node.filter, ...node.columns)].every(inside), 'reads a column that is not there');
@@ -260,6 +264,7 @@ function isHashedBehind(plan: PhysicalPlan, chain: Chain, index: number, keys: r
         return node.phase === 'partial' ? null : (node.keys[key] ?? null);
       case 'topN':
       case 'watermark':
+      case 'dynamicFilter':
         return key;
       default:
         return null;

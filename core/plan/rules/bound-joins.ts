@@ -144,6 +144,8 @@ function factsOfRel(plan: RelPlan, { node, inputs: refs, outputs }: Rel, inputs:
   switch (node.kind) {
     case 'source':
       return { times: new Map(), never: node.neverRepeats ?? null };
+    case 'dynamicFilter':
+      return input;
     case 'watermark':
       return {
         ...input,

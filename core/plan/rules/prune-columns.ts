@@ -67,6 +67,7 @@ export function pruneColumns(plan: RelPlan): RelPlan {
 const narrows: { [K in RelNode['kind']]: boolean } = {
   source: false,
   watermark: false,
+  dynamicFilter: false,
   project: false,
   map: true,
   process: true,
@@ -127,6 +128,11 @@ const table: { [K in RelNode['kind']]: Narrow<Extract<RelNode, { kind: K }>> } =
   watermark: (node, context) => {
     const column = context.moved[0]!(node.watermark.column);
     return passing({ ...node, watermark: { ...node.watermark, column } }, context);
+  },
+  dynamicFilter: (node, context) => {
+    const move = context.moved[0]!;
+    const call = { ...node.call, arg: move(node.call.arg!) };
+    return passing({ ...node, keys: node.keys.map(move), call, time: move(node.time) }, context);
   },
   project: (node, { rel, moved, needed }) => {
     const kept = node.columns.flatMap((_, i) => (needed.has(i) ? [i] : []));
@@ -316,6 +322,8 @@ function neededBy(rel: Rel, input: Layout, outputs: readonly Leaves[], port: num
       const time = rowtimeIndex(rel.outputs[0]!);
       return time !== null && main.has(time) ? [...main, node.watermark.column] : main;
     }
+    case 'dynamicFilter':
+      return [...main, ...node.keys, node.call.arg!, node.time];
     case 'project':
       return columnsOf(node.filter, ...node.columns.filter((_, i) => main.has(i)));
     case 'map': {
