@@ -56,7 +56,6 @@ function keptBy({ node }: ChainOperator, input: Layout, ports: readonly Layout[]
   };
   switch (node.kind) {
     case 'project':
-    case 'dynamicFilter':
     case 'map':
     case 'toChangelog':
       return null;
@@ -66,6 +65,7 @@ function keptBy({ node }: ChainOperator, input: Layout, ports: readonly Layout[]
       return `positions in ${node.connector.kind}`;
     case 'sink':
       return `transactions of ${node.connector.kind}`;
+    case 'dynamicFilter':
     case 'watermark':
       return 'event time';
     case 'limit':

@@ -2,7 +2,7 @@
  * Rows that are to equal the maximum of their window, as the winners of each window are asked for: once a greater one has
  * come, a row can equal it no more, and the join behind need not keep it. The greatest so far of each slice and group is
  * known here, of this subtask's rows alone; that lets more rows pass than can match, never fewer. What is known may be
- * forgotten at any time: at barriers, so that it is in no checkpoint, and when it outgrows its room.
+ * forgotten at any time: at barriers, so that it is in no checkpoint, and when it outgrows its room. Only event time lasts.
  */
 import { batchRowsMax } from '../base/limits.ts';
 import type { AggregateUpdater } from '../compile/aggregate.ts';
@@ -39,7 +39,8 @@ class DynamicFilter implements Operator {
   readonly #storage: StorageKind;
   readonly #selection: number;
   readonly #work = new Work();
-  #watermarkMs = watermarkMin;
+  /** Lasts: what was late before a crash is late after it. */
+  readonly #watermark: { get(): number; set(value: number): void };
   #seen = 0;
   #passed = 0;
   #toPass = 0;
@@ -62,6 +63,7 @@ class DynamicFilter implements Operator {
     const column = context.inputs[0]![this.#arg]!;
     this.#storage = column.storage;
     this.#extreme = resultColumns([{ ...column, nullable: true }], batchRowsMax, context)[0]!;
+    this.#watermark = context.state.value('watermark', watermarkMin, Math.min);
     this.#selection = context.memory.arena.allocate(4 * batchRowsMax, `rows that pass ${context.name}`);
   }
 
@@ -79,7 +81,7 @@ class DynamicFilter implements Operator {
   }
 
   onWatermark(timeMs: number): Progress {
-    this.#watermarkMs = timeMs;
+    this.#watermark.set(timeMs);
     for (const { table, end } of this.#tables.all()) if (isComplete(end!, timeMs)) this.#tables.drop(table, end);
     return Progress.done;
   }
@@ -99,7 +101,7 @@ class DynamicFilter implements Operator {
     let kept = 0;
     let parts = 0;
     for (const part of this.#tables.split(batch)) {
-      const late = isComplete(part.end!, this.#watermarkMs);
+      const late = isComplete(part.end!, this.#watermark.get());
       kept += late ? this.#late(part, kept) : yield* this.#greatest(batch, part, kept);
       parts++;
     }

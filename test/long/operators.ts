@@ -6,6 +6,7 @@ import { prng } from '../../core/base/prng.ts';
 import { aggregateCases } from '../support/aggregate-cases.ts';
 import { boundedJoinCases } from '../support/bounded-join-cases.ts';
 import { changelogCases } from '../support/changelog-cases.ts';
+import { dynamicFilterCases } from '../support/dynamic-filter-cases.ts';
 import { joinCases } from '../support/join-cases.ts';
 import { operatorCases } from '../support/operator-cases.ts';
 import { regimes, runOperator } from '../support/operator-harness.ts';
@@ -26,6 +27,7 @@ export const suite: LongSuite = {
       ...joinCases,
       ...boundedJoinCases,
       ...windowJoinCases,
+      ...dynamicFilterCases,
       ...changelogCases,
     };
     const names = Object.keys(makers);

@@ -70,7 +70,7 @@ export interface OperatorRun {
   readonly late: number;
   readonly skipped: number;
   /** How often what the regime asks for has happened. */
-  readonly coverage: { more: number; restored: number; batches: number };
+  readonly coverage: { more: number; restored: number; batches: number; flushed: number };
   /** Input was refused because the operator wanted no more. */
   readonly satisfied: boolean;
 }
@@ -119,7 +119,7 @@ export function runOperator(
 
 class Run implements Output {
   readonly out: Departure[] = [];
-  readonly coverage = { more: 0, restored: 0, batches: 0 };
+  readonly coverage = { more: 0, restored: 0, batches: 0, flushed: 0 };
   late = 0;
   skipped = 0;
   readonly #setup: OperatorSetup;
@@ -153,7 +153,9 @@ class Run implements Output {
     // Consumed: nobody reads it again.
     this.#slot.memory.u8.fill(0xa5, 1024 + from, 1024 + from + bytes);
     this.coverage.batches++;
-    if (this.#random.below(4) === 0) this.#drive((operator) => operator.flush?.(this));
+    if (this.#random.below(4) > 0) return;
+    this.coverage.flushed++;
+    this.#drive((operator) => operator.flush?.(this));
   }
 
   watermark(timeMs: number): Progress {

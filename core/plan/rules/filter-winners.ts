@@ -179,8 +179,11 @@ function originOf(plan: RelPlan, from: number, leaf: number | null): string | nu
     if (node.kind === 'watermark') continue;
     if (node.kind !== 'project') return `${rel}:${at}`;
     const column: Expr = node.columns[at]!;
-    if (column.kind !== 'column') return `${rel}:${at}`;
-    at = column.index;
+    // Event time is in whole milliseconds, as the edges of windows are: that it was finer decides nothing.
+    const floored = column.kind === 'cast' && column.arg.type.kind === 'TIMESTAMP' && column.type.kind === 'TIMESTAMP';
+    const origin: Expr = floored ? column.arg : column;
+    if (origin.kind !== 'column') return `${rel}:${at}`;
+    at = origin.index;
   }
   return null;
 }
