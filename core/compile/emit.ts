@@ -10,6 +10,7 @@ import { isUserCall, userArguments } from '../expr/user-call.ts';
 import { valueOfLiteral } from '../expr/value.ts';
 import { type StorageKind, storageOf } from '../record/layout.ts';
 import { type ColumnLocals, pushAddress, pushBit, pushValue, wasmTypes } from './columns.ts';
+import { inOrder } from './cost.ts';
 import { castEmitter } from './emit-cast.ts';
 import { functionEmitters } from './emit-functions.ts';
 import { Block, type Frame, StopReason } from './frame.ts';
@@ -39,6 +40,14 @@ export interface Table {
   readonly validity: number;
 }
 
+/** What a dear part came to in this row, and whether it was computed yet: locals. */
+export interface Memo {
+  readonly done: number;
+  readonly value: number;
+  /** −1: it is never NULL. */
+  readonly isNull: number;
+}
+
 export interface EmitContext {
   readonly code: Code;
   /** Local of the block's address. */
@@ -51,6 +60,8 @@ export interface EmitContext {
   /** By `keyOf`. */
   readonly tables: ReadonlyMap<string, Table>;
   readonly hostNodes: HostNode[];
+  /** Dear parts that stand in several places, by `keyOf`: computed at the first that a row comes to. */
+  readonly memos: ReadonlyMap<string, Memo>;
   /** Emits the end of the call at this row. */
   stop(reason: StopReason): void;
 }
@@ -95,7 +106,8 @@ export function emitter(context: EmitContext): Emitter {
         if (found) return found;
       }
       const table = context.tables.get(key);
-      const made = table ? fromTable(table, storageOf(expr.type)) : emitNode(expr);
+      const memo = context.memos.get(key);
+      const made = table ? fromTable(table, storageOf(expr.type)) : memo ? emitOnce(memo, expr) : emitNode(expr);
       known[0]?.set(key, made);
       return made;
     },
@@ -226,6 +238,30 @@ export function emitter(context: EmitContext): Emitter {
       default:
         return unreachable(expr);
     }
+  }
+
+  function emitOnce({ done, value, isNull }: Memo, expr: Expr): Emitted {
+    code
+      .get(done)
+      .op(Op.i32Eqz)
+      .if(() =>
+        self.scoped(() => {
+          const inside = emitNode(expr);
+          inside.push();
+          code.set(value);
+          if (isNull >= 0) {
+            if (inside.isNull) inside.isNull();
+            else code.i32(0);
+            code.set(isNull);
+          }
+          code.i32(1).set(done);
+        }),
+      );
+    return {
+      storage: storageOf(expr.type),
+      push: () => code.get(value),
+      isNull: isNull < 0 ? null : () => code.get(isNull),
+    };
   }
 
   function emitColumn(expr: Extract<Expr, { kind: 'column' }>): Emitted {
@@ -423,7 +459,8 @@ export function emitter(context: EmitContext): Emitter {
       if (!first) code.get(unknown).op(Op.i32Or);
       code.set(unknown);
     };
-    for (const [i, arg] of expr.args.entries()) {
+    const isCheap = (arg: Expr): boolean => context.tables.has(keyOf(arg));
+    for (const [i, arg] of inOrder(expr.args, isCheap).entries()) {
       if (i > 0 && (canFail(arg) || isCostly(arg)))
         code
           .get(decided)

@@ -5,8 +5,17 @@
  */
 import type { Expr } from '../expr/tree.ts';
 import { type StorageKind, storageOf } from '../record/layout.ts';
-import { type ColumnShape, columnParameterBytes, openColumn, orBit, pushAddress } from './columns.ts';
-import { type EmitContext, type Emitter, emitter, type Source, type Table } from './emit.ts';
+import {
+  type ColumnLocals,
+  type ColumnShape,
+  columnParameterBytes,
+  openColumn,
+  orBit,
+  pushAddress,
+  wasmTypes,
+} from './columns.ts';
+import { repeatedParts } from './cost.ts';
+import { type EmitContext, type Emitter, emitter, type Memo, type Source, type Table } from './emit.ts';
 import { Block, type Frame, StopReason } from './frame.ts';
 import { keyOf } from './hoist.ts';
 import type { HostNode } from './host.ts';
@@ -33,7 +42,7 @@ export const columnPlace = (i: number): number => Block.columns + i * columnPara
 
 /** Keeps rows where the condition is TRUE. `selected`: rows come as a selection, which may be overwritten. */
 export function compileFilter(condition: Expr, inputs: ProgramInputs, selected: boolean, frame: Frame): Program {
-  return compile(inputs, selected, frame, (loop, emit) => {
+  return compile([condition], inputs, selected, frame, (loop, emit) => {
     const { code } = loop;
     const out = code.local(Type.i32);
     code.get(loop.block).load('i32', Block.out).set(out);
@@ -55,14 +64,9 @@ export type RowsTaken = 'selected' | 'single' | 'vectors';
 
 /** Computes `exprs` for every row. Outputs' places follow the inputs'. */
 export function compileProject(exprs: readonly Expr[], inputs: ProgramInputs, taken: RowsTaken, frame: Frame): Program {
-  return compile(inputs, taken === 'selected', frame, (loop, emit) => {
+  return compile(exprs, inputs, taken === 'selected', frame, (loop, emit) => {
     const { code } = loop;
-    const first = inputs.columns.length + inputs.tables.length;
-    const outputs = exprs.map((_, i) =>
-      openColumn(code, loop.block, columnPlace(first + i), { nullable: true, coded: false }),
-    );
-    const scratch = code.local(Type.i32);
-    const nullable: boolean[] = [];
+    const { outputs, nullable, write } = openOutputs(loop, emit, exprs, inputs, frame);
     const vectors =
       taken === 'vectors' ? exprs.flatMap((expr, i) => (vectorizes(expr) ? [{ expr, locals: outputs[i]! }] : [])) : [];
     const vectorEnd = vectors.length > 0 ? emitVectorProject(loop, vectors) : -1;
@@ -79,30 +83,83 @@ export function compileProject(exprs: readonly Expr[], inputs: ProgramInputs, ta
         } else write(expr, i);
       }
     };
-    const write = (expr: Expr, i: number): void => {
-      const { values, validity } = outputs[i] as (typeof outputs)[number];
-      const storage = storageOf(expr.type);
-      const value = emit.emit(expr);
-      nullable[i] = value.isNull !== null;
-      if (value.isNull === null) {
-        writeValue(code, emit, storage, values, loop.row, () => value.push(), scratch);
-        return;
-      }
-      value.isNull();
-      code.op(Op.i32Eqz);
-      const valid = emit.keep(Type.i32);
-      orBit(code, validity, loop.row, valid, scratch);
-      const push = (): void => {
-        value.push();
-        if (storage !== 'view') return;
-        // A null slot refers to nothing.
-        emit.pushPlace(frame.text(''));
-        code.get(valid).op(Op.select);
-      };
-      writeValue(code, emit, storage, values, loop.row, push, scratch);
-    };
     return { resetRoom: !exprs.some((e) => e.type.kind === 'VARCHAR'), body, nullable };
   });
+}
+
+/**
+ * Both in one loop: a row that stays has its columns computed at once, so that what the condition and they have in common is
+ * computed once. Numbers of the rows that stay are written as by `compileFilter`.
+ */
+export function compileSelect(
+  condition: Expr,
+  exprs: readonly Expr[],
+  inputs: ProgramInputs,
+  selected: boolean,
+  frame: Frame,
+): Program {
+  return compile([condition, ...exprs], inputs, selected, frame, (loop, emit) => {
+    const { code } = loop;
+    const out = code.local(Type.i32);
+    const before = code.local(Type.i32);
+    code.get(loop.block).load('i32', Block.out).set(out);
+    const { nullable, write } = openOutputs(loop, emit, exprs, inputs, frame);
+    const body = (): void => {
+      code.get(loop.room).set(before);
+      emit.pushTrue(condition);
+      code.if(
+        () =>
+          emit.scoped(() => {
+            for (const [i, expr] of exprs.entries()) write(expr, i);
+            code.get(out).get(loop.count).i32(2).op(Op.i32Shl, Op.i32Add).get(loop.row).store('i32');
+            code.get(loop.count).i32(1).op(Op.i32Add).set(loop.count);
+          }),
+        // The text of a row that goes makes room again.
+        () => code.get(before).set(loop.room),
+      );
+    };
+    return { resetRoom: false, body, nullable };
+  });
+}
+
+/** Columns that a loop writes, and how: a value at the row's own number. */
+function openOutputs(
+  loop: RowLoop,
+  emit: Emitter,
+  exprs: readonly Expr[],
+  inputs: ProgramInputs,
+  frame: Frame,
+): { outputs: readonly ColumnLocals[]; nullable: boolean[]; write(expr: Expr, i: number): void } {
+  const { code } = loop;
+  const first = inputs.columns.length + inputs.tables.length;
+  const outputs = exprs.map((_, i) =>
+    openColumn(code, loop.block, columnPlace(first + i), { nullable: true, coded: false }),
+  );
+  const scratch = code.local(Type.i32);
+  const nullable: boolean[] = [];
+  const write = (expr: Expr, i: number): void => {
+    const { values, validity } = outputs[i] as (typeof outputs)[number];
+    const storage = storageOf(expr.type);
+    const value = emit.emit(expr);
+    nullable[i] = value.isNull !== null;
+    if (value.isNull === null) {
+      writeValue(code, emit, storage, values, loop.row, () => value.push(), scratch);
+      return;
+    }
+    value.isNull();
+    code.op(Op.i32Eqz);
+    const valid = emit.keep(Type.i32);
+    orBit(code, validity, loop.row, valid, scratch);
+    const push = (): void => {
+      value.push();
+      if (storage !== 'view') return;
+      // A null slot refers to nothing.
+      emit.pushPlace(frame.text(''));
+      code.get(valid).op(Op.select);
+    };
+    writeValue(code, emit, storage, values, loop.row, push, scratch);
+  };
+  return { outputs, nullable, write };
 }
 
 /** What a loop is made of; locals by number. */
@@ -114,12 +171,14 @@ export interface RowLoop {
   readonly end: number;
   readonly row: number;
   readonly count: number;
+  readonly room: number;
   readonly columns: ReadonlyMap<number, Source>;
   /** Emits an end of the call at this turn. */
   stop(reason: StopReason): void;
 }
 
 function compile(
+  exprs: readonly Expr[],
   inputs: ProgramInputs,
   selected: boolean,
   frame: Frame,
@@ -162,6 +221,16 @@ function compile(
     }),
   );
   const hostNodes: HostNode[] = [];
+  const memos = new Map<string, Memo>(
+    repeatedParts(exprs).map((expr) => [
+      keyOf(expr),
+      {
+        done: code.local(Type.i32),
+        value: code.local(wasmTypes[storageOf(expr.type)]),
+        isNull: expr.nullable ? code.local(Type.i32) : -1,
+      },
+    ]),
+  );
   const finish = (reason: StopReason): void => {
     code.get(0).get(count).store('i32', Block.count);
     code.get(0).get(room).store('i32', Block.room);
@@ -181,10 +250,11 @@ function compile(
     columns,
     tables,
     hostNodes,
+    memos,
     stop,
   };
   const emit = emitter(context);
-  const { body, resetRoom, nullable } = prepare({ code, block: 0, turn, end, row, count, columns, stop }, emit);
+  const { body, resetRoom, nullable } = prepare({ code, block: 0, turn, end, row, count, room, columns, stop }, emit);
   code
     .get(turn)
     .get(end)
@@ -194,6 +264,7 @@ function compile(
         if (selected) code.get(selection).get(turn).i32(2).op(Op.i32Shl, Op.i32Add).load('i32').set(row);
         else code.get(turn).set(row);
         if (resetRoom) code.get(fresh).set(room);
+        for (const { done } of memos.values()) code.i32(0).set(done);
         emit.scoped(body);
         code.get(turn).i32(1).op(Op.i32Add).tee(turn).get(end).op(Op.i32LtU).branchIf(0);
       });

@@ -23,6 +23,7 @@ import {
   shapeOfColumns,
   writeColumnParameters,
 } from './columns.ts';
+import { sharesDearParts } from './cost.ts';
 import { Block, type Frame, frameIn, StopReason } from './frame.ts';
 import { type Hoistable, hoistables, overEntries } from './hoist.ts';
 import { hostCalls, partsOf } from './host.ts';
@@ -30,6 +31,7 @@ import {
   columnPlace,
   compileFilter,
   compileProject,
+  compileSelect,
   type Program,
   type ProgramInputs,
   type RowsTaken,
@@ -117,6 +119,9 @@ export function projector(filter: Expr | null, columns: readonly Expr[], context
     .map((h) => entryTable(h, context));
   const filterColumns = filter ? columnsOf([filter]) : [];
   const projectColumns = columnsOf(exprs);
+  /** What the filter and the columns have in common is computed once: both in one loop. */
+  const together = filter !== null && sharesDearParts(filter, exprs);
+  const allColumns = together ? columnsOf(all) : [];
   const functions = userFunctionsOf(context);
   const evaluators = {
     filter: filter && evaluatorOf(filter, functions),
@@ -126,7 +131,11 @@ export function projector(filter: Expr | null, columns: readonly Expr[], context
   const allVectors = vectors > 0 && vectors === exprs.length;
   const variants = new Map<string, Loaded>();
   /** The variant that fitted the batch before. */
-  const last: { filter: Memo | null; project: Memo | null } = { filter: null, project: null };
+  const last: { filter: Memo | null; project: Memo | null; select: Memo | null } = {
+    filter: null,
+    project: null,
+    select: null,
+  };
   /** Which tables this batch looks up, a bit each. */
   let tablesActive = 0;
 
@@ -140,8 +149,8 @@ export function projector(filter: Expr | null, columns: readonly Expr[], context
   let size = 0;
   let at = 0;
 
-  function variant(of: Batch, kind: 'filter' | 'project', indices: readonly number[], rows: RowsTaken): Loaded {
-    const memo = kind === 'filter' ? last.filter : last.project;
+  function variant(of: Batch, kind: keyof typeof last, indices: readonly number[], rows: RowsTaken): Loaded {
+    const memo = last[kind];
     const head = takenNumber[rows] + 4 * tablesActive;
     const shape = indices.length <= shapeNumberColumns ? shapeNumber(of, indices) : shapeOfColumns(of, indices);
     if (memo !== null && memo.head === head && memo.shape === shape) return memo.loaded;
@@ -155,18 +164,21 @@ export function projector(filter: Expr | null, columns: readonly Expr[], context
     return loaded;
   }
 
-  function compileVariant(of: Batch, kind: 'filter' | 'project', indices: readonly number[], rows: RowsTaken): Loaded {
+  function compileVariant(of: Batch, kind: keyof typeof last, indices: readonly number[], rows: RowsTaken): Loaded {
     const inputs: ProgramInputs = {
       columns: indices.map((index) => ({ index, shape: shapeOfColumn(of.columns[index] as Column) })),
       tables: tables
         .filter((t) => t.active && indices.includes(t.column))
         .map((t) => ({ expr: t.expr, column: t.column, nullable: t.result.validity !== 0 })),
     };
-    const program = framedProgram([kind, rows, kind === 'filter' ? filter : exprs, inputs], frame, () =>
-      kind === 'filter'
-        ? compileFilter(filter as Expr, inputs, rows === 'selected', frame)
-        : compileProject(exprs, inputs, rows, frame),
-    );
+    const source = kind === 'filter' ? filter : kind === 'project' ? exprs : all;
+    const program = framedProgram([kind, rows, source, inputs], frame, () => {
+      if (kind === 'project') return compileProject(exprs, inputs, rows, frame);
+      const condition = filter as Expr;
+      return kind === 'filter'
+        ? compileFilter(condition, inputs, rows === 'selected', frame)
+        : compileSelect(condition, exprs, inputs, rows === 'selected', frame);
+    });
     return load(program, memory, kernels, block, functions);
   }
 
@@ -226,8 +238,9 @@ export function projector(filter: Expr | null, columns: readonly Expr[], context
 
   /** Computes turns `from` on; answers the turn at which it stopped, and what ran. Why it did is in the block. */
   function compute(of: Batch, from: number): { readonly stop: number; readonly program: Program } {
-    const loaded = variant(of, 'project', projectColumns, taken);
-    let place = tell(of, projectColumns, from, taken === 'vectors' ? of.rowCount : size) >>> 2;
+    const loaded = together ? variant(of, 'select', allColumns, taken) : variant(of, 'project', projectColumns, taken);
+    const read = together ? allColumns : projectColumns;
+    let place = tell(of, read, from, taken === 'vectors' ? of.rowCount : size) >>> 2;
     for (let i = 0; i < buffers.length; i++) {
       const { storage, values, validity } = buffers[i] as (typeof buffers)[number];
       // Bits are set by or-ing.
@@ -251,7 +264,8 @@ export function projector(filter: Expr | null, columns: readonly Expr[], context
     const values = rowValues(memory, of, row);
     try {
       if (filtering) evaluators.filter?.(values);
-      else for (const evaluate of evaluators.columns) evaluate(values);
+      else if (!together || evaluators.filter?.(values) === true)
+        for (const evaluate of evaluators.columns) evaluate(values);
     } catch (error) {
       throw withWhere(error, where, 'expr/cast' satisfies ErrorCode);
     }
@@ -267,6 +281,35 @@ export function projector(filter: Expr | null, columns: readonly Expr[], context
     );
   }
 
+  function columnsMade(of: Batch, nullable: readonly boolean[]): Column[] {
+    let next = 0;
+    return columns.map((expr) => {
+      if (expr.kind === 'column') return of.columns[expr.index] as Column;
+      const { values, validity } = buffers[next] as (typeof buffers)[number];
+      return { values, validity: nullable[next++] ? validity : 0, dictionary: null };
+    });
+  }
+
+  /** Rows that stay, with their columns, up to where the room for text ends. */
+  function nextSelected(): Batch | null {
+    for (; current !== null && at < size; ) {
+      const of = current;
+      taken = rowByRow();
+      const { stop, program } = compute(of, at);
+      const count = u32[(block + Block.count) >>> 2] as number;
+      const reason = u32[reasonWord] as StopReason;
+      if (reason === StopReason.badRow || (reason === StopReason.roomFull && stop === at))
+        raise(of, stop, reason, false);
+      at = stop;
+      if (count === 0) continue;
+      const { rowCount, kinds, origin } = of;
+      const made = columnsMade(of, program.nullable);
+      return { layout: output, rowCount, columns: made, kinds, selection: selectionBuffer, size: count, origin };
+    }
+    current = null;
+    return null;
+  }
+
   return {
     begin(of) {
       assert(of.rowCount <= batchRowsMax, `a batch of ${of.rowCount} rows`);
@@ -280,9 +323,10 @@ export function projector(filter: Expr | null, columns: readonly Expr[], context
         table.open((of.columns[table.column] as Column).dictionary, of.rowCount);
         if (table.active) tablesActive += 2 ** i;
       }
-      if (filter) applyFilter(of);
+      if (filter && !together) applyFilter(of);
     },
     next() {
+      if (together) return nextSelected();
       if (current === null || at >= size) {
         current = null;
         return null;
@@ -307,16 +351,7 @@ export function projector(filter: Expr | null, columns: readonly Expr[], context
           raise(of, stop, reason, false);
       }
       at = stop;
-      const made: Column[] = [];
-      let next = 0;
-      for (const expr of columns) {
-        if (expr.kind === 'column') made.push(of.columns[expr.index] as Column);
-        else {
-          const { values, validity } = buffers[next] as (typeof buffers)[number];
-          made.push({ values, validity: nullable[next] ? validity : 0, dictionary: null });
-          next++;
-        }
-      }
+      const made = columnsMade(of, nullable);
       const { rowCount, kinds, origin } = of;
       if (from === 0 && stop === size)
         return { layout: output, rowCount, columns: made, kinds, selection, size, origin };

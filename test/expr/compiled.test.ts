@@ -1,6 +1,16 @@
 import { expect, test } from 'vitest';
 import { prng } from '../../core/base/prng.ts';
-import { differs, type Kind, kinds, layout, makers, randomExpr, randomRows } from './random.ts';
+import {
+  differs,
+  differsTogether,
+  type Kind,
+  kinds,
+  layout,
+  makers,
+  randomExpr,
+  randomRows,
+  randomTogether,
+} from './random.ts';
 import { testSlot } from './slot.ts';
 
 function inputs(slot: ReturnType<typeof testSlot>, seed: number, n: number) {
@@ -49,4 +59,22 @@ test('random trees of depth 1 to 6: compiled and interpreted agree', () => {
     const expr = randomExpr(kinds[random.below(kinds.length)] as Kind, 1 + (seed % 6), random, coverage);
     expect(differs(expr, batches, slot, seed % 2 === 0 ? 600 : 65_536), `seed ${seed}`).toBe(null);
   }
+});
+
+test('conditions and columns that have parts in common: one loop gives what the reference gives', () => {
+  const coverage: Record<string, number> = {};
+  let slot = testSlot(256);
+  let batches = inputs(slot, 7, 61);
+  for (let seed = 1; seed <= 300; seed++) {
+    if (seed % 50 === 0) {
+      slot = testSlot(256);
+      batches = inputs(slot, seed, 61);
+    }
+    const random = prng(seed);
+    const together = randomTogether(random, seed % 4);
+    expect(differsTogether(together, batches, slot, seed % 2 === 0 ? 600 : 65_536, coverage), `seed ${seed}`).toBe(
+      null,
+    );
+  }
+  expect(coverage.shared).toBeGreaterThan(200);
 });

@@ -1,6 +1,7 @@
 /** Random expressions of every function and type, rows of awkward values, and one case: compiled against interpreted. */
 import { MillraceError } from '../../core/base/errors.ts';
 import type { Prng } from '../../core/base/prng.ts';
+import { sharesDearParts } from '../../core/compile/cost.ts';
 import { type Projector, projector } from '../../core/compile/projector.ts';
 import { bind } from '../../core/expr/bind.ts';
 import { interpret } from '../../core/expr/interpret.ts';
@@ -604,4 +605,95 @@ export function differs(
     }
   }
   return null;
+}
+
+/**
+ * Null when a condition and columns that have dear parts in common give in one loop what the reference gives: rows in order, of those for
+ * which the condition is TRUE the columns, up to the first error.
+ */
+export function differsTogether(
+  unbound: { readonly condition: UnboundExpr; readonly columns: readonly UnboundExpr[] },
+  inputs: readonly CaseInput[],
+  slot: TestSlot,
+  roomBytes: number,
+  coverage: Record<string, number>,
+): string | null {
+  const condition = bind(unbound.condition, layout);
+  const columns = unbound.columns.map((column) => bind(column, layout));
+  if (
+    !sharesDearParts(
+      condition,
+      columns.filter(({ kind }) => kind !== 'column'),
+    )
+  )
+    return null;
+  coverage.shared = (coverage.shared ?? 0) + 1;
+  const output = columns.map(({ type }, i) => leaf(`out${i}`, type));
+  const { memory, kernels } = slot;
+  const of = projector(condition, columns, {
+    memory,
+    kernels,
+    input: layout,
+    output,
+    name: 'test',
+    textRoomBytes: roomBytes,
+  });
+  const holds = interpret(condition);
+  const evaluators = columns.map(interpret);
+  for (const { rows, batch, chosen } of inputs) {
+    for (const [i, column] of output.entries()) {
+      const want: { rows: Row[]; error: MillraceError | null } = { rows: [], error: null };
+      for (const row of chosen) {
+        try {
+          const values = rows[row] as readonly Value[];
+          if (holds(values) === true)
+            want.rows.push({ row, value: evaluators.map((evaluate) => evaluate(values))[i]! });
+        } catch (error) {
+          if (!(error instanceof MillraceError)) throw error;
+          want.error = error;
+          break;
+        }
+      }
+      const got = drain(of, batch, slot, (out, row) =>
+        slot.read(column, out.columns[i] as Batch['columns'][number], row),
+      );
+      const problem = compareOutcomes(got, want);
+      if (problem !== null)
+        return `${columns.map((one) => exprText(one, layout)).join(', ')} WHERE ${exprText(condition, layout)}: ${problem}`;
+    }
+  }
+  return null;
+}
+
+/** A dear part, a condition that has it, or has it in a branch, and columns that do. */
+export function randomTogether(random: Prng, depth: number): Parameters<typeof differsTogether>[0] {
+  const any = (kind: Kind): UnboundExpr => randomExpr(kind, random.below(depth + 1), random, {});
+  const call = (fn: string, ...args: UnboundExpr[]): UnboundExpr => ({ kind: 'call', fn, args });
+  const text = (value: string): UnboundExpr => ({ kind: 'literal', value, type: typeOf.VARCHAR });
+  const dear = [
+    () => call('upper', any('VARCHAR')),
+    () => call('concat', any('VARCHAR'), text('…'), any('VARCHAR')),
+    () => call('regexpExtract', any('VARCHAR'), text('([a-m]+)'), { kind: 'literal', value: 1, type: typeOf.INT }),
+    () => call('substring', any('VARCHAR'), any('INT')),
+  ][random.below(4)]!();
+  const asks = (): UnboundExpr =>
+    [call('isNotNull', dear), call('ne', dear, any('VARCHAR')), call('gt', dear, text('b'))][random.below(3)]!;
+  const columnOf = (): UnboundExpr =>
+    [
+      dear,
+      call('length', dear),
+      {
+        kind: 'case',
+        branches: [
+          { when: any('BOOLEAN'), then: any('VARCHAR') },
+          { when: asks(), then: call('lower', dear) },
+        ],
+        otherwise: dear,
+      } as const,
+    ][random.below(3)]!;
+  const other = any('BOOLEAN');
+  const condition = [asks(), call('or', asks(), other), call('or', other, asks()), call('and', other, asks())][
+    random.below(4)
+  ]!;
+  return { condition, columns: [columnOf(), column('INT', random), columnOf()] };
 }
