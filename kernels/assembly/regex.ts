@@ -171,18 +171,29 @@ function atEnd(at: u32, text: u32, end: u32): bool {
   return left == 3 && first == 0xe2 && load<u8>(at + 1) == 0x80 && (load<u8>(at + 2) & 0xfe) == 0xa8;
 }
 
-/** Where `bytes` of `what` first stand in a text, or 0. */
+/** Where `bytes` of `what` first stand in a text, or 0. Sixteen places at a time, by its first and its last byte. */
 function find(text: u32, end: u32, what: u32, bytes: u32): u32 {
   if (end - text < bytes) return 0;
   const first = load<u8>(what);
+  const final = load<u8>(what + bytes - 1);
   const last = end - bytes;
-  for (let at = text; at <= last; at++) {
-    if (load<u8>(at) != first) continue;
-    let i: u32 = 1;
-    while (i < bytes && load<u8>(at + i) == load<u8>(what + i)) i++;
-    if (i == bytes) return at;
+  let at = text;
+  const firsts = i8x16.splat(first);
+  const finals = i8x16.splat(final);
+  for (; at + 15 <= last; at += 16) {
+    const both = v128.and(i8x16.eq(v128.load(at), firsts), i8x16.eq(v128.load(at + bytes - 1), finals));
+    for (let mask = i8x16.bitmask(both); mask != 0; mask &= mask - 1) {
+      const place = at + ctz(mask);
+      if (isAt(place, what, bytes)) return place;
+    }
   }
+  for (; at <= last; at++) if (load<u8>(at) == first && isAt(at, what, bytes)) return at;
   return 0;
+}
+
+function isAt(at: u32, what: u32, bytes: u32): bool {
+  for (let i: u32 = 1; i < bytes; i++) if (load<u8>(at + i) != load<u8>(what + i)) return false;
+  return true;
 }
 
 /** Part `index` of a text between separators (a view that is not empty): 1, or 0 where there is none. An empty text has none. */
