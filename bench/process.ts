@@ -13,6 +13,7 @@ import { type Layout, layoutOf, rowtimeColumn } from '../core/record/layout.ts';
 import { type SlotMemory, slotMemory } from '../core/record/memory.ts';
 import type { Fields } from '../core/record/types.ts';
 import { loadKernels } from '../kernels/load.ts';
+import { countOf, recordHeaderBytes } from '../state/checkpoint/format.ts';
 import { pagePool } from '../state/page-pool.ts';
 import { type StoredState, slotState } from '../state/slot-state.ts';
 import type { Bench, CaseOptions, Engine } from './harness.ts';
@@ -286,6 +287,7 @@ async function throughTtl({ rows }: CaseOptions) {
   // Two hundred seconds of event time: a twentieth of all keys are alive at a time.
   const perMs = rows / 200_000;
   const points: { bytes: number; snapshot: number; resident: number }[] = [];
+  let right = true;
   const every = Math.floor(rows / batchRows / 10);
   const started = performance.now();
   for (let from = 0, b = 0; from + batchRows <= rows; from += batchRows, b++) {
@@ -300,9 +302,14 @@ async function throughTtl({ rows }: CaseOptions) {
     // What the snapshots of this benchmark leave behind is not the job's.
     (globalThis as { gc?: () => void }).gc?.();
     const resident = process.memoryUsage.rss();
-    points.push({ bytes: state.usedBytes, snapshot: snapshotBytes(state), resident });
+    const { bytes, keys } = snapshotOf(state);
+    points.push({ bytes: state.usedBytes, snapshot: bytes, resident });
+    right &&= holdsWhatLives(keys, from + batchRows - Math.max(0, Math.ceil((ms - 10_000) * perMs)));
   }
   const seconds = (performance.now() - started) / 1000;
+  // When the last one's life is over, nothing is left.
+  drive(made, (out) => operator.onWatermark!(200_000 + 20_000, out));
+  right &&= points.length === 10 && holdsWhatLives(snapshotOf(state).keys, 0);
   const grown = (of: keyof (typeof points)[0]): number =>
     Number(((points.at(-1)![of] / points[1]![of] - 1) * 100).toFixed(2));
   const line = (name: string, value: number, unit: string) => ({
@@ -310,7 +317,7 @@ async function throughTtl({ rows }: CaseOptions) {
     name,
     value,
     unit,
-    checked: true,
+    checked: right,
   });
   return [
     line('state, second to last tenth', grown('bytes'), '%'),
@@ -321,9 +328,33 @@ async function throughTtl({ rows }: CaseOptions) {
   ];
 }
 
-function snapshotBytes(state: StoredState): number {
+/**
+ * Of `lives` keys that may be read none is missing, and none of the others stays: they are freed a sixteenth of their life
+ * later, and entries that hold nothing leave when they are a quarter of all and more than 4,096.
+ */
+function holdsWhatLives(keys: number, lives: number): boolean {
+  const most = (lives * 17) / 16 / 0.75 + 4096 + 2 * batchRows;
+  if (keys >= lives && keys <= most) return true;
+  console.error(`ttl: ${keys} keys are held where ${lives} live`);
+  return false;
+}
+
+/** Bytes of all tables, and entries of the keys. */
+function snapshotOf(state: StoredState): { readonly bytes: number; readonly keys: number } {
   const snapshot = state.snapshot();
   while (!snapshot.read(256));
-  const part = snapshot.part as { readonly tables: readonly { readonly chunks: readonly Uint8Array[] }[] };
-  return part.tables.reduce((sum, table) => sum + table.chunks.reduce((bytes, chunk) => bytes + chunk.length, 0), 0);
+  const { tables } = snapshot.part as {
+    readonly tables: readonly { readonly name: string; readonly chunks: readonly Uint8Array[] }[];
+  };
+  let bytes = 0;
+  let keys = 0;
+  for (const { name, chunks } of tables) {
+    for (const chunk of chunks) {
+      bytes += chunk.length;
+      if (name !== 'keys') continue;
+      const word = new DataView(chunk.buffer, chunk.byteOffset, recordHeaderBytes).getUint32(8, true);
+      keys += countOf(word);
+    }
+  }
+  return { bytes, keys };
 }

@@ -257,7 +257,8 @@ export class Durability {
 
   /** What the first attempt goes on from; null: a fresh start. */
   begin(): Restored | null {
-    return this.#manifest ? restoredFrom(this.#manifest, this.#state.files) : null;
+    const { allowNonRestoredState } = this.#options;
+    return this.#manifest ? restoredFrom(this.#manifest, this.#state.files, allowNonRestoredState) : null;
   }
 
   /** The same for a restart: the newest checkpoint that verifies, with what it promised committed. */
@@ -418,7 +419,7 @@ function taskEntry({ operators, ended, subtask, watermarkMs, source, written }: 
 
 const timeOrNull = (ms: number): number | null => (ms === watermarkMin ? null : ms);
 
-function restoredFrom(manifest: Manifest, directory: string): Restored {
+function restoredFrom(manifest: Manifest, directory: string, mayDrop: boolean): Restored {
   const tasks = manifest.tasks.map(
     (task): TaskSnapshot => ({
       operators: task.operators,
@@ -434,6 +435,6 @@ function restoredFrom(manifest: Manifest, directory: string): Restored {
     parts: [{ tasks, file: null, handles: [] }],
     unread: new Map(manifest.sources.map(({ operator, unread }) => [operator, unread as readonly Split[]])),
     enumerators: new Map(manifest.sources.map(({ operator, enumerator }) => [operator, enumerator])),
-    files: { directory, parts: manifest.parts, refs: manifest.files },
+    files: { directory, parts: manifest.parts, refs: manifest.files, mayDrop },
   };
 }

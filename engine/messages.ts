@@ -59,6 +59,8 @@ export interface Restored {
     readonly directory: string;
     readonly parts: readonly ParticipantPart[];
     readonly refs: readonly FileRef[];
+    /** State that nobody keeps any more is dropped (`allowNonRestoredState`). */
+    readonly mayDrop: boolean;
   } | null;
 }
 

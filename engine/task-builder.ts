@@ -219,7 +219,7 @@ async function buildOperator(
   const state = slot.state.operator(id, keyGroupRange(subtask, parallelism), restoredState(builder, id));
   freezer.stored.set(id, state);
   const create = await loadOperator(node.kind);
-  return create(node, {
+  const made = create(node, {
     memory,
     kernels,
     blocks: slot.blocks,
@@ -246,6 +246,8 @@ async function buildOperator(
       );
     },
   });
+  if (deployment.restored?.files?.mayDrop !== true) refuseUnclaimed(name, state.unclaimed());
+  return made;
 }
 
 /** Layout of each input port of operator `index`: what its feeders emit. */
@@ -329,6 +331,17 @@ function positionFor(
     .sort((a, b) => naturalOrder(a.id, b.id))
     .filter((_, i) => i % parallelism === subtask);
   return { splits, watermarkMs: Math.min(...sources.map((source) => source.watermarkMs)) };
+}
+
+/** Errors: `snapshot/mismatch` where the operator has no table for what it held: it was another kind of operator, or version. */
+function refuseUnclaimed(operator: string, tables: readonly string[]): void {
+  if (tables.length === 0) return;
+  const named = tables.map((table) => `'${table}'`).join(', ');
+  throw new MillraceError(
+    'snapshot/mismatch',
+    `the state holds rows of ${operator} in ${named}, which it does not keep now: go on with the version and the job that wrote it, give the operator another name, or drop that state with --allow-non-restored-state (allowNonRestoredState)`,
+    { where: { operator } },
+  );
 }
 
 /** apache-arrow takes 100 ms to import: only where a function asks for its batches. */

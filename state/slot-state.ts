@@ -17,7 +17,7 @@ import type {
   SlicedTables,
 } from '../core/ports/state.ts';
 import type { SlotMemory } from '../core/record/memory.ts';
-import { recordHeaderBytes } from './checkpoint/format.ts';
+import { countOf, kindOf, RecordKind, recordHeaderBytes } from './checkpoint/format.ts';
 import { PageTracker } from './checkpoint/page-tracker.ts';
 import type { CheckpointTarget } from './checkpoint/writer.ts';
 import { HashTable, importedMax, type TableHome } from './group-table.ts';
@@ -30,6 +30,7 @@ import {
   formatOf,
   memorySink,
   type RestoredPart,
+  type RestoredTable,
   type SnapshotSink,
   type StateSnapshot,
   stateSnapshot,
@@ -57,6 +58,8 @@ export interface StoredState extends OperatorState {
    * read goes into `file`, which is of this slot's `CheckpointWriter` (only in a slot that tracks changes), or into memory.
    */
   snapshot(file?: CheckpointTarget): StateSnapshot;
+  /** Tables, and values of keys, of what it was restored from that hold something and that the operator has not declared: it is lost. */
+  unclaimed(): readonly string[];
   /** Bytes of pages that the operator's tables hold. */
   readonly usedBytes: number;
   /** Frees every page. */
@@ -284,6 +287,17 @@ function operatorState(
       home.reading.count++;
       return open;
     },
+    unclaimed() {
+      const found = new Set<string>();
+      for (const part of restored) {
+        for (const table of part.tables) {
+          if (tables.has(table.name) || sliced.has(table.name) || ordered.has(table.name)) continue;
+          if (!found.has(table.name) && holdsEntries(table)) found.add(table.name);
+        }
+        for (const [name, of] of Object.entries(part.keyed)) if (!keyed.has(name) && of.length > 0) found.add(name);
+      }
+      return [...found].sort();
+    },
     dispose() {
       open?.release();
       for (const table of tables.values()) table.dispose();
@@ -294,6 +308,18 @@ function operatorState(
       ordered.clear();
     },
   };
+}
+
+/** Pages of a table may be there though nothing is in them. */
+function holdsEntries({ chunks, changes = [] }: RestoredTable): boolean {
+  for (const records of [chunks, changes]) {
+    for (const record of records) {
+      const word = new DataView(record.buffer, record.byteOffset, recordHeaderBytes).getUint32(8, true);
+      // A block of an ordered table is its entries; of a hash page the header says how many.
+      if (kindOf(word) === RecordKind.ordered ? record.length > recordHeaderBytes : countOf(word) > 0) return true;
+    }
+  }
+  return false;
 }
 
 function otherFormat(name: string, id: string, was: string, is: string): MillraceError {

@@ -101,6 +101,8 @@ export async function live(seed: number, coverage: Coverage, only?: Shape): Prom
   };
   let trace = 0;
   let steps = 0;
+  /** A commit failed: nobody knows whether it counts, until the next one looks. */
+  let doubted = false;
   const note = (text: string): void => {
     for (let i = 0; i < text.length; i++) trace = (Math.imul(trace, 31) + text.charCodeAt(i)) | 0;
   };
@@ -122,6 +124,7 @@ export async function live(seed: number, coverage: Coverage, only?: Shape): Prom
       ]
     ]!++;
     note(fault);
+    doubted ||= commits && fault === 'error';
     return fault;
   };
   const slow = slowDisk(disk, () => (safety && random.below(8) === 0 ? 1 + random.below(40) : 0));
@@ -183,6 +186,7 @@ export async function live(seed: number, coverage: Coverage, only?: Shape): Prom
     });
     const built = buildPlan(ends);
     let failAt = -1;
+    let dieAt = -1;
     const job = new LocalJob(
       {
         plan: built.plan,
@@ -241,6 +245,16 @@ export async function live(seed: number, coverage: Coverage, only?: Shape): Prom
         throw new Violation(
           `liveness: without faults the job does not end within ${turnsMax} turns: ${JSON.stringify([job.run.state?.phase, job.run.state?.checkpoints.running?.id, job.checkpoints])} ${job.notices.slice(-3).join('; ')}`,
         );
+      }
+      if (doubted) {
+        doubted = false;
+        // What was left is met by an attempt that comes before the next checkpoint, and by a process that comes before its own.
+        if (safety && random.below(2) === 0) failAt = job.steps + random.below(10);
+        if (safety && random.below(2) === 0) dieAt = job.steps + 10 + random.below(80);
+      }
+      if (dieAt >= 0 && job.steps >= dieAt) {
+        await die(random.below(2) === 0);
+        return false;
       }
       const moved = job.turn();
       slow.turn();

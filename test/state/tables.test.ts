@@ -439,6 +439,31 @@ test('a table that looks different now is not restored', () => {
   );
 });
 
+test('what a snapshot holds and nobody declares is named; empty tables are not', () => {
+  const f = fixture();
+  const keys = layoutFrom(['i64'], false);
+  const operator = f.state.operator('p');
+  const rows = operator.ordered({
+    name: 'rows',
+    keyGroupAt: null,
+    key: [{ name: 'n', type: 'BIGINT' }],
+    value: [],
+  } as never);
+  operator.ordered({ name: 'none', keyGroupAt: null, key: [{ name: 'n', type: 'BIGINT' }], value: [] } as never);
+  void rows;
+  count(f, operator.groups(declOf(keys)), testBatch(f.slot.memory, keys, [[1n, 2n]]));
+  count(f, operator.slices({ ...declOf(keys), name: 's' }).open(7), testBatch(f.slot.memory, keys, [[1n]]));
+  operator.groups({ ...declOf(keys), name: 'empty' });
+  const snapshot = operator.snapshot();
+  snapshot.read(100);
+  const other = f.state.operator('p', undefined, [snapshot.part]);
+  expect(other.unclaimed()).toEqual(['s', 't']);
+  other.slices({ ...declOf(keys), name: 's' });
+  expect(other.unclaimed()).toEqual(['t']);
+  other.groups(declOf(keys));
+  expect(other.unclaimed()).toEqual([]);
+});
+
 test('a snapshot that is given up frees what it held', () => {
   const f = fixture();
   const keys = layoutFrom(['i64'], false);
