@@ -117,7 +117,7 @@ async function measure(page: Page, file: string, options: BenchOptions): Promise
         ...(checkpoint === undefined ? {} : { checkpoint: { every: durationOf(checkpoint) } }),
       },
     );
-    if (stream) await drain(handle);
+    if (stream) await drain(handle, events);
     const { rowsOut, lateRows } = await handle.result();
     const ms = performance.now() - start;
     const { user, system } = process.cpuUsage(cpu);
@@ -140,11 +140,16 @@ function digestOf(checksum: SharedArrayBuffer): string {
   return `${BigInt.asUintN(64, sum!).toString(16).padStart(16, '0')}-${rows}`;
 }
 
-/** All events read as a stream; then it is stopped, so that the last windows close. */
-async function drain(handle: JobHandle<Ends>): Promise<void> {
+/** All events read as a stream; then it is stopped, so that the last windows close. What stands beside them ends by itself. */
+async function drain(handle: JobHandle<Ends>, events: number): Promise<void> {
   const timer = setInterval(() => {
-    const { rowsIn, estimatedRows } = handle.metrics();
-    if (estimatedRows === null || rowsIn < estimatedRows) return;
+    const { tasks } = handle.metrics();
+    const allRead = Object.entries(placeOf).every(([kind, { per, skip }]) => {
+      const reading = tasks.filter(({ name }) => name.startsWith(`from nexmark ${kind}`));
+      const rows = Math.floor(events / 50) * per + Math.min(per, Math.max(0, (events % 50) - skip));
+      return reading.length === 0 || reading.reduce((sum, task) => sum + task.rowsRead, 0) >= rows;
+    });
+    if (tasks.length === 0 || !allRead) return;
     clearInterval(timer);
     handle.stop({ drain: true }).catch(() => {});
   }, 1);
@@ -154,6 +159,9 @@ async function drain(handle: JobHandle<Ends>): Promise<void> {
     clearInterval(timer);
   }
 }
+
+/** Of 50 events in a row: `per` of a kind, behind the first `skip`. */
+const placeOf = { persons: { per: 1, skip: 0 }, auctions: { per: 3, skip: 1 }, bids: { per: 46, skip: 4 } };
 
 const durationOf = (text: string): Duration =>
   text.replace(/^(\d+)(ms|s)$/, (_, n, unit) => `${n} ${unit === 's' ? 'seconds' : 'ms'}`) as Duration;
