@@ -158,7 +158,7 @@ const failures: Readonly<Record<number, string>> = {
   11: 'it needs a dictionary',
 };
 
-// Zstandard's constant tables (RFC 8878, 3.1.1.3.2), at the offsets of kernels/assembly/parquet/zstd.ts.
+// Zstandard's constant tables (RFC 8878, 3.1.1.3.2), at the offsets of kernels/assembly/parquet/zstd-context.ts.
 const literalBases = [
   0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 20, 22, 24, 28, 32, 40, 48, 64, 128, 256, 512, 1024,
   2048, 4096, 8192, 16384, 32768, 65536,
