@@ -2,11 +2,13 @@
  * What will run and why, for people: the plan as written, as rewritten, its chains and edges, what is known of the rows,
  * and what is compiled to WebAssembly and what is not. Aligned text without colours, and the same as JSON.
  */
+import { repeatedParts } from '../compile/cost.ts';
 import { compiles } from '../compile/host.ts';
 import { exprText } from '../expr/print.ts';
 import type { Expr } from '../expr/tree.ts';
 import type { SourceInfo } from '../ports/connector.ts';
 import type { Layout } from '../record/layout.ts';
+import { operatorName } from './chains.ts';
 import type { Regime } from './checks.ts';
 import { describeOperator, exchangeText, layoutText } from './describe.ts';
 import type { PlacedRel } from './distribute.ts';
@@ -67,6 +69,8 @@ export interface ExplainedJson {
   }[];
   /** Every expression that does something, and why it is not compiled where it is not. */
   readonly expressions: readonly { operator: string; text: string; compiled: boolean; why: string | null }[];
+  /** Steps that several read, and parts of expressions that stand in several places: each is done once. */
+  readonly shared: readonly string[];
   readonly notes: readonly string[];
 }
 
@@ -152,6 +156,7 @@ function explainJson(input: ExplainInput): ExplainedJson {
     expressions: physical.chains.flatMap((chain) =>
       chain.operators.flatMap((operator, i) => expressionsOf(operator, operatorInput(physical, chain, i))),
     ),
+    shared: [...sharedSteps(rewritten), ...sharedParts(physical)],
     notes: [
       ...input.warnings.map((warning) => `warning: ${warning}`),
       ...plan.nodes.flatMap((node) =>
@@ -161,6 +166,29 @@ function explainJson(input: ExplainInput): ExplainedJson {
       ),
     ],
   };
+}
+
+function sharedSteps({ rels }: RelPlan): string[] {
+  return rels.flatMap((rel, i) => {
+    const readers = rels.flatMap(({ inputs }, at) =>
+      inputs.some((ref) => ref.rel === i && ref.port === 0) ? [at] : [],
+    );
+    return readers.length < 2
+      ? []
+      : [`r${i}, ${operatorName(rel)}: read by ${readers.map((at) => `r${at}`).join(', ')}`];
+  });
+}
+
+function sharedParts(physical: PhysicalPlan): string[] {
+  return physical.chains.flatMap((chain) =>
+    chain.operators.flatMap(({ node, name }, i) =>
+      node.kind === 'project'
+        ? repeatedParts([...(node.filter ? [node.filter] : []), ...node.columns]).map(
+            (part) => `${name}: ${exprText(part, operatorInput(physical, chain, i))}, once a row at most`,
+          )
+        : [],
+    ),
+  );
 }
 
 function inputLayout(rels: readonly Rel[], rel: Rel): Layout {
@@ -269,6 +297,7 @@ function explainText(of: ExplainedJson): string {
       ]),
     ),
   );
+  section('Shared', of.shared);
   section('Notes', of.notes);
   return `${lines.join('\n')}\n`;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { call, column, field, literal, PlanBuilder, types } from '../support/plan-builder.ts';
+import { aggregate, call, column, field, literal, PlanBuilder, types } from '../support/plan-builder.ts';
 import { flights } from './flights.ts';
 
 describe('explain', () => {
@@ -65,4 +65,18 @@ describe('explain', () => {
     expect(explained.json.edges.map((edge) => edge.kinds)).toEqual(['+I', '+I', '+I −U +U −D']);
     expect(explained.text).toContain('test: unbounded (test flights-3m.parquet never ends), 2 slots');
   });
+});
+
+test('what several read, and what stands in several places, is told as shared', () => {
+  const builder = new PlanBuilder();
+  const source = builder.source([field('k', types.string), field('v', types.bigint)]);
+  const upper = call('upper', column('k'));
+  const filtered = builder.filter(source, call('ne', upper, literal('A')));
+  const shown = builder.select(filtered, { k: upper, v: column('v') });
+  const counted = builder.group(source, ['k'], { n: aggregate('count') });
+  const { explain } = builder.physical([builder.sink(shown), builder.sink(counted)]);
+  expect(explain.json.shared).toHaveLength(2);
+  expect(explain.json.shared[0]).toMatch(/^r0, from test input: read by r\d, r\d$/);
+  expect(explain.json.shared[1]).toMatch(/UPPER\(k\), once a row at most$/);
+  expect(explain.text).toContain('\nShared\n');
 });
