@@ -42,7 +42,7 @@ export const comparisons: readonly Comparison[] = [
   { query: 'q16', events: 500_000, bar: 15, aim: 40, checked: true },
   { query: 'q17', events: 3_000_000, bar: 6, aim: 15, checked: true },
   { query: 'q18', events: 2_000_000, bar: 6, aim: 15, rocksdb: true, checked: false },
-  { query: 'q19', events: 2_500_000, bar: 6, aim: 15, checked: false },
+  { query: 'q19', events: 1_500_000, bar: 6, aim: 15, checked: false },
   { query: 'q20', events: 2_000_000, bar: 8, aim: 20, checked: true },
   { query: 'q21', events: 3_000_000, bar: 6, aim: 15, checked: true },
   { query: 'q22', events: 4_000_000, bar: 4, aim: 10, checked: true },
