@@ -18,7 +18,7 @@ const parts = [
   ...['index.ts', 'functions.ts', 'testing.ts', 'package.json', 'tsconfig.json', 'dist/kernels'],
 ];
 /** Seeds that a bug may take to be found. */
-const seedsMax = 400;
+const seedsMax = 800;
 /** A planted bug may stop everything: that is found, too. */
 const stuckMs = 240_000;
 
