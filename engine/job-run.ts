@@ -171,7 +171,9 @@ export class JobRun {
         this.#nextCheckpoint = this.#durability.nextCheckpoint;
       }
       const seeded = { ...options, hashSeed: this.#durability?.restored?.hashSeed ?? options.hashSeed };
-      this.#prepared = await prepare(plan, seeded, resources, this.#durability?.restored ?? null);
+      this.#prepared = await prepare(plan, seeded, resources, this.#durability?.restored ?? null, () =>
+        this.#world.clock.nowMs(),
+      );
       for (const warning of this.#prepared.planned.warnings) this.#observer.notice(warning);
       await this.#durability?.use(this.#prepared);
       this.#tell({

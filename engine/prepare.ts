@@ -89,12 +89,13 @@ async function planned(
   };
 }
 
-/** `restored`: sources that a checkpoint knows are not looked into again: it has their splits. */
+/** `restored`: sources that a checkpoint knows are not looked into again: it has their splits. `nowMs`: the job's clock. */
 export async function prepare(
   logical: Plan,
   options: JobOptions,
   resources: Resources,
   restored: { readonly sources: ReadonlySet<string> } | null = null,
+  nowMs?: () => number,
 ): Promise<Prepared> {
   const { planned: made, unreplayable } = await planned(logical, options, resources);
   if (restored && unreplayable.length > 0) throw cannotGoOn(unreplayable);
@@ -119,7 +120,9 @@ export async function prepare(
       continue;
     }
     if (options.mode === 'stream' && bounded && !node.table) idling.add(key);
-    const found = restored?.sources.has(key) ? [] : await connector.enumerate(spec, request, parallelism, resource);
+    const found = restored?.sources.has(key)
+      ? []
+      : await connector.enumerate(spec, request, parallelism, resource, nowMs);
     splits.set(key, found);
     for (const split of found) {
       if (estimatedRows !== null)

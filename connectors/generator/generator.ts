@@ -27,10 +27,10 @@ export const generatorSource: SourceConnector = {
     };
   },
 
-  async enumerate(spec, request, parallelism) {
+  async enumerate(spec, request, parallelism, _resource, nowMs = Date.now) {
     const options = generatorOptions(spec.options);
     const stripe = stripeRows(options, parallelism);
-    const startedAtMs = Date.now();
+    const startedAtMs = nowMs();
     const minimum = minimumOf(options, request.timeColumn, startedAtMs);
     return stripedSplits(options.rows, stripe, parallelism, startedAtMs, minimum);
   },

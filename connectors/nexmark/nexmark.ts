@@ -33,12 +33,12 @@ export const nexmarkSource: SourceConnector = {
     };
   },
 
-  async enumerate(spec, _request, parallelism) {
+  async enumerate(spec, _request, parallelism, _resource, nowMs = Date.now) {
     const options = nexmarkOptions(spec.options);
     const { of, events, startMs } = options;
     const rows = events === null ? null : rowsAmong(events, of);
     const stripe = stripeEpochs(options, parallelism) * placeOf[of].per;
-    return stripedSplits(rows, stripe, parallelism, Date.now(), String(startMs));
+    return stripedSplits(rows, stripe, parallelism, nowMs(), String(startMs));
   },
 
   reader(spec, request, given) {

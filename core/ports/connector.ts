@@ -75,12 +75,13 @@ export interface SourceConnector {
   readonly kind: string;
   /** Looks at the place (coordinator side). Errors: `source/…` with path and position. */
   describe(spec: ConnectorSpec, resource: (id: string) => unknown): Promise<SourceInfo>;
-  /** Its splits, in reading order. `parallelism` is a hint. */
+  /** Its splits, in reading order. `parallelism` is a hint. `nowMs`: the job's clock, which may be a simulated one; absent: the machine's. */
   enumerate(
     spec: ConnectorSpec,
     request: ReadRequest,
     parallelism: number,
     resource: (id: string) => unknown,
+    nowMs?: () => number,
   ): Promise<readonly Split[]>;
   /**
    * A place that goes on bringing splits (a watched directory): an enumerator on the coordinator's thread, from deployment to the job's

@@ -124,6 +124,15 @@ test('rows come when they are due and not before, whichever slot makes them', as
   ];
   const spec = specOf('generator', { columns: cols, rows: null, seed, rowsPerSecond: 10 });
   const request = { layout: layoutOf(generatorFields(generatorOptions(spec.options))), prune: [], timeColumn: 'due' };
+  const [at] = await generatorSource.enumerate(
+    spec,
+    request,
+    2,
+    () => undefined,
+    () => 1_234_567,
+  );
+  // Where the clock is a simulated one, what is due goes by it.
+  expect(at!.minimum).toBe('1234567000');
   const splits = await generatorSource.enumerate(spec, request, 2, () => undefined);
   const slot = testSlot();
   const clock = { nowMs: 5000, wakeAt: null as number | null, wakes: 0 };
