@@ -91,11 +91,18 @@ export function hostCalls(
   const users = nodes.map(({ expr }) =>
     expr.kind === 'call' && isUserCall(expr) ? userCaller(expr, functions) : null,
   );
+  const readers = nodes.map(({ expr, args }) =>
+    argumentsOf(expr).map((arg, i) => readerOf(memory, arg, block + args + 16 * i)),
+  );
+  /** Of the call at hand: nobody keeps them. */
+  const valuesOf = readers.map((read) => read.map((): Exclude<Value, null> => 0));
   return (index) => {
     const node = nodes[index] as HostNode;
     const types = typesOf[index] as readonly DataType[];
     const user = users[index] ?? null;
-    const values = types.map((type, i) => readValue(memory, block + node.args + 16 * i, storageOf(type)));
+    const read = readers[index] as readonly Read[];
+    const values = valuesOf[index] as Exclude<Value, null>[];
+    for (let i = 0; i < read.length; i++) values[i] = (read[i] as Read)();
     let result: Value;
     try {
       if (user !== null) result = user(values);
@@ -115,18 +122,25 @@ export function hostCalls(
   };
 }
 
-function readValue(memory: SlotMemory, at: number, storage: ReturnType<typeof storageOf>): Exclude<Value, null> {
-  switch (storage) {
+type Read = () => Exclude<Value, null>;
+
+/** Reads an argument from its place; a literal text is known. */
+function readerOf(memory: SlotMemory, arg: Expr, at: number): Read {
+  if (arg.kind === 'literal' && typeof arg.value === 'string') {
+    const text = arg.value;
+    return () => text;
+  }
+  switch (storageOf(arg.type)) {
     case 'bit':
-      return memory.i32[at >>> 2] !== 0;
+      return () => memory.i32[at >>> 2] !== 0;
     case 'i32':
-      return memory.i32[at >>> 2] as number;
+      return () => memory.i32[at >>> 2] as number;
     case 'i64':
-      return memory.i64[at >>> 3] as bigint;
+      return () => memory.i64[at >>> 3] as bigint;
     case 'f64':
-      return memory.f64[at >>> 3] as number;
+      return () => memory.f64[at >>> 3] as number;
     case 'view':
-      return readText(memory, memory.u32[at >>> 2] as number);
+      return () => readText(memory, memory.u32[at >>> 2] as number);
   }
 }
 

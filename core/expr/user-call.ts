@@ -40,12 +40,22 @@ export function userCaller(expr: Call, functions: UserFunctions | null): (values
   const call = functions(headOf(expr, 1));
   const given = signature.args.map((type, i) => toUser(type, `argument ${i + 1} of ${name}`));
   const taken = fromUser(signature.returns);
+  const argumentsOf = (values: readonly Present[]): unknown[] => values.map((value, i) => (given[i] as ToUser)(value));
+  const [first, second] = given as [ToUser, ToUser];
+  // Most have one argument or two, and need no list of them.
+  const apply =
+    given.length === 1
+      ? ([a]: readonly Present[]) => call(first(a as Present))
+      : given.length === 2
+        ? ([a, b]: readonly Present[]) => call(first(a as Present), second(b as Present))
+        : (values: readonly Present[]) => call(...argumentsOf(values));
   return (values) => {
     let result: unknown;
-    const args = values.map((value, i) => (given[i] as ToUser)(value));
     try {
-      result = call(...args);
+      result = apply(values);
     } catch (error) {
+      // Where it was an argument that could not be handed over, this throws again.
+      const args = argumentsOf(values);
       const why = error instanceof Error ? error.message : String(error);
       throw new MillraceError(
         'function/threw',

@@ -12,7 +12,11 @@ const countChar = scalarFunction({
   name: 'count_char',
   args: [t.string(), t.string()],
   returns: t.bigint(),
-  call: (text, char) => text.split(char).length - 1,
+  call(text, char) {
+    let count = 0;
+    for (let at = text.indexOf(char); at >= 0; at = text.indexOf(char, at + 1)) count++;
+    return count;
+  },
 });
 
 export const query = ({ bids }: Nexmark<number>) =>
