@@ -80,7 +80,7 @@ function moduleOf(built: BuiltJob, options: RunOptions): JobModule | null {
   if (built.module === null) {
     throw new MillraceError(
       'job/needs-module',
-      'the pipeline has JavaScript functions (map, flatMap, mapBatch), which every slot imports from a job module: put it in a file that ends with `export default job(name, () => …)` and run that job',
+      'the pipeline has JavaScript functions (map, flatMap, mapBatch, process, scalarFunction), which every slot imports from a job module: put it in a file that ends with `export default job(name, () => …)` and run that job',
     );
   }
   return {
