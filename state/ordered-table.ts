@@ -200,6 +200,7 @@ export class BTree implements OrderedTable {
     const { kernels, memory } = this.#home;
     this.#begin();
     this.#version++;
+    this.#set(node.treeLocatedToAt, 0);
     for (let k = 0; ; ) {
       k = kernels.orderedPut(this.#tree, entries, k, n);
       if (k === n) return n;

@@ -68,6 +68,9 @@ export const treeLevelsMax = 24;
 /** The first eight bytes of the key that divides the leaf of the last search from the next one; all ones: there is none. */
 export const treeBoundAt = 256;
 export const treeSinkAt = 264;
+/** Entries of the put that stopped: their leaves are at `treeAheadAt`, of those from the first number to the second (0: of none). */
+export const treeLocatedAt = 272;
+export const treeLocatedToAt = 276;
 /** Of the entries that are done next: {u32 leaf, u32 place in it, about}. */
 export const treeAheadAt = 320;
 export const treeAhead = 64;

@@ -5,7 +5,7 @@ import { pageSize, pageIdAt, pageCountAt, pageDirty, pageFrozen, pageAbsent, pag
 import {
   nodeLevelAt, nodeHeapAt, nodeDeadAt, nodeSlotsAt, slotBytes, slotOffsetAt, slotKeyAt, slotValueAt, slotChunkAt, slotLong, blockEntryBytes,
   treePageTableAt, treeRootAt, treeHeightAt, treeScratchAt, treeReasonAt, treeStopAt, treeSizeAt, treeKeyMaxAt, treeIndexAt, treeFoundAt,
-  treeValueAt, treeValueBytesAt, treeLastAt, treeTakenAt, treePathAt, treeBoundAt, treeSinkAt, treeAheadAt, treeAhead, cursorLeafAt, cursorIndexAt, cursorKeyBytesAt, cursorEndBytesAt,
+  treeValueAt, treeValueBytesAt, treeLastAt, treeTakenAt, treePathAt, treeBoundAt, treeSinkAt, treeAheadAt, treeLocatedAt, treeLocatedToAt, treeAhead, cursorLeafAt, cursorIndexAt, cursorKeyBytesAt, cursorEndBytesAt,
   cursorValueAt, cursorValueBytesAt, cursorKeyAt, cursorEndAt, entryBytes,
   orderedDone, orderedFull, orderedFrozen, orderedSmall, orderedLong, orderedTooLarge, orderedRoom, orderedDamaged,
 } from '../../core/ports/ordered-layout';
@@ -104,6 +104,16 @@ export function locate(tree: usize, entries: usize, from: usize, to: usize): boo
     if (next != leaf) sum += load<u64>(slotAt(next, <usize>load<u32>(next, pageCountAt) - 1));
     leaf = next;
   }
+  leaf = 0;
+  for (let k = from; k < to; k++) {
+    const next = <usize>load<u32>(leaves + ((k - from) << 3));
+    if (next == leaf) continue;
+    leaf = next;
+    const entry = entries + k * entryBytes;
+    const n = <usize>load<u32>(leaf, pageCountAt);
+    const at = slotAt(leaf, guessOf(slotAt(leaf, 0), n, headOf(<usize>load<u32>(entry), load<u32>(entry, 4))));
+    sum += load<u64>(at - 64) + load<u64>(min(at + 64, leaf + pageSize - 8));
+  }
   for (let k = from; k < to; k++) {
     const entry = entries + k * entryBytes;
     const head = headOf(<usize>load<u32>(entry), load<u32>(entry, 4));
@@ -129,7 +139,7 @@ function headBound(node: usize, from: usize, head: u64): usize {
     const last = load<u64>(base + (n - 1) * slotBytes);
     if (head > last) return from + n;
     if (head <= first) return from;
-    const guess = <usize>(<f64>(<i64>((head - first) >> 1)) / <f64>(<i64>(((last - first) >> 1) | 1)) * <f64>(<i32>n));
+    const guess = guessOf(base, n, head);
     const low = min(guess > 16 ? guess - 16 : 0, n - 32);
     const found = low + among(base + low * slotBytes, 32, head);
     // Between two of them it is right; at either end a look beyond tells.
@@ -140,6 +150,17 @@ function headBound(node: usize, from: usize, head: u64): usize {
     if (isRight) return from + found;
   }
   return from + among(base, n, head);
+}
+
+/** Where a head would be among `n` slots, were theirs evenly spread. */
+// @ts-ignore: decorator
+@inline
+function guessOf(base: usize, n: usize, head: u64): usize {
+  const first = load<u64>(base);
+  const last = load<u64>(base + (n - 1) * slotBytes);
+  if (n == 0 || head <= first) return 0;
+  if (head >= last) return n;
+  return <usize>(<f64>(<i64>((head - first) >> 1)) / <f64>(<i64>(((last - first) >> 1) | 1)) * <f64>(<i32>n));
 }
 
 /** How many of `n` slots have a head below; no branch depends on them. */
@@ -249,17 +270,17 @@ export function lowerBoundNear(node: usize, hint: usize, head: u64, key: usize, 
   return restBound(node, place, head, key, keyBytes, chunk);
 }
 
-/** Among slots with the key's head, from `low` on: in growing steps, since the first is mostly it. */
+/**
+ * Among slots with the key's head, from `low` on: the first of them is mostly it (keys that begin with this one are looked for),
+ * or the place behind the last (what arrived later is put). So those are tried first; heads alone tell where they end.
+ */
 function restBound(node: usize, low: usize, head: u64, key: usize, keyBytes: u32, chunk: u32): usize {
-  let high = <usize>load<u32>(node, pageCountAt);
-  for (let step: usize = 1; low < high; step <<= 1) {
-    const at = min(low + step, high) - 1;
-    if (!below(node, slotAt(node, at), head, key, keyBytes, chunk)) {
-      high = at;
-      break;
-    }
-    low = at + 1;
-  }
+  if (!below(node, slotAt(node, low), head, key, keyBytes, chunk)) return low;
+  const count = <usize>load<u32>(node, pageCountAt);
+  if (++low == count || load<u64>(slotAt(node, low)) != head) return low;
+  let high = headEnd(node, low, count, head);
+  if (below(node, slotAt(node, high - 1), head, key, keyBytes, chunk)) return high;
+  high--;
   while (low < high) {
     const middle = (low + high) >> 1;
     if (below(node, slotAt(node, middle), head, key, keyBytes, chunk)) low = middle + 1;
@@ -268,14 +289,43 @@ function restBound(node: usize, low: usize, head: u64, key: usize, keyBytes: u32
   return low;
 }
 
+/** The first place behind `from`, which has it, without that head: in growing steps. */
+function headEnd(node: usize, from: usize, count: usize, head: u64): usize {
+  let low = from + 1;
+  let high = count;
+  for (let step: usize = 1; low < high; step <<= 1) {
+    const at = min(low + step, high) - 1;
+    if (load<u64>(slotAt(node, at)) != head) {
+      high = at;
+      break;
+    }
+    low = at + 1;
+  }
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (load<u64>(slotAt(node, middle)) == head) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
 // ── put ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Inserts or replaces entries `from` to n. Answers the entry it stopped at. */
+/**
+ * Inserts or replaces entries `from` to n. Answers the entry it stopped at: called again from there, it knows the leaves of those
+ * behind it still, but for the one that it stopped at.
+ */
 export function orderedPut(tree: usize, entries: usize, from: i32, n: i32): i32 {
+  let first = <usize>load<u32>(tree, treeLocatedAt);
+  let stop = <usize>load<u32>(tree, treeLocatedToAt);
+  store<u32>(tree, 0, treeLocatedToAt);
   for (let k = <usize>from; k < <usize>n; ) {
-    const first = k;
-    const stop = min(k + treeAhead, <usize>n);
-    const located = locate(tree, entries, k, stop);
+    let located = stop > k;
+    if (!located) {
+      first = k;
+      stop = min(k + treeAhead, <usize>n);
+      located = locate(tree, entries, k, stop);
+    }
     for (; k < stop; k++) {
       const entry = entries + k * entryBytes;
       const keyBytes = load<u32>(entry, 4);
@@ -286,11 +336,31 @@ export function orderedPut(tree: usize, entries: usize, from: i32, n: i32): i32 
       }
       const ahead = tree + treeAheadAt + ((k - first) << 3);
       const leaf = located ? <usize>load<u32>(ahead) : 0;
-      if (putAt(tree, leaf, <usize>load<u32>(ahead, 4), <usize>load<u32>(entry), keyBytes, 0, <usize>load<u32>(entry, 8), valueBytes) == 0) return <i32>k;
+      if (putAt(tree, leaf, <usize>load<u32>(ahead, 4), <usize>load<u32>(entry), keyBytes, 0, <usize>load<u32>(entry, 8), valueBytes) == 0) {
+        if (located) keepLocated(tree, first, k, stop);
+        return <i32>k;
+      }
     }
+    stop = 0;
   }
   store<u32>(tree, orderedDone, treeReasonAt);
   return n;
+}
+
+/**
+ * Entries `k` to `stop`, of those located from `first` on, are still where they were when the put goes on, but for those of the leaf
+ * that it stopped at, which is divided or copied. Where a long value must go first, any leaf may change.
+ */
+function keepLocated(tree: usize, first: usize, k: usize, stop: usize): void {
+  if (load<u32>(tree, treeReasonAt) == orderedLong) return;
+  const id = <usize>load<u32>(tree, treeStopAt);
+  const leaf = load<u32>(<usize>load<u32>(tree, treePageTableAt) + (id << 2)) & <u32>pageMask;
+  for (; k < stop; k++) {
+    const ahead = tree + treeAheadAt + ((k - first) << 3);
+    if (load<u32>(ahead) == leaf) store<u32>(ahead, 0);
+  }
+  store<u32>(tree, <u32>first, treeLocatedAt);
+  store<u32>(tree, <u32>stop, treeLocatedToAt);
 }
 
 export function orderedPutOne(tree: usize, key: usize, keyBytes: u32, chunk: u32, value: usize, valueBytes: u32): i32 {
