@@ -79,12 +79,14 @@ export {
 } from './core/api/state.ts';
 export type {
   AggregateOptions,
+  AsOfOptions,
   DeadLetter,
   End,
   Ends,
   ErrorOptions,
   Grouped,
   Joined,
+  JoinOptions,
   Output,
   Stream,
   TopN,

@@ -10,6 +10,7 @@ import type { JoinType, WindowSpec } from '../plan/nodes.ts';
 import type { Json } from '../ports/connector.ts';
 import { type Callee, located, notAStream, notNegative, once, policyOf, shown, whole } from './checks.ts';
 import { rowColumns, treeOf } from './expression.ts';
+import { joinTimes } from './join-options.ts';
 import { tableOf } from './lookup.ts';
 import { loosest, type Mode, type StreamOf, updatingOf } from './modes.ts';
 import { madeOf, underNotes } from './notes.ts';
@@ -253,6 +254,14 @@ class Flow {
     return this.#join(this.antiJoin, 'anti', right, on, options);
   }
 
+  asOfJoin(versions: StreamOf<unknown, Mode>, on: OnCallback, options?: unknown): object {
+    return this.#joined(this.asOfJoin, 'inner', versions, on, options);
+  }
+
+  leftAsOfJoin(versions: StreamOf<unknown, Mode>, on: OnCallback, options?: unknown): object {
+    return this.#joined(this.leftAsOfJoin, 'left', versions, on, options);
+  }
+
   lookupJoin(table: unknown, key: Callback): object {
     const on = located(this.lookupJoin, () => lookupCondition(table, key));
     return this.#joined(this.lookupJoin, 'left', table as StreamOf<unknown, Mode>, on, undefined);
@@ -401,11 +410,11 @@ class Flow {
     const table = method === 'lookupJoin' ? tableOf(right) : null;
     const other = located(callee, () => table?.tip ?? tipOf(right) ?? notAStream(method, right));
     const mode = loosest([this.#tip.mode, other.mode]);
-    const corrects = type !== 'inner' && type !== 'semi' && !table;
+    const timed = located(callee, () => joinTimes(method, options));
+    const corrects = type !== 'inner' && type !== 'semi' && !table && !timed.within && !timed.asOf;
     return this.#step(
       callee,
       () => {
-        refuseJoinOptions(method, options);
         refuseShortCircuits(on, method);
         const answer = underNotes(
           () => on(sideColumns('left', this.#tip), sideColumns('right', other)),
@@ -418,7 +427,7 @@ class Flow {
             `${method}'s condition is ${shown(answer)}, not an expression such as left.id.eq(right.id)`,
           );
         const lookup = table ? ({ lookup: true } as const) : {};
-        return { kind: 'join', type, condition: treeOf(answer, method), ...lookup };
+        return { kind: 'join', type, condition: treeOf(answer, method), ...lookup, ...timed };
       },
       { mode: corrects ? updatingOf(mode) : mode },
       [other],
@@ -585,16 +594,6 @@ function lookupCondition(table: unknown, key: Callback): OnCallback {
     const equal = names.map((name) => right[name].eq(made[name]));
     return equal.slice(1).reduce((all, one) => all.and(one), equal[0]);
   };
-}
-
-function refuseJoinOptions(method: string, options: unknown): void {
-  if (options === undefined) return;
-  const names = typeof options === 'object' && options !== null ? Object.keys(options) : [];
-  const asked = names.length > 0 ? `'${names.join("', '")}'` : shown(options);
-  throw new MillraceError(
-    'plan/unsupported',
-    `${method} takes no options yet, and ${asked} was given; without a bound both sides are kept for as long as the job runs`,
-  );
 }
 
 /** Records that a step could not take, at its last output: the second, unless said. */

@@ -90,22 +90,47 @@ export interface Stream<R, out M extends Mode = Mode> extends StreamOf<R, M> {
    * Rows of both streams for which the condition is true, on any condition; equal columns of the two sides make it fast.
    * NULL equals nothing. A `select` says which columns come out.
    */
-  join<R2, M2 extends Mode>(right: StreamOf<R2, M2>, on: On<R, R2>): Joined<R, R2, Both<M, M2>>;
+  join<R2, M2 extends Mode>(right: StreamOf<R2, M2>, on: On<R, R2>, options?: JoinOptions): Joined<R, R2, Both<M, M2>>;
   /** As `join`, and rows of the left side that match none, the right side's columns NULL: taken back when a match comes. */
-  leftJoin<R2, M2 extends Mode>(right: StreamOf<R2, M2>, on: On<R, R2>): Joined<R, Nullable<R2>, Updating<Both<M, M2>>>;
-  rightJoin<R2, M2 extends Mode>(
+  leftJoin<R2, M2 extends Mode, const O extends JoinOptions = {}>(
     right: StreamOf<R2, M2>,
     on: On<R, R2>,
-  ): Joined<Nullable<R>, R2, Updating<Both<M, M2>>>;
-  fullJoin<R2, M2 extends Mode>(
+    options?: O,
+  ): Joined<R, Nullable<R2>, Outer<O, M, M2>>;
+  rightJoin<R2, M2 extends Mode, const O extends JoinOptions = {}>(
     right: StreamOf<R2, M2>,
     on: On<R, R2>,
-  ): Joined<Nullable<R>, Nullable<R2>, Updating<Both<M, M2>>>;
+    options?: O,
+  ): Joined<Nullable<R>, R2, Outer<O, M, M2>>;
+  fullJoin<R2, M2 extends Mode, const O extends JoinOptions = {}>(
+    right: StreamOf<R2, M2>,
+    on: On<R, R2>,
+    options?: O,
+  ): Joined<Nullable<R>, Nullable<R2>, Outer<O, M, M2>>;
   /** Rows for which the other stream has a match, each once. */
-  semiJoin<R2, M2 extends Mode>(right: StreamOf<R2, M2>, on: On<R, R2>): Stream<R, Both<M, M2>>;
+  semiJoin<R2, M2 extends Mode>(right: StreamOf<R2, M2>, on: On<R, R2>, options?: JoinOptions): Stream<R, Both<M, M2>>;
   /** Rows for which the other stream has none: taken back when one comes. */
-  antiJoin<R2, M2 extends Mode>(right: StreamOf<R2, M2>, on: On<R, R2>): Stream<R, Updating<Both<M, M2>>>;
-
+  antiJoin<R2, M2 extends Mode, const O extends JoinOptions = {}>(
+    right: StreamOf<R2, M2>,
+    on: On<R, R2>,
+    options?: O,
+  ): Stream<R, Outer<O, M, M2>>;
+  /**
+   * Each row beside the version of its own event time: of the right rows that the condition's equal columns make its own, the last one that is not
+   * later. Both sides have event time; a row waits until event time has come to its own, keeps it, and meets one version at most. What else the condition
+   * asks must be true of that version.
+   */
+  asOfJoin<R2, M2 extends Mode>(
+    versions: StreamOf<R2, M2>,
+    on: On<R, R2>,
+    options?: AsOfOptions,
+  ): Joined<R, R2, Both<M, M2>>;
+  /** As `asOfJoin`, and rows that have no version, its columns NULL. */
+  leftAsOfJoin<R2, M2 extends Mode>(
+    versions: StreamOf<R2, M2>,
+    on: On<R, R2>,
+    options?: AsOfOptions,
+  ): Joined<R, Nullable<R2>, Both<M, M2>>;
   /**
    * Each row beside the one of a table that has this key, its columns NULL where there is none. A row waits until the table was read;
    * it keeps its event time.
@@ -186,6 +211,18 @@ export interface Grouped<R, K, M extends Mode> {
   /** One row of each group: the last that has come. With a column, the one in which it is greatest, of equals the later. */
   keepLast(by?: keyof R & string): Stream<R, Grouping<K, M>>;
 }
+export interface JoinOptions {
+  /**
+   * Right event time minus left, both ends included: an interval join. Rows are kept until event time says that no match can come, and what comes
+   * out is final.
+   */
+  readonly within?: readonly [from: Duration, to: Duration];
+}
+export interface AsOfOptions {
+  /** A version that is older than the row by more than that is none. Versions are then let go, too. */
+  readonly tolerance?: Duration;
+}
+type Outer<O, M1, M2> = O extends { readonly within: unknown } ? Both<M1, M2> : Updating<Both<M1, M2>>;
 type On<L, R> = (left: Columns<L>, right: Columns<R>) => Condition;
 type Nullable<R> = { [K in keyof R]: R[K] | null };
 /** Two sides that still have to say which columns they become. */

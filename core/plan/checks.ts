@@ -271,23 +271,22 @@ export function checkChanges(
 ): Map<string, SinkInfo> {
   const infos = new Map<string, SinkInfo>();
   plan.rels.forEach((rel) => {
-    const ref = rel.inputs[0];
-    const updating = ref !== undefined && traits[ref.rel]!.changes[ref.port] === 'all';
-    const context = {
-      rel,
-      updating,
-      makers: updating ? changeMakers(plan, traits, ref.rel).join(' and ') : '',
-      regime,
-    };
-    if (rel.node.kind === 'over' && !updating && !regime.bounded) checkTimeOrder(rel.node, rel, plan, regime);
-    if (rel.node.kind === 'sink') infos.set(rel.from.id, checkSink(rel.node, context, sinks));
-    else if (updating) (changeChecks[rel.node.kind] as ChangeCheck<RelNode>)(rel.node, context);
+    rel.inputs.forEach((ref, port) => {
+      const updating = traits[ref.rel]!.changes[ref.port] === 'all';
+      const makers = updating ? changeMakers(plan, traits, ref.rel).join(' and ') : '';
+      const context = { rel, port, updating, makers, regime };
+      if (rel.node.kind === 'over' && !updating && !regime.bounded) checkTimeOrder(rel.node, rel, plan, regime);
+      if (rel.node.kind === 'sink') infos.set(rel.from.id, checkSink(rel.node, context, sinks));
+      else if (updating) (changeChecks[rel.node.kind] as ChangeCheck<RelNode>)(rel.node, context);
+    });
   });
   return infos;
 }
 
 interface ChangeContext {
   readonly rel: Rel;
+  /** Whose rows they are. */
+  readonly port: number;
   readonly updating: boolean;
   readonly makers: string;
   readonly regime: Regime;
@@ -318,12 +317,29 @@ const changeChecks: { [K in Exclude<RelNode['kind'], 'sink'>]: ChangeCheck<Extra
     }
   },
   process: nothing,
-  join: (node, { rel, makers, regime }) => {
+  join: (node, { rel, makers, regime, port }) => {
+    const corrected = `and ${makers} corrects its results (${regime.why})`;
     if (node.lookup) {
       fail(
         'plan/changelog',
         rel.from,
-        `a row that waits for the table cannot be taken back, and ${makers} corrects its results (${regime.why}); put lookupJoin before that step, use leftJoin with the table as a stream, or run it bounded`,
+        `a row that waits for the table cannot be taken back, ${corrected}; put lookupJoin before that step, use leftJoin with the table as a stream, or run it bounded`,
+      );
+    }
+    if (node.within) {
+      fail(
+        'plan/changelog',
+        rel.from,
+        `what an interval join gives is final, ${corrected}; put the join before that step, leave out within, or run it bounded`,
+      );
+    }
+    if (node.asOf) {
+      fail(
+        'plan/changelog',
+        rel.from,
+        port === 0
+          ? `a row that has met its version is not taken back, ${corrected}; put the join before that step, or run it bounded`
+          : `every row of the right side is a version from its event time on, ${corrected}; give the join the rows before that step (keepLast is not needed), or run it bounded`,
       );
     }
   },

@@ -102,8 +102,8 @@ const table: { [K in RelNode['kind']]: Describe<Extract<RelNode, { kind: K }>> }
     ...(side.length === 0 ? [] : [`side outputs ${side.map(({ name }) => name).join(', ')}`]),
     ...(onError ? [onErrorText[onError]] : []),
   ],
-  join: ({ type, keys, residual, on, lookup }) => [
-    `${lookup ? 'lookup' : type} join${keys[0].length === 0 ? ' of all rows with all' : ` on ${on}`}`,
+  join: ({ type, keys, residual, on, lookup, within, asOf }) => [
+    `${lookup ? 'lookup' : asOf ? `${type} as-of` : within ? `${type} interval` : type} join${keys[0].length === 0 ? ' of all rows with all' : ` on ${on}`}`,
     ...(residual === null ? [] : [`matches where ${residual.text}`]),
   ],
   sort: ({ phase, by, limit }, input) => [

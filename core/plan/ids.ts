@@ -16,7 +16,7 @@ const ownText: { [K in PlanNodeKind]: ((node: Extract<PlanNode, { kind: K }>) =>
   union: () => null,
   aggregate: (n) => [n.keys, n.window],
   process: (n) => n.ports.map((port) => [port.name, port.keys]),
-  join: (n) => n.type,
+  join: (n) => (n.asOf ? [n.type, 'asOf'] : n.type),
   distinct: () => null,
   sort: () => null,
   limit: () => null,

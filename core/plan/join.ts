@@ -11,6 +11,7 @@ import { type Layout, layoutOf } from '../record/layout.ts';
 import type { Field, Fields } from '../record/types.ts';
 import { leafIndices, leavesOf, rowtimeIndex, type Schema } from './columns.ts';
 import { columnExpr, columnsOf, conjunction, conjunctsOf, identity, moveColumns } from './expressions.ts';
+import { residualOf, resultLayout, resultTime, wideOf, withinCondition } from './join-times.ts';
 import { fail, whereOf } from './names.ts';
 import type { JoinNode, JoinType } from './nodes.ts';
 import type { RelBuilder, RelNode, RelRef } from './rel.ts';
@@ -37,15 +38,37 @@ export function joinSchema(node: JoinNode, left: Schema, right: Schema): Schema 
     const window = left.window && { ...left.window, column: `left.${left.window.column}` };
     return { fields, time: left.time, ...(window ? { window } : {}) };
   }
+  checkTimes(node, left, right);
   const windowed = windowEnds(conjunctsOf(condition), left, right) !== null;
   const onlyLeft = node.type === 'semi' || node.type === 'anti';
   const [keepsLeft, keepsRight] = preserved[node.type];
   const { fields } = onlyLeft ? left : bothSides(left, right, [keepsRight, keepsLeft]);
+  if (node.within || node.asOf) return { fields, time: true };
   const sure = sureSide(node.type);
   if (!windowed || sure === null) return { fields, time: false };
   const { column, spec } = [left, right][sure]!.window!;
   const name = onlyLeft ? column : `${sure === 0 ? 'left' : 'right'}.${column}`;
   return { fields, time: true, window: { column: name, spec } };
+}
+
+/** Event time that a join asks for. */
+function checkTimes(node: JoinNode, left: Schema, right: Schema): void {
+  if (node.asOf && !right.time) {
+    fail(
+      'plan/window',
+      node,
+      "the right side has no event time, so no version is known of a row's time; say .eventTime(column) of it, before its groupBy(…).keepLast(), or look up in a table as it is with lookupJoin",
+    );
+  }
+  const without = [left, right].findIndex(({ time }) => !time);
+  if (without < 0 || (!node.within && !node.asOf)) return;
+  const asks = node.within ? 'within compares event time' : "a version is that of a row's event time";
+  const side = without === 0 ? 'left' : 'right';
+  fail(
+    'plan/window',
+    node,
+    `${asks}, and the ${side} side has none here; say .eventTime(column) of it before the join`,
+  );
 }
 
 /** The side of which every row that comes out has one. */
@@ -93,14 +116,20 @@ export function lowerJoin(
   const both = leavesOf(bothSides(left, right));
   const own: Pair<Layout> = [ownLeaves(builder.layout(inputs[0])), ownLeaves(builder.layout(inputs[1]))];
   const conjuncts = conjunctsOf(bindCondition(node.condition, both, whereOf(node)));
-  const split = splitCondition(conjuncts, own[0].length, node.type);
+  const split = splitCondition(conjuncts, own[0].length, node);
+  if (node.asOf && split.keys.length === 0)
+    fail(
+      'plan/type',
+      node,
+      'versions are of a key, and the condition has none; compare a column of the left side with one of the right, as in o.currency.eq(r.currency)',
+    );
   if (node.lookup && split.keys.length < conjuncts.length)
     fail(
       'plan/type',
       node,
       'the key of a lookupJoin is computed from columns of the row, each part of it from one at least',
     );
-  const ends = node.lookup ? null : windowEnds(conjuncts, left, right);
+  const ends = node.lookup || node.within || node.asOf ? null : windowEnds(conjuncts, left, right);
 
   const sides = ([0, 1] as const).map((side) => {
     const keys = split.keys.map((pair) => pair[side]);
@@ -108,18 +137,24 @@ export function lowerJoin(
   });
   const timed = leavesOf(result);
   const outputs = ownLeaves(timed);
-  // Event time that comes through stands behind the left side's columns, then behind all.
-  const through = node.lookup && left.time ? rowtimeIndex(builder.layout(sides[0]!.ref)) : null;
   const onlyLeft = node.type === 'semi' || node.type === 'anti';
+  const times = sides.map(({ ref }) => rowtimeIndex(builder.layout(ref)));
+  const wide = wideOf(node, own, times);
+  const within = node.within ? withinCondition(node.within, wide) : [];
+  const inside = [...split.inside.map(wide.moved), ...(node.type === 'inner' ? [] : within)];
+  const behind = [...split.behind.map(wide.moved), ...(node.type === 'inner' ? within : [])];
+  const timePair = [times[0]!, times[1]!] as const;
   const join: RelNode = {
     kind: 'join',
     type: node.type,
     keys: [sides[0]!.keys, sides[1]!.keys],
-    output: [[...all(own[0]), ...(through === null ? [] : [through])], onlyLeft ? [] : all(own[1])],
-    residual: residualOf(conjunction(split.inside), own, both),
+    output: [wide.leaves[0], onlyLeft ? [] : wide.leaves[1]],
+    residual: residualOf(conjunction(inside), wide),
     updating: [false, false],
     ...(ends ? { windowEnd: ends } : {}),
     ...(node.lookup ? { lookup: true } : {}),
+    ...(node.within ? { within: { times: timePair, ...node.within } } : {}),
+    ...(node.asOf ? { asOf: { times: timePair, ...node.asOf } } : {}),
     on: split.keys
       .map(
         ([a, b]) =>
@@ -131,22 +166,19 @@ export function lowerJoin(
       .join(' and '),
   };
   const refs = sides.map(({ ref }) => ref);
-  if (through !== null) {
-    const at = own[0].length;
-    const layout = [...outputs.slice(0, at), timed.at(-1)!, ...outputs.slice(at)].map((leaf, i) =>
-      i === at ? { ...leaf, name: '$time' } : leaf,
-    );
-    const joined = builder.add({ node: join, inputs: refs, outputs: [layout], from: node, role: 'main' });
-    const columns = identity(layout);
-    const project = { kind: 'project', filter: null, columns: [...columns.toSpliced(at, 1), columns[at]!] } as const;
-    return builder.add({ node: project, inputs: [joined], outputs: [timed], from: node, role: 'result' });
-  }
-  const joined = builder.add({ node: join, inputs: refs, outputs: [outputs], from: node, role: 'main' });
-  const filter = conjunction(split.behind);
+  const layout = resultLayout(node, outputs, wide);
+  const joined = builder.add({ node: join, inputs: refs, outputs: [layout], from: node, role: 'main' });
+  const filter = conjunction(behind);
   const sure = sureSide(node.type);
-  const time = ends && sure !== null ? [timeOf(outputs, sure === 0 ? ends[0] : own[0].length + ends[1])] : [];
-  if (filter === null && time.length === 0) return joined;
-  const project = { kind: 'project', filter, columns: [...identity(outputs), ...time] } as const;
+  const time =
+    ends && sure !== null
+      ? timeOf(outputs, sure === 0 ? ends[0] : own[0].length + ends[1])
+      : result.time
+        ? resultTime(node, layout, wide)
+        : null;
+  if (filter === null && time === null && layout.length === outputs.length) return joined;
+  const columns = identity(layout).filter((_, i) => !wide.times.includes(i));
+  const project = { kind: 'project', filter, columns: [...columns, ...(time === null ? [] : [time])] } as const;
   return builder.add({ node: project, inputs: [joined], outputs: [timed], from: node, role: 'result' });
 }
 
@@ -167,7 +199,11 @@ interface SplitCondition {
   readonly behind: readonly Expr[];
 }
 
-function splitCondition(conjuncts: readonly Expr[], leftLeaves: number, type: JoinType): SplitCondition {
+function splitCondition(
+  conjuncts: readonly Expr[],
+  leftLeaves: number,
+  { type, asOf }: Pick<JoinNode, 'type' | 'asOf'>,
+): SplitCondition {
   const keys: Pair<Expr>[] = [];
   const before: [Expr[], Expr[]] = [[], []];
   const inside: Expr[] = [];
@@ -191,7 +227,10 @@ function splitCondition(conjuncts: readonly Expr[], leftLeaves: number, type: Jo
     }
     const side = sideOf(condition);
     // A row of a side that is not preserved, and fails alone, is in no result; a condition that can raise must see matches only.
-    if (side !== null && !preserved[type][side] && !canFail(condition)) before[side].push(ownExpr(condition, side));
+    // A version that fails is the row's version all the same.
+    const isVersion = asOf !== undefined && side === 1;
+    if (side !== null && !preserved[type][side] && !isVersion && !canFail(condition))
+      before[side].push(ownExpr(condition, side));
     else if (type === 'inner') behind.push(condition);
     else inside.push(condition);
   }
@@ -234,26 +273,7 @@ function prepared(
   };
 }
 
-function residualOf(
-  condition: Expr | null,
-  own: Pair<Layout>,
-  both: Layout,
-): Extract<RelNode, { kind: 'join' }>['residual'] {
-  if (condition === null) return null;
-  const leaves = [...columnsOf(condition)].sort((a, b) => a - b);
-  return {
-    condition: moveColumns(condition, (leaf) => leaves.indexOf(leaf)),
-    leaves: [
-      leaves.filter((leaf) => leaf < own[0].length),
-      leaves.filter((leaf) => leaf >= own[0].length).map((leaf) => leaf - own[0].length),
-    ],
-    text: exprText(condition, both),
-  };
-}
-
 function ownLeaves(layout: Layout): Layout {
   const time = rowtimeIndex(layout);
   return time === null ? layout : layout.slice(0, time);
 }
-
-const all = (layout: Layout): number[] => layout.map((_, i) => i);

@@ -20,7 +20,16 @@ const names: NameTable = {
   union: () => 'union',
   aggregate: (n) => (n.keys.length === 0 ? 'aggregate' : `groupBy(${groupKeys(n)})`),
   process: (n) => `${n.ports.map(portText).join(', ')}.process`,
-  join: (n) => (n.lookup ? 'lookupJoin' : n.type === 'inner' ? 'join' : `${n.type}Join`),
+  join: (n) =>
+    n.lookup
+      ? 'lookupJoin'
+      : n.asOf
+        ? n.type === 'left'
+          ? 'leftAsOfJoin'
+          : 'asOfJoin'
+        : n.type === 'inner'
+          ? 'join'
+          : `${n.type}Join`,
   distinct: () => 'distinct',
   sort: (n) => `orderBy(${orderText(n.by)})`,
   limit: (n) => `limit(${n.rows})`,

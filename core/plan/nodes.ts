@@ -129,6 +129,10 @@ export interface JoinNode extends NodeHead {
   readonly condition: UnboundExpr;
   /** The right side is a table that ends: a left row waits until it was read, then meets its row there, or none. Of type `left`. */
   readonly lookup?: true;
+  /** Right event time minus left, from and to, both included: an interval join. */
+  readonly within?: { readonly fromMs: number; readonly toMs: number };
+  /** A left row meets the last right row of its key that is not later in event time, nor earlier by more than that. Of type `inner` or `left`. */
+  readonly asOf?: { readonly toleranceMs: number | null };
 }
 export interface DistinctNode extends NodeHead {
   readonly kind: 'distinct';

@@ -232,6 +232,13 @@ export type PhysicalNode =
       readonly bounds?: JoinBounds;
       /** The right side is a table that every subtask has: left rows stay where they are, and wait until it was read. */
       readonly lookup?: true;
+      /** `times`: by side, the leaf of its event time, which the condition bounds: right minus left, both ends included. */
+      readonly within?: { readonly times: readonly [number, number]; readonly fromMs: number; readonly toMs: number };
+      /**
+       * The right rows of a key are versions, each from its event time to that of the next; `−D` ends one. A left row meets the one of its
+       * own event time, if that is not older than the tolerance, and the residual must be TRUE of it.
+       */
+      readonly asOf?: { readonly times: readonly [number, number]; readonly toleranceMs: number | null };
     }
   /**
    * Bounded input. Sorts its rows and gives the first `limit` of them. Phases: `partial` in every subtask before the rows

@@ -207,14 +207,19 @@ const told = ({ withoutBefore }: { readonly withoutBefore?: true }): Traits['upd
 
 type JoinRel = Extract<RelNode, { kind: 'join' }>;
 
-function joinChanges({ type, windowEnd, lookup }: JoinRel, inputs: readonly Changes[], bounded: boolean): Changes {
-  if (bounded || windowEnd) return 'insert';
+function joinChanges(
+  { type, windowEnd, lookup, within, asOf }: JoinRel,
+  inputs: readonly Changes[],
+  bounded: boolean,
+): Changes {
+  if (bounded || windowEnd || asOf) return 'insert';
+  if (within) return inputs.includes('all') ? 'all' : 'insert';
   const corrects = type !== 'inner' && type !== 'semi' && !lookup;
   return corrects || inputs.includes('all') ? 'all' : 'insert';
 }
 
 /** The keys of both sides; of one alone, where a row of it meets one row of the other at most. */
-function joinKey({ type, keys, output, lookup }: JoinRel, left: Traits, right: Traits): readonly number[] | null {
+function joinKey({ type, keys, output, lookup, asOf }: JoinRel, left: Traits, right: Traits): readonly number[] | null {
   const sides = [left, right].map(({ upsertKey }, side) => {
     const places = upsertKey?.map((leaf) => output[side]!.indexOf(leaf) + (side === 0 ? 0 : output[0].length));
     return {
@@ -223,14 +228,14 @@ function joinKey({ type, keys, output, lookup }: JoinRel, left: Traits, right: T
     };
   });
   const [l, r] = sides;
-  if (type === 'semi' || type === 'anti' || lookup) return l!.key;
+  if (type === 'semi' || type === 'anti' || lookup || asOf) return l!.key;
   if (r!.once && (type === 'inner' || type === 'left') && l!.key) return l!.key;
   if (l!.once && (type === 'inner' || type === 'right') && r!.key) return r!.key;
   return l!.key && r!.key ? [...l!.key, ...r!.key] : null;
 }
 
 function joinState(
-  { keys, type, bounds, windowEnd, lookup }: JoinRel,
+  { keys, type, bounds, windowEnd, lookup, within, asOf }: JoinRel,
   inputs: readonly Layout[],
   bounded: boolean,
 ): string {
@@ -242,6 +247,11 @@ function joinState(
   if (lookup)
     return `the table by (${names(1, keys[1])}), whole, in every slot; rows of the left side until it was read`;
   if (bounded) return `${sides.join(' and ')}, until the inputs end`;
+  if (asOf) return asOfState(asOf, by(0), by(1));
+  if (within && type !== 'inner') {
+    const until = (ms: number): string => `each until event time passes its own${shift(ms)}`;
+    return `${sides[0]}, ${until(within.toMs)}; ${sides[1]}, ${until(-within.fromMs)}`;
+  }
   if (windowEnd) return `${sides.join(' and ')}, dropped when the watermark passes their window's end`;
   if (!bounds) {
     return `${sides.join(' and ')}, for as long as the job runs: it grows with every row of both sides, and nothing bounds it (${remedies})`;
@@ -258,6 +268,14 @@ function joinState(
   return until.join('; ');
 }
 
+function asOfState({ toleranceMs }: NonNullable<JoinRel['asOf']>, left: string, right: string): string {
+  const last =
+    toleranceMs === null
+      ? 'the last one for as long as the job runs: bounded only by the number of keys'
+      : `the last one until event time is ${durationText(toleranceMs)} past it`;
+  return `rows of the left side${left}, each until event time has come to its own; versions of the right side${right} that are still to come into force, and of each key ${last}`;
+}
+
 const remedies =
   "compare time columns of both sides, or declare a source's key that never repeats, from(source, { key }); group or deduplicate before the join, or filter both sides";
 
@@ -270,10 +288,14 @@ export function unboundedJoins(
 ): readonly { readonly rel: Rel; readonly state: string }[] {
   return plan.rels.flatMap((rel, i) => {
     const { node } = rel;
-    const free = node.kind === 'join' && !traits[i]!.bounded && !node.bounds && !node.windowEnd && !node.lookup;
+    const free = node.kind === 'join' && !traits[i]!.bounded && !node.bounds && !boundedItself(node);
     return free ? [{ rel, state: traits[i]!.state! }] : [];
   });
 }
+
+/** Joins that let go of rows whatever their conditions are. */
+const boundedItself = ({ windowEnd, lookup, within, asOf, type }: JoinRel): boolean =>
+  windowEnd !== undefined || lookup === true || asOf !== undefined || (within !== undefined && type !== 'inner');
 
 /** ROW_NUMBER beside the partition identifies a row. */
 function rankKey(node: Extract<RelNode, { kind: 'topN' }>, rel: Rel): readonly number[] | null {

@@ -56,6 +56,10 @@ const list = (value: unknown, path: string, most = columnsMax): readonly unknown
 const text = (value: unknown, path: string): string => (typeof value === 'string' ? value : wrong(path, 'text', value));
 const flag: Check = (value, path) => typeof value === 'boolean' || wrong(path, 'true or false', value);
 const whole: Check = (value, path) => Number.isSafeInteger(value) || wrong(path, 'a whole number', value);
+const optional =
+  (check: Check): Check =>
+  (value, path) =>
+    value === undefined || check(value, path);
 const orNull =
   (check: Check): Check =>
   (value, path) =>
@@ -194,6 +198,8 @@ const nodeShapes: { readonly [K in PlanNodeKind]: Check } = {
     type: oneOf('inner', 'left', 'right', 'full', 'semi', 'anti'),
     condition: expr,
     lookup: oneOf(undefined, true),
+    within: optional(shape({ fromMs: whole, toMs: whole })),
+    asOf: optional(shape({ toleranceMs: orNull(whole) })),
   }),
   distinct: any,
   sort: shape({ by: order }),

@@ -116,6 +116,16 @@ export function readKeyNumber(from: ByteSource): number {
   return (from.view.getInt32(from.at - 8) ^ signBit) * 4294967296 + from.view.getUint32(from.at - 4);
 }
 
+/** As `readKeyNumber`, of the bytes at `at`. */
+export function keyNumberAt(u8: Uint8Array, at: number): number {
+  const word = (from: number): number =>
+    ((u8[from] as number) << 24) |
+    ((u8[from + 1] as number) << 16) |
+    ((u8[from + 2] as number) << 8) |
+    (u8[from + 3] as number);
+  return (word(at) ^ signBit) * 4294967296 + (word(at + 4) >>> 0);
+}
+
 /** Writes the u64 at `address` as a HASH part. */
 export function writeKeyHash(memory: SlotMemory, address: number, to: ByteSink): void {
   room(to, 8);

@@ -131,7 +131,7 @@ const wrong: readonly (readonly [string, () => unknown, string, RegExp])[] = [
   ['no key', () => flights.groupBy(), 'option/invalid', /one key at least/],
   ['a key that is none', () => untyped.groupBy(5), 'option/invalid', /a column name or a window, not the value 5/],
   ['topN of a window', () => flights.groupBy(tumble('1 day')).topN(3, { orderBy: 'delay' }), 'plan/unsupported', /aggregate first/],
-  ['a join with options', () => untyped.join(flights, (l: typeof untyped, r: typeof untyped) => l.origin.eq(r.origin), { ttl: '1 day' }), 'plan/unsupported', /join takes no options yet, and 'ttl' was given/],
+  ['a join with options', () => untyped.join(flights, (l: typeof untyped, r: typeof untyped) => l.origin.eq(r.origin), { ttl: '1 day' }), 'plan/unsupported', /join has no option 'ttl'; it takes 'within'/],
   ['a join with a value', () => untyped.join(5, () => true), 'option/invalid', /join takes streams/],
   ['a join without a condition', () => untyped.leftJoin(flights, () => true), 'plan/type', /leftJoin's condition is the value true/],
   ['a rank over a column', () => flights.topN(3, { orderBy: 'delay', rankAs: 'ok' as never }), 'plan/duplicate', /'ok' is a column already/],

@@ -11,6 +11,7 @@ import { joinCases } from '../support/join-cases.ts';
 import { operatorCases } from '../support/operator-cases.ts';
 import { regimes, runOperator } from '../support/operator-harness.ts';
 import { sessionCases } from '../support/session-cases.ts';
+import { timedJoinCases } from '../support/timed-join-cases.ts';
 import { windowJoinCases } from '../support/window-join-cases.ts';
 import type { LongSuite } from './suite.ts';
 
@@ -28,6 +29,7 @@ export const suite: LongSuite = {
       ...boundedJoinCases,
       ...windowJoinCases,
       ...dynamicFilterCases,
+      ...timedJoinCases,
       ...changelogCases,
     };
     const names = Object.keys(makers);

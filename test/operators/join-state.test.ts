@@ -67,3 +67,36 @@ test('rows that come behind the one of their key are not kept', () => {
   const one = [row(0, 1), ...arrivals.map(() => row(0, 0))];
   expect(run({ ...none, once: [false, true] }, one)).toBe(arrivals.length);
 });
+
+const rowtime = { name: '$rowtime', type: time, nullable: false, storage: 'i64' } as const;
+const timed: Layout = [layout[0]!, rowtime];
+const node = {
+  kind: 'join',
+  keys: [[0], [0]],
+  output: [[0], [1]],
+  residual: null,
+  updating: [false, false],
+  on: 'left.key = right.key',
+} as const;
+
+function runTimed(joined: PhysicalNode, timedArrivals: readonly Arrival[]): number {
+  const setup = { node: joined, input: timed, inputs: [timed, timed], outputs: [timed], bounded: false };
+  const regime = { batchRows: 1000, fullChance: 0, dictionary: false, selection: false, restoreChance: 0 };
+  return runOperator(setup, timedArrivals, { ...regime, bytes: 16 * 1024 * 1024 }, prng(1)).out.length;
+}
+
+test('an interval join keeps what event time has not passed', () => {
+  const within = { times: [1, 1], fromMs: -5, toMs: 5 } as const;
+  const full = { ...node, type: 'full', within } as const;
+  const outputs = runTimed(full, arrivals);
+  expect(outputs).toBe(rows);
+});
+
+test('an as-of join keeps the last version of a key; with a tolerance, none that is too old', () => {
+  const asOf = { times: [1, 1], toleranceMs: null } as const;
+  const ofOneKey = arrivals.map((arrival) =>
+    arrival.kind === 'row' ? { ...arrival, row: [7n, arrival.row[1]!] } : arrival,
+  );
+  expect(runTimed({ ...node, type: 'left', asOf }, ofOneKey)).toBe(rows);
+  expect(runTimed({ ...node, type: 'left', asOf: { ...asOf, toleranceMs: 10 } }, arrivals)).toBe(rows);
+});

@@ -10,6 +10,7 @@ import { operatorCases } from '../support/operator-cases.ts';
 import { regimes, runOperator } from '../support/operator-harness.ts';
 import { overCases } from '../support/over-cases.ts';
 import { sessionCases } from '../support/session-cases.ts';
+import { timedJoinCases } from '../support/timed-join-cases.ts';
 import { windowJoinCases } from '../support/window-join-cases.ts';
 
 const seeds = 5;
@@ -21,6 +22,7 @@ const cases: typeof operatorCases = {
   ...boundedJoinCases,
   ...windowJoinCases,
   ...dynamicFilterCases,
+  ...timedJoinCases,
   ...changelogCases,
   ...overCases,
 };

@@ -34,6 +34,7 @@ import {
   iterable,
   job,
   jsonl,
+  lookupTable,
   type Mode,
   max,
   min,
@@ -388,6 +389,22 @@ same<M<typeof outer>, 'updating'>();
 const without = people.antiJoin(people, (l, r) => l.id.eq(r.id));
 same<R<typeof without>, { id: number; name: string }>();
 same<M<typeof without>, 'updating'>();
+const near = people
+  .leftJoin(people, (l, r) => l.id.eq(r.id), { within: ['-1 hour', '1 hour'] })
+  .select((l, r) => ({ l: l.id, r: r.id }));
+same<R<typeof near>, { l: number; r: number | null }>();
+same<M<typeof near>, 'append'>();
+const version = people
+  .leftAsOfJoin(people, (l, r) => l.id.eq(r.id), { tolerance: '1 day' })
+  .select((_l, r) => ({ name: r.name }));
+same<R<typeof version>, { name: string | null }>();
+same<M<typeof version>, 'append'>();
+const lookedUp = lookupTable(jsonl('people.jsonl', { schema: schema({ id: t.bigint(), name: t.string() }) }), {
+  key: 'id',
+});
+const found = people.lookupJoin(lookedUp, (p) => ({ id: p.id })).select((l, r) => ({ id: l.id, name: r.name }));
+same<R<typeof found>, { id: number; name: string | null }>();
+same<M<typeof found>, 'append'>();
 const final = ended.leftJoin(ended, (l, r) => l.n.eq(r.n)).select((_l, r) => ({ n: r.n }));
 same<M<typeof final>, 'bounded'>();
 

@@ -12,7 +12,9 @@ import { type Batch, RowKindByte } from '../../record/batch.ts';
 import type { ByteSource } from '../../record/bytes.ts';
 import { Work } from '../aggregate-parts.ts';
 import { type Operator, type OperatorContext, type Output, Progress } from '../operator.ts';
+import { AsOfJoin } from './as-of.ts';
 import { InsertJoin, onlyInserts } from './insert-join.ts';
+import { IntervalJoin } from './interval.ts';
 import { LookupJoin } from './lookup.ts';
 import { type Alone, alone, type Residual, residualOf, waitForRoom } from './parts.ts';
 import { JoinRows, noRow } from './rows.ts';
@@ -24,6 +26,9 @@ type JoinNode = Extract<PhysicalNode, { kind: 'join' }>;
 export function joinOperator(node: JoinNode, context: OperatorContext): Operator {
   if (node.lookup) return new LookupJoin(node, context);
   if (node.windowEnd) return new WindowJoin(node, context);
+  if (node.asOf) return new AsOfJoin(node, context);
+  // On ended input no row is late and none is let go: there the condition says it all.
+  if (node.within && node.type !== 'inner' && !context.bounded) return new IntervalJoin(node, context);
   return onlyInserts(node) ? new InsertJoin(node, context) : new Join(node, context);
 }
 

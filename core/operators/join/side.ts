@@ -45,6 +45,7 @@ export class JoinSide {
   readonly spec: SideSpec;
   readonly shape: RowShape;
   readonly table: OrderedTable;
+  readonly keyParts: readonly KeyPart[];
   /** For rows of the other side. */
   readonly matches: OrderedCursor;
   readonly #own: OrderedCursor;
@@ -83,14 +84,15 @@ export class JoinSide {
     this.#key = byteSink(memory, memory.arena.allocate(most, name), most, most, `a key of ${name}`);
     const usual = 2 * orderedInlineBytesMax;
     this.#value = byteSink(memory, memory.arena.allocate(usual, name), usual, orderedValueBytesMax, `a row of ${name}`);
+    this.keyParts = [
+      hashPart('$hash'),
+      ...this.#keyLayout.map(({ name: key, type }): KeyPart => ({ name: key, type, nullable: false })),
+      ...(counted ? [hashPart('$row'), part('$number', bigint)] : [part('$arrival', bigint)]),
+    ];
     this.table = state.ordered({
       name: spec.name,
       keyGroupAt: spec.lie === 'everywhere' ? null : 0,
-      key: [
-        hashPart('$hash'),
-        ...this.#keyLayout.map(({ name: key, type }): KeyPart => ({ name: key, type, nullable: false })),
-        ...(counted ? [hashPart('$row'), part('$number', bigint)] : [part('$arrival', bigint)]),
-      ],
+      key: this.keyParts,
       value: [
         ...(counted ? [head('$count')] : []),
         ...(tracked ? [head('$matches')] : []),
@@ -147,6 +149,14 @@ export class JoinSide {
     writeKeyHash(this.#context.memory, this.keyHashes + 8 * k, key);
     writeKeyColumns(this.#context.memory, this.#keyed as Batch, this.#keyColumns, row, key);
     this.#prefixBytes = key.at - key.from;
+  }
+
+  /** The current row's key in state, after `put`. */
+  get key(): number {
+    return this.#key.from;
+  }
+  get keyBytes(): number {
+    return this.#key.at - this.#key.from;
   }
 
   /** Numbers for so many rows that come next; answers the first. */

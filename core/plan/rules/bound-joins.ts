@@ -27,7 +27,14 @@ export function boundJoins(plan: RelPlan, { bounded }: RuleContext): RelPlan {
   let found = false;
   const next = rewrite(plan, (rel, builder, index) => {
     const { node } = rel;
-    if (node.kind !== 'join' || node.type !== 'inner' || node.residual !== null || node.windowEnd || node.lookup)
+    if (
+      node.kind !== 'join' ||
+      node.type !== 'inner' ||
+      node.residual !== null ||
+      node.windowEnd ||
+      node.lookup ||
+      node.asOf
+    )
       return builder.add(rel);
     const refs = plan.rels[index]!.inputs;
     if (refs.some((ref) => traits[ref.rel]!.changes[ref.port] === 'all')) return builder.add(rel);
@@ -72,31 +79,58 @@ function boundsOf(node: JoinNode, filter: Expr | null, sides: readonly Facts[]):
   const dies: [TimeBound[], TimeBound[]] = [[], []];
   const late: [boolean, boolean] = [false, false];
   /** `low` of one side is not above `high` of the other: when rows to come have a greater low, the high one is done. */
-  const ordered = (low: readonly [number, number], high: readonly [number, number]): void => {
-    const plusMs = sides[low[0]]!.times.get(low[1]);
-    if (plusMs === undefined) return;
-    dies[high[0]]!.push({ leaf: high[1], plusMs });
-    late[low[0]] = true;
+  const ordered = (low: SidedTime, high: SidedTime): void => {
+    const known = sides[low.side]!.times.get(low.leaf);
+    if (known === undefined) return;
+    const plusMs = known + low.plusMs - high.plusMs;
+    const twin = dies[high.side]!.findIndex(({ leaf }) => leaf === high.leaf);
+    // Of two bounds of one column the row is done at the earlier.
+    if (twin < 0) dies[high.side]!.push({ leaf: high.leaf, plusMs });
+    else if (dies[high.side]![twin]!.plusMs < plusMs) dies[high.side]![twin] = { leaf: high.leaf, plusMs };
+    late[low.side] = true;
   };
-  const sided = (expr: Expr): readonly [number, number] | null => {
-    const leaf = timeColumn(expr);
-    if (leaf === null) return null;
-    return leaf < first ? [0, node.output[0][leaf]!] : [1, node.output[1][leaf - first]!];
+  const sided = (expr: Expr): SidedTime | null => {
+    const time = timeTerm(expr);
+    if (time === null) return null;
+    const [side, leaf] =
+      time.leaf < first
+        ? ([0, node.output[0][time.leaf]!] as const)
+        : ([1, node.output[1][time.leaf - first]!] as const);
+    return { side, leaf, plusMs: time.plusMs };
   };
   for (const condition of conjunctsOf(filter)) {
     if (condition.kind !== 'call' || condition.args.length !== 2) continue;
     const [a, b] = condition.args.map(sided) as [ReturnType<typeof sided>, ReturnType<typeof sided>];
-    if (a === null || b === null || a[0] === b[0]) continue;
+    if (a === null || b === null || a.side === b.side) continue;
     if (['lt', 'lte', 'eq'].includes(condition.fn)) ordered(a, b);
     if (['gt', 'gte', 'eq'].includes(condition.fn)) ordered(b, a);
   }
   node.keys[0].forEach((leaf, i) => {
-    ordered([0, leaf], [1, node.keys[1][i]!]);
-    ordered([1, node.keys[1][i]!], [0, leaf]);
+    const own: SidedTime = { side: 0, leaf, plusMs: 0 };
+    const other: SidedTime = { side: 1, leaf: node.keys[1][i]!, plusMs: 0 };
+    ordered(own, other);
+    ordered(other, own);
   });
   const once = sides.map(({ never }, side) => never?.every((leaf) => node.keys[side]!.includes(leaf)) ?? false);
   if (dies.flat().length === 0 && !once.includes(true)) return null;
   return { dies, late, once: [once[0]!, once[1]!], known: [null, null], time: [null, null] };
+}
+
+/** A TIMESTAMP leaf of a side, and whole milliseconds that are added to it. */
+interface SidedTime extends TimeBound {
+  readonly side: 0 | 1;
+}
+
+/** A time column, or one with a constant added or taken away; null: something else. */
+function timeTerm(expr: Expr): TimeBound | null {
+  const shifted = expr.kind === 'call' && (expr.fn === 'plus' || expr.fn === 'minus');
+  const leaf = timeColumn(shifted ? expr.args[0]! : expr);
+  if (leaf === null) return null;
+  if (!shifted) return { leaf, plusMs: 0 };
+  const by = expr.args[1]!;
+  if (by.kind !== 'literal' || by.type.kind !== 'INTERVAL' || by.type.of !== 'DAY_TIME') return null;
+  const ms = Number(by.value);
+  return Number.isSafeInteger(ms) ? { leaf, plusMs: expr.fn === 'plus' ? ms : -ms } : null;
 }
 
 /**
@@ -134,7 +168,10 @@ function factsOf(plan: RelPlan): readonly Facts[] {
   const all: Facts[] = [];
   for (const rel of plan.rels) {
     const inputs = rel.inputs.map((ref) => (ref.port === 0 ? all[ref.rel]! : nothing));
-    all.push(factsOfRel(plan, rel, inputs));
+    const facts = factsOfRel(plan, rel, inputs);
+    // Whatever lies between: it is the row's event time.
+    const time = rowtimeIndex(rel.outputs[0]!);
+    all.push(time === null ? facts : { ...facts, times: new Map([...facts.times, [time, 0]]) });
   }
   return all;
 }

@@ -170,13 +170,16 @@ const table: { [K in RelNode['kind']]: Narrow<Extract<RelNode, { kind: K }>> } =
     const [left, right] = node.output;
     const kept = all(rel.outputs[0]!).filter((leaf) => needed.has(leaf));
     const own = (leaves: readonly number[], side: number): number[] => leaves.map(moved[side]!);
+    const pair = (of: readonly [number, number]) => [moved[0]!(of[0]), moved[1]!(of[1])] as const;
     const both = (leaves: readonly [readonly number[], readonly number[]]) =>
       [own(leaves[0], 0), own(leaves[1], 1)] as const;
     return {
       node: {
         ...node,
         keys: both(node.keys),
-        ...(node.windowEnd ? { windowEnd: [moved[0]!(node.windowEnd[0]), moved[1]!(node.windowEnd[1])] as const } : {}),
+        ...(node.windowEnd ? { windowEnd: pair(node.windowEnd) } : {}),
+        ...(node.within ? { within: { ...node.within, times: pair(node.within.times) } } : {}),
+        ...(node.asOf ? { asOf: { ...node.asOf, times: pair(node.asOf.times) } } : {}),
         output: both([left.filter((_, i) => needed.has(i)), right.filter((_, i) => needed.has(left.length + i))]),
         residual: node.residual && { ...node.residual, leaves: both(node.residual.leaves) },
         ...(node.bounds ? { bounds: movedBounds(node.bounds, moved) } : {}),
@@ -336,7 +339,14 @@ function neededBy(rel: Rel, input: Layout, outputs: readonly Leaves[], port: num
     case 'join': {
       const first = port === 0 ? 0 : node.output[0].length;
       const shown = node.output[port]!.filter((_, i) => main.has(first + i));
-      return [...node.keys[port]!, ...shown, ...(node.residual?.leaves[port] ?? []), ...boundLeaves(node.bounds, port)];
+      const times = (node.within ?? node.asOf)?.times[port];
+      return [
+        ...node.keys[port]!,
+        ...shown,
+        ...(times === undefined ? [] : [times]),
+        ...(node.residual?.leaves[port] ?? []),
+        ...boundLeaves(node.bounds, port),
+      ];
     }
     case 'union':
     case 'limit':

@@ -45,9 +45,7 @@ export function pushFilters(plan: RelPlan, context: RuleContext): RelPlan {
 function belowJoin(rel: Rel, filter: Expr, joined: Rel, join: JoinNode, builder: RelBuilder): RelRef | null {
   const leftLeaves = join.output[0].length;
   const conjuncts = conjunctsOf(filter).map((condition) => ({ condition, side: sideOf(condition, leftLeaves) }));
-  const movable = conjuncts.filter(
-    ({ condition, side }) => side !== null && goesBelow[join.type][side] && !canFail(condition),
-  );
+  const movable = conjuncts.filter(({ condition, side }) => side !== null && goes(join, side) && !canFail(condition));
   if (movable.length === 0) return null;
   const inputs = joined.inputs.map((input, side) => {
     const own = conjunction(
@@ -76,6 +74,9 @@ const goesBelow: { readonly [T in JoinNode['type']]: readonly [boolean, boolean]
   semi: [true, false],
   anti: [true, false],
 };
+
+/** A version that a filter drops is a row's version all the same. */
+const goes = (join: JoinNode, side: 0 | 1): boolean => goesBelow[join.type][side] && !(join.asOf && side === 1);
 
 function sideOf(condition: Expr, leftLeaves: number): 0 | 1 | null {
   const leaves = [...columnsOf(condition)];
