@@ -73,7 +73,7 @@ function keptBy({ node }: ChainOperator, input: Layout, ports: readonly Layout[]
     case 'sort':
       return `rows (${input.map((_, i) => column(i)).join(', ')})`;
     case 'topN':
-      return `${node.keep ? `${node.keep} ` : ''}rows (${input.map((_, i) => column(i)).join(', ')}) by (${node.partitionBy.map((i) => input[i]?.name).join(', ')})${node.updating ? ` that may go, in order of (${node.by.map((key) => input[key.column]?.name).join(', ')})` : ''}`;
+      return `${node.keep ? `${node.keep} ` : ''}rows (${input.map((_, i) => column(i)).join(', ')}) by (${node.partitionBy.map((i) => input[i]?.name).join(', ')})${node.updating ? ` that may go, in order of (${node.by.map((key) => input[key.column]?.name).join(', ')})` : ''}${node.frees ? ` until ${column(node.frees.leaf)}` : ''}`;
     case 'over':
       return `rows (${input.map((_, i) => column(i)).join(', ')}) by (${node.partitionBy.map((i) => input[i]?.name).join(', ')}) in order of (${node.by.map((i) => input[i]?.name).join(', ')}), ${JSON.stringify(node.frame)}: ${node.calls.map((call) => `${call.fn}(${call.argType ? typeText(call.argType) : '*'})`).join(', ')}${node.updating ? ', that may go' : ''}`;
     case 'aggregate': {
@@ -82,7 +82,7 @@ function keptBy({ node }: ChainOperator, input: Layout, ports: readonly Layout[]
       const calls = node.calls.map(
         (call) => `${call.fn}(${call.distinct ? 'DISTINCT ' : ''}${call.argType ? typeText(call.argType) : '*'})`,
       );
-      return `groups by (${keys.join(', ')})${node.window ? ` in ${JSON.stringify(node.window)}` : ''}: ${calls.join(', ')}`;
+      return `groups by (${keys.join(', ')})${node.window ? ` in ${JSON.stringify(node.window)}` : ''}: ${calls.join(', ')}${node.frees ? ` until ${column(node.frees.leaf)}` : ''}`;
     }
     case 'join': {
       // It begins a chain: each of its inputs is an edge.

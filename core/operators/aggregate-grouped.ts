@@ -11,6 +11,7 @@ import { DistinctMarks, distinctCalls } from './aggregate-distinct.ts';
 import { Extremes } from './aggregate-extremes.ts';
 import { resolveRows, resultColumns, Work } from './aggregate-parts.ts';
 import { type AggregateNode, type AggregateSetup, aggregateSetup, resolveGroup } from './aggregate-setup.ts';
+import { DeadGroups } from './dead-groups.ts';
 import { GroupNumbers, groupNumberBytes } from './group-numbers.ts';
 import { type Operator, type OperatorContext, type Output, Progress } from './operator.ts';
 
@@ -33,6 +34,7 @@ export class GroupedAggregate implements Operator {
   readonly #numbers: GroupNumbers | null;
   readonly #distinct: DistinctMarks | null;
   readonly #extremes: Extremes | null;
+  readonly #dead: DeadGroups | null;
   /** Bounded: results on their way out. */
   readonly #results: Column[];
   readonly #work = new Work();
@@ -62,6 +64,7 @@ export class GroupedAggregate implements Operator {
         ? new Extremes(extremes, this.#table, accumulatorOffset + this.#setup.accumulatorsAt, numbers, context)
         : null;
     this.#changes = changing ? new Changes(this.#setup, this.#updater, this.#table.accumulatorOffset) : null;
+    this.#dead = node.frees ? new DeadGroups(this.#table, node.keys.length, node.frees, context) : null;
     this.#results = changing ? [] : resultColumns(context.outputs[0]!, context.batchRows, context);
   }
 
@@ -75,6 +78,11 @@ export class GroupedAggregate implements Operator {
 
   resume(): Progress {
     return this.#work.resume();
+  }
+
+  onWatermark(timeMs: number): Progress {
+    this.#dead?.passed(timeMs);
+    return Progress.done;
   }
 
   /** Groups leave the table as they are emitted. One group of all rows is a row even when there were none. */
@@ -94,9 +102,10 @@ export class GroupedAggregate implements Operator {
       yield* this.#allRows(batch, out);
       return;
     }
-    yield* resolveRows(this.#table, batch, node.keys, batch.selection, batch.size, setup, (rows, count) =>
+    yield* resolveRows(this.#table, batch, setup.tableKeys, batch.selection, batch.size, setup, (rows, count) =>
       this.#add(batch, rows, count, entries, out),
     );
+    if (this.#dead) yield* this.#dead.sweep();
   }
 
   /** Without keys there is one group: it is found once per batch. */

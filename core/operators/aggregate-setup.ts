@@ -17,6 +17,8 @@ export interface AggregateSetup extends ResolveBuffers {
   readonly context: OperatorContext;
   /** Calls with those that the operator added for itself behind. */
   readonly calls: readonly AggregateCall[];
+  /** Leaves that tables know groups by: the keys and, where groups are let go, their time. */
+  readonly tableKeys: readonly number[];
   /** Bytes behind the accumulators begin so far from their start. */
   readonly tailAt: number;
   /** Accumulators begin so far from the start of what is the operator's in an entry. */
@@ -58,7 +60,9 @@ export function aggregateSetup(
   const tail = options.tailBytes ?? 0;
   const leaves = [...(options.head?.leaves ?? []), ...accumulatorLeaves(layout, head, calls)];
   if (tail > 0) leaves.push({ name: '$group', type: { kind: 'INT' }, offset: head + layout.bytes, coding: 'i32' });
+  const tableKeys = node.frees ? [...node.keys, node.frees.leaf] : node.keys;
   const setup: AggregateSetup = {
+    tableKeys,
     node,
     context,
     calls,
@@ -73,7 +77,7 @@ export function aggregateSetup(
     accumulatorsAt: head,
     decl: (name) => ({
       name,
-      keys: node.keys.map((key) => input[key]!),
+      keys: tableKeys.map((key) => input[key]!),
       accumulatorBytes: head + layout.bytes + tail,
       texts: textOffsets,
       leaves,

@@ -8,6 +8,7 @@ import { type Batch, RowKindByte } from '../record/batch.ts';
 import { type Layout, rowtimeName } from '../record/layout.ts';
 import { emitRows, resolveRows, Work } from './aggregate-parts.ts';
 import { RowOrder } from './compare-rows.ts';
+import { DeadGroups } from './dead-groups.ts';
 import { KeptEntries } from './kept-entries.ts';
 import { type Operator, type OperatorContext, type Output, Progress } from './operator.ts';
 import { type Ranking, refuseChanges } from './ranking.ts';
@@ -36,6 +37,7 @@ class Deduplicate implements Operator {
   readonly #later: boolean;
   readonly #layout: Layout;
   readonly #kept: KeptEntries;
+  readonly #dead: DeadGroups | null;
   /** Of the keys met by the rows at hand: entries, and their best row (−1: the one in state). */
   readonly #met: number;
   readonly #best: Int32Array;
@@ -51,10 +53,13 @@ class Deduplicate implements Operator {
   constructor(spec: Ranking, context: OperatorContext) {
     const { memory, state, name } = context;
     const layout = context.inputs[0]!;
-    const leaves = layout.map((_, leaf) => leaf).filter((leaf) => !spec.partitionBy.includes(leaf));
+    // What rows of a key have in common does not order them.
+    const until = spec.frees ?? null;
+    const keys = until === null ? spec.partitionBy : [...spec.partitionBy, until.leaf];
+    const leaves = layout.map((_, leaf) => leaf).filter((leaf) => !keys.includes(leaf));
     const list = (): number => memory.arena.allocate(4 * batchRowsMax, `rows of ${name}`);
     this.#context = context;
-    this.#keys = spec.partitionBy;
+    this.#keys = keys;
     this.#quiet = spec.withoutBefore === true;
     // Rows that are all key are the same.
     this.#later = spec.keep === 'last' && leaves.length > 0;
@@ -63,6 +68,7 @@ class Deduplicate implements Operator {
       {
         layout,
         keys: spec.partitionBy,
+        also: until?.leaf ?? null,
         // What comes first and stays is known by its key alone.
         leaves: spec.by.length === 0 && !this.#later ? [] : leaves,
         headBytes,
@@ -70,7 +76,9 @@ class Deduplicate implements Operator {
       },
       context,
     );
-    this.#order = new RowOrder(spec.by, layout, this.#kept.cells, memory);
+    const by = spec.by.filter(({ column }) => column !== until?.leaf);
+    this.#order = new RowOrder(by, layout, this.#kept.cells, memory);
+    this.#dead = until && new DeadGroups(this.#kept.table, spec.partitionBy.length, until, context);
     this.#met = list();
     this.#best = memory.i32.subarray(list() >>> 2).subarray(0, batchRowsMax);
     this.#changed = list();
@@ -99,6 +107,11 @@ class Deduplicate implements Operator {
     return this.#work.resume();
   }
 
+  onWatermark(timeMs: number): Progress {
+    this.#dead?.passed(timeMs);
+    return Progress.done;
+  }
+
   onEnd(out: Output): Progress {
     return this.holdsToEnd ? this.#work.start(this.#finish(out)) : Progress.done;
   }
@@ -110,6 +123,7 @@ class Deduplicate implements Operator {
     yield* resolveRows(table, batch, this.#keys, selection, size, resolve, (rows, count) =>
       this.#add(batch, rows, count, out),
     );
+    if (this.#dead) yield* this.#dead.sweep();
   }
 
   *#add(batch: Batch, rows: number, n: number, out: Output): Generator<void> {

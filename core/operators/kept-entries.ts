@@ -15,6 +15,8 @@ export interface KeptEntriesDecl {
   /** Of rows as they come. */
   readonly layout: Layout;
   readonly keys: readonly number[];
+  /** A leaf that rows of a key have in common and that stands behind it; null: none. */
+  readonly also?: number | null;
   /** Leaves that are kept beside the key. */
   readonly leaves: readonly number[];
   /** Bytes of the operator's own before the row, and what stands there. */
@@ -37,8 +39,9 @@ export class KeptEntries {
   readonly #programs: Cells;
   readonly #cellColumns: readonly Column[];
 
-  constructor({ layout, keys, leaves, headBytes, head }: KeptEntriesDecl, context: OperatorContext) {
+  constructor({ layout, keys: own, also = null, leaves, headBytes, head }: KeptEntriesDecl, context: OperatorContext) {
     const { memory, kernels, state, name } = context;
+    const keys = also === null ? own : [...own, also];
     this.#layout = layout;
     this.#keys = keys;
     this.cells = cellLayout(layout, leaves);
@@ -64,7 +67,7 @@ export class KeptEntries {
     });
     this.resolve = {
       state,
-      hasher: new KeyHasher(context, layout, keys),
+      hasher: new KeyHasher(context, layout, own),
       hashes: memory.arena.allocate(8 * batchRowsMax, `hashes of ${name}`),
       identity: identityRows(memory),
       entries: memory.arena.allocate(4 * batchRowsMax, `rows of ${name}`),

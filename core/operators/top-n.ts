@@ -2,7 +2,7 @@
  * The first n rows by an order, of all rows or of each partition, where results are final: on ended input at its end, on
  * unbounded input of windows when event time has passed them. Rows that cannot be among the first any more are let go
  * in passing, so that about twice the rows of the result are kept. Results that change are updating-top-n.ts, and
- * retracting-top-n.ts where the rows themselves do.
+ * ordered-top-n.ts where the rows themselves do.
  */
 import { assert } from '../base/assert.ts';
 import { batchRowsMax } from '../base/limits.ts';
@@ -16,9 +16,9 @@ import type { RowValues } from '../record/row-values.ts';
 import { canDeduplicate, deduplicate } from './deduplicate.ts';
 import { RowSaver } from './kept-rows.ts';
 import { type Operator, type OperatorContext, type Output, Progress, watermarkMin } from './operator.ts';
+import { canOrder, orderedTopN } from './ordered-top-n.ts';
 import { canPage, pagedTopN } from './paged-top-n.ts';
 import { type Ranking, rankCodes, refuseChanges, withRank } from './ranking.ts';
-import { retractingTopN } from './retracting-top-n.ts';
 import { Sorter } from './sorter.ts';
 import { updatingTopN } from './updating-top-n.ts';
 
@@ -28,11 +28,12 @@ export function topNOperator(node: TopNNode, context: OperatorContext): Operator
   if (node.keep) return deduplicate(node, context);
   const closing = node.windowEnd !== undefined && node.windowEnd !== null;
   if (context.bounded || closing) return boundedTopN(node, context);
-  if (node.updating) return retractingTopN(node, context);
+  if (node.updating) return orderedTopN(node, context);
   const layout = context.inputs[0]!;
   if (node.phase === 'partial') return updatingTopN(node, context);
   if (canDeduplicate(node, layout)) return deduplicate(node, context);
-  return canPage(node, layout) ? pagedTopN(node, context) : updatingTopN(node, context);
+  if (canPage(node, layout)) return pagedTopN(node, context);
+  return canOrder(node, layout) ? orderedTopN(node, context) : updatingTopN(node, context);
 }
 
 /** Top n whose input ends, or whose partitions do (`windowEnd`). */

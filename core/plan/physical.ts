@@ -188,6 +188,8 @@ export type PhysicalNode =
       readonly allowedLatenessMs: number;
       /** Its input takes rows back. The planner decides when it places it. */
       readonly updating?: true;
+      /** Rows of a group have this time in common, and none comes any more once it is behind. The planner's (rules/free-groups.ts). */
+      readonly frees?: TimeBound;
       /** Nobody needs its −U. */
       readonly withoutBefore?: true;
     }
@@ -266,6 +268,8 @@ export type PhysicalNode =
       readonly windowEnd?: number | null;
       /** Its input takes rows back: all rows are kept. The planner decides when it places it. */
       readonly updating?: true;
+      /** As an aggregate's, of one row a key. */
+      readonly frees?: TimeBound;
       /** Nobody needs its −U; of `keep` alone. */
       readonly withoutBefore?: true;
     }

@@ -9,6 +9,7 @@ import { countLate } from './rules/count-late.ts';
 import { dropIdentities } from './rules/drop-identities.ts';
 import { eventTimeSource } from './rules/event-time-source.ts';
 import { filterWinners } from './rules/filter-winners.ts';
+import { freeGroups } from './rules/free-groups.ts';
 import { limitSort } from './rules/limit-sort.ts';
 import { mergeProjects } from './rules/merge-projects.ts';
 import { pruneColumns } from './rules/prune-columns.ts';
@@ -36,6 +37,7 @@ const rules: readonly (Rule | readonly Rule[])[] = [
   [merge, push],
   { name: 'let only rows through that may win their window', apply: filterWinners },
   { name: 'bounded what joins keep', apply: boundJoins },
+  { name: 'frees groups behind bounded joins', apply: freeGroups },
   { name: 'left out columns that nobody reads', apply: pruneColumns },
   { name: 'counts rows, so that late ones are told exactly', apply: countLate },
   { name: 'made watermarks in the source', apply: eventTimeSource },

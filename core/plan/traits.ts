@@ -7,7 +7,7 @@ import { grouped } from '../base/describe.ts';
 import type { Layout } from '../record/layout.ts';
 import { rowtimeIndex } from './columns.ts';
 import { durationText, nodeName } from './names.ts';
-import type { SortKey } from './physical.ts';
+import type { SortKey, TimeBound } from './physical.ts';
 import type { Rel, RelNode, RelPlan } from './rel.ts';
 
 /** `insert`: only +I. `all`: rows may be corrected or withdrawn. */
@@ -110,7 +110,7 @@ const table: { [K in RelNode['kind']]: TraitRule<Extract<RelNode, { kind: K }>> 
     ),
     state: null,
   }),
-  aggregate: ({ node, rel, inputs: [input], bounded }) => {
+  aggregate: ({ node, rel, inputs: [input], bounded, inputLayouts }) => {
     const keyCount = node.keys.length + (node.window ? 2 : 0);
     const corrects = node.window ? node.allowedLatenessMs > 0 : node.calls.length > 0 || input!.changes[0] === 'all';
     const copies = node.window?.kind === 'hop' ? Math.ceil(node.window.sizeMs / node.window.slideMs) : 1;
@@ -123,7 +123,7 @@ const table: { [K in RelNode['kind']]: TraitRule<Extract<RelNode, { kind: K }>> 
       upsertKey: node.phase === 'partial' ? null : Array.from({ length: keyCount }, (_, i) => i),
       order: null,
       rowsMax: keyCount === 0 ? 1 : input!.rowsMax === null ? null : input!.rowsMax * copies,
-      state: aggregateState(node, keyNames(rel, node.keys.length), bounded),
+      state: aggregateState(node, keyNames(rel, node.keys.length), bounded, untilText(node.frees, inputLayouts[0]!)),
     };
   },
   process: ({ node, rel }) => ({
@@ -153,12 +153,12 @@ const table: { [K in RelNode['kind']]: TraitRule<Extract<RelNode, { kind: K }>> 
   }),
   over: ({ node, rel, inputs: [input], bounded }) => ({
     ...passed(input!),
-    upsertKey: input!.upsertKey,
+    updates: 'loose',
     order: null,
     changes: [bounded ? 'insert' : input!.changes[0]!],
     state: overState(node, rel, bounded, input!.changes[0] === 'all'),
   }),
-  topN: ({ node, rel, inputs: [input], bounded }) => {
+  topN: ({ node, rel, inputs: [input], bounded, inputLayouts }) => {
     const partition = node.partitionBy.length > 0;
     const until = !bounded && node.windowEnd != null ? ", dropped when the watermark passes its window's end" : '';
     const known = node.keep !== undefined || (node.using === 'ROW_NUMBER' && (node.rank || node.n === 1));
@@ -177,11 +177,13 @@ const table: { [K in RelNode['kind']]: TraitRule<Extract<RelNode, { kind: K }>> 
       state:
         !bounded && node.windowEnd == null && input!.changes[0] === 'all'
           ? 'every row of the input, in order, until it is taken back: any of them may move up'
-          : node.keep
-            ? `one row per key (${node.keep === 'first' && node.by.length === 0 ? 'only the key of it' : 'the whole row'}), kept for as long as the ${bounded ? 'input lasts' : 'job runs: bounded only by the number of keys'}`
-            : partition
-              ? `${node.n} rows${ties} per group${until}`
-              : `${node.n} rows${ties}`,
+          : node.frees
+            ? `one row per key${untilText(node.frees, inputLayouts[0]!)}`
+            : node.keep
+              ? `one row per key (${node.keep === 'first' && node.by.length === 0 ? 'only the key of it' : 'the whole row'}), kept for as long as the ${bounded ? 'input lasts' : 'job runs: bounded only by the number of keys'}`
+              : partition
+                ? `${node.n} rows${ties} per group${until}`
+                : `${node.n} rows${ties}`,
     };
   },
   toChangelog: ({ inputs: [input] }) => ({
@@ -319,11 +321,24 @@ function overState({ partitionBy, by, frame }: OverRel, rel: Rel, bounded: boole
 
 type OverRel = Extract<RelNode, { kind: 'over' }>;
 
-function aggregateState(node: Extract<RelNode, { kind: 'aggregate' }>, keys: string, bounded: boolean): string {
+/** `each until event time passes expires`; empty: it stays. */
+function untilText(frees: TimeBound | undefined, input: Layout): string {
+  return frees
+    ? `, each until event time passes ${input[frees.leaf]!.name.replace('$until ', '')}${shift(-frees.plusMs)}`
+    : '';
+}
+
+function aggregateState(
+  node: Extract<RelNode, { kind: 'aggregate' }>,
+  keys: string,
+  bounded: boolean,
+  until: string,
+): string {
   if (node.phase === 'partial')
     return 'none that lasts: partial results are emitted before every watermark and barrier';
   const entry = node.keys.length === 0 ? 'one entry' : `one entry per ${keys}`;
   if (!node.window) {
+    if (until !== '') return `${entry}${until}`;
     return bounded
       ? `${entry}, until the input ends`
       : `${entry}, kept for as long as the job runs: bounded only by the number of keys`;

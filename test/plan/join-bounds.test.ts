@@ -81,3 +81,47 @@ describe('what a join keeps', () => {
     );
   });
 });
+
+describe('what groups behind a join keep', () => {
+  const offers = (
+    options = {},
+    filter = (a: Columns<RowOf<typeof auction>>, b: Columns<RowOf<typeof bid>>) => b.at.between(a.opens, a.closes),
+  ) =>
+    timedAuctions(options)
+      .join(timedBids(), (a, b) => a.id.eq(b.auction).and(filter(a, b)))
+      .select((a, b) => ({ id: a.id, auction: b.auction, category: a.category, price: b.price }));
+  // biome-ignore lint/suspicious/noExplicitAny: streams of any rows
+  const last = async (stream: Stream<any, any>): Promise<string> => {
+    const text = await explain(stream, { parallelism: 1 });
+    return text
+      .split('\n')
+      .filter((line) => /· keeps one/.test(line))
+      .at(0)!;
+  };
+
+  test('they go with their auction, whose time is carried to them', async () => {
+    const best = (key: 'id' | 'auction', options = {}) =>
+      offers(options)
+        .groupBy(key, 'category')
+        .aggregate((r) => ({ price: max(r.price) }));
+    expect(await last(best('id', { key: 'id' }))).toMatch(
+      /one entry per \(id, category\), each until event time passes closes/,
+    );
+    expect(await last(best('auction', { key: 'id' }))).toMatch(/each until event time passes closes/);
+    expect(await last(offers({ key: 'id' }).groupBy('id').topN(1, { orderBy: 'price' }))).toMatch(
+      /one row per key, each until event time passes closes/,
+    );
+    expect(await last(best('id'))).toContain('for as long as the job runs');
+  });
+
+  test('not where rows of other keys are grouped, or a time says nothing of rows to come', async () => {
+    const byCategory = offers({ key: 'id' })
+      .groupBy('category')
+      .aggregate((r) => ({ price: max(r.price) }));
+    expect(await last(byCategory)).toContain('for as long as the job runs');
+    const oneSided = offers({ key: 'id' }, (a, b) => b.at.lte(a.closes))
+      .groupBy('id')
+      .aggregate((r) => ({ price: max(r.price) }));
+    expect(await last(oneSided)).toContain('for as long as the job runs');
+  });
+});

@@ -6,17 +6,18 @@
 import type { Expr } from '../../expr/tree.ts';
 import type { LayoutColumn } from '../../record/layout.ts';
 import { rowtimeIndex } from '../columns.ts';
-import { timeColumn, timeColumns } from '../event-time.ts';
+import { timeColumn } from '../event-time.ts';
 import { conjunctsOf } from '../expressions.ts';
 import type { JoinBounds, TimeBound } from '../physical.ts';
 import { consumerCounts, type Rel, type RelBuilder, type RelPlan, type RelRef, rewrite } from '../rel.ts';
 import type { RuleContext } from '../rules.ts';
 import { traitsOf } from '../traits.ts';
+import { type Facts, factsOf, nothing } from './facts.ts';
 
 export function boundJoins(plan: RelPlan, { bounded }: RuleContext): RelPlan {
   if (bounded || !plan.rels.some(({ node }) => node.kind === 'join')) return plan;
   const consumers = consumerCounts(plan);
-  const facts = factsOf(plan);
+  const facts = factsOf(plan).behind;
   const traits = traitsOf(plan, bounded, new Map());
   /** By join: the filter behind it, which nobody else passes by. */
   const behind = new Map<number, Expr>();
@@ -64,15 +65,6 @@ export function boundJoins(plan: RelPlan, { bounded }: RuleContext): RelPlan {
 }
 
 type JoinNode = Extract<Rel['node'], { kind: 'join' }>;
-
-/** What is known of an operator's rows. */
-interface Facts {
-  /** By TIMESTAMP leaf: in whole milliseconds it is not before the row's event time plus this. */
-  readonly times: ReadonlyMap<number, number>;
-  /** Leaves whose values, together, no two rows share, ever; null: none known. */
-  readonly never: readonly number[] | null;
-}
-const nothing: Facts = { times: new Map(), never: null };
 
 function boundsOf(node: JoinNode, filter: Expr | null, sides: readonly Facts[]): JoinBounds | null {
   const first = node.output[0].length;
@@ -163,68 +155,3 @@ function withMark(input: RelRef, builder: RelBuilder): { readonly ref: RelRef; r
 }
 
 const markColumn: LayoutColumn = { name: '$passes', type: { kind: 'BOOLEAN' }, nullable: false, storage: 'bit' };
-
-function factsOf(plan: RelPlan): readonly Facts[] {
-  const all: Facts[] = [];
-  for (const rel of plan.rels) {
-    const inputs = rel.inputs.map((ref) => (ref.port === 0 ? all[ref.rel]! : nothing));
-    const facts = factsOfRel(plan, rel, inputs);
-    // Whatever lies between: it is the row's event time.
-    const time = rowtimeIndex(rel.outputs[0]!);
-    all.push(time === null ? facts : { ...facts, times: new Map([...facts.times, [time, 0]]) });
-  }
-  return all;
-}
-
-function factsOfRel(plan: RelPlan, { node, inputs: refs, outputs }: Rel, inputs: readonly Facts[]): Facts {
-  const [input = nothing] = inputs;
-  switch (node.kind) {
-    case 'source':
-      return { times: new Map(), never: node.neverRepeats ?? null };
-    case 'dynamicFilter':
-      return input;
-    case 'watermark':
-      return {
-        ...input,
-        times: new Map([...timeColumns(plan, refs[0]!, node.watermark.column)].map((leaf) => [leaf, 0])),
-      };
-    case 'project': {
-      const times = new Map<number, number>();
-      const places = new Map<number, number>();
-      node.columns.forEach((expr, i) => {
-        const from = timeColumn(expr);
-        const known = from === null ? undefined : input.times.get(from);
-        if (known !== undefined) times.set(i, known);
-        if (expr.kind === 'column' && !places.has(expr.index)) places.set(expr.index, i);
-      });
-      const never = input.never?.every((leaf) => places.has(leaf))
-        ? input.never.map((leaf) => places.get(leaf)!)
-        : null;
-      return { times, never };
-    }
-    case 'union': {
-      const times = new Map<number, number>();
-      for (const [leaf, plusMs] of input.times) {
-        const each = inputs.map((one) => one.times.get(leaf));
-        if (!each.includes(undefined)) times.set(leaf, Math.min(plusMs, ...(each as number[])));
-      }
-      return { times, never: null };
-    }
-    case 'aggregate': {
-      // A window's row has the last millisecond of the window as its event time.
-      const { window, keys, allowedLatenessMs } = node;
-      const time = rowtimeIndex(outputs[0]!);
-      if (!window || allowedLatenessMs > 0 || time === null || window.kind === 'session') return nothing;
-      return {
-        times: new Map([
-          [keys.length, 1 - window.sizeMs],
-          [keys.length + 1, 1],
-          [time, 0],
-        ]),
-        never: null,
-      };
-    }
-    default:
-      return nothing;
-  }
-}

@@ -210,6 +210,7 @@ const table: { [K in RelNode['kind']]: Narrow<Extract<RelNode, { kind: K }>> } =
           filter: move(node.calls[i]!.filter),
         })),
         time: move(node.time),
+        ...movedFrees(node, moved[0]!),
       },
       kept: [kept, ...late],
       outputs: [pick(layout, kept), ...late.map((leaves) => pick(rel.outputs[1]!, leaves))],
@@ -230,7 +231,7 @@ const table: { [K in RelNode['kind']]: Narrow<Extract<RelNode, { kind: K }>> } =
     const partitionBy = node.partitionBy.map(moved[0]!);
     const windowEnd = node.windowEnd == null ? null : moved[0]!(node.windowEnd);
     return {
-      node: { ...node, rank, partitionBy, windowEnd, by: movedKeys(node.by, context) },
+      node: { ...node, rank, partitionBy, windowEnd, by: movedKeys(node.by, context), ...movedFrees(node, moved[0]!) },
       kept: [kept],
       outputs: [pick(layout, kept)],
     };
@@ -270,6 +271,10 @@ const table: { [K in RelNode['kind']]: Narrow<Extract<RelNode, { kind: K }>> } =
 
 function movedKeys<K extends { readonly column: number }>(by: readonly K[], { moved }: NarrowContext): K[] {
   return by.map((key) => ({ ...key, column: moved[0]!(key.column) }));
+}
+
+function movedFrees(node: { readonly frees?: TimeBound }, moved: (leaf: number) => number): { frees?: TimeBound } {
+  return node.frees ? { frees: { ...node.frees, leaf: moved(node.frees.leaf) } } : {};
 }
 
 function boundLeaves(bounds: JoinBounds | undefined, side: number): number[] {
@@ -354,7 +359,9 @@ function neededBy(rel: Rel, input: Layout, outputs: readonly Leaves[], port: num
     case 'aggregate': {
       const firstCall = node.keys.length + (node.window ? 2 : 0);
       const calls = node.calls.filter((_, i) => main.has(firstCall + i) || (i === 0 && firstCall === 0));
-      const read = [node.time, ...calls.flatMap((call) => [call.arg, call.filter])].filter((leaf) => leaf !== null);
+      const read = [node.time, node.frees?.leaf ?? null, ...calls.flatMap((call) => [call.arg, call.filter])].filter(
+        (leaf) => leaf !== null,
+      );
       return [...node.keys, ...read, ...(outputs[1] ?? [])];
     }
     case 'sort':
@@ -366,7 +373,8 @@ function neededBy(rel: Rel, input: Layout, outputs: readonly Leaves[], port: num
       const passed = [...main]
         .filter((leaf) => leaf !== rankLeaf)
         .map((leaf) => (leaf === time && rankLeaf !== null ? leaf - 1 : leaf));
-      return [...passed, ...node.partitionBy, ...node.by.map((key) => key.column)];
+      const until = node.frees ? [node.frees.leaf] : [];
+      return [...passed, ...node.partitionBy, ...node.by.map((key) => key.column), ...until];
     }
     case 'fromChangelog':
       return [...main, ...node.keys, input.length - 1];

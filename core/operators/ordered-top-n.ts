@@ -1,9 +1,10 @@
 /**
- * Top n of input that takes rows back: every row is kept, in order, so that the next one moves up when one of the first n
- * goes. Changes are those of the append-only kind (updating-top-n.ts): with a rank each rank from the row's own on is
- * updated; without it one row comes and one goes. ROW_NUMBER only. Equal rows are one entry with a count.
+ * Top n in an ordered table, by ROW_NUMBER: rows lie in order, with texts of any length. Of input that takes rows back every
+ * row is kept, so that the next one moves up when one of the first n goes; equal rows are one entry with a count. Of input that only
+ * inserts the first n of each partition are, of equals those that came first. Changes are those of updating-top-n.ts: with a rank
+ * each rank from the row's own on is updated; without it one row comes and one goes.
  *
- *   key    hash of the partition · partition columns · order columns, descending ones inverted · hash of row · number
+ *   key    hash of the partition · partition columns · order columns, descending ones inverted · [hash of row] · number
  *   value  [count] columns
  */
 import {
@@ -14,23 +15,31 @@ import {
   orderedValueBytesMax,
   pageCopiesMax,
 } from '../base/limits.ts';
-import type { OrderedCursor, OrderedTable } from '../ports/state.ts';
+import type { TimeBound } from '../plan/physical.ts';
+import type { DeadRows, OrderedCursor, OrderedTable } from '../ports/state.ts';
 import { type Batch, RowKindByte } from '../record/batch.ts';
 import { type ByteSink, type ByteSource, byteSink } from '../record/bytes.ts';
 import { type KeyPart, writeKeyColumns, writeKeyHash, writeKeyNumber } from '../record/key-bytes.ts';
+import type { Layout } from '../record/layout.ts';
+import { LeafList } from '../record/leaf-list.ts';
 import { type RowShape, rowShape, writeRowColumns } from '../record/row-columns.ts';
-import type { Field } from '../record/types.ts';
+import { type Field, ticksPerMs } from '../record/types.ts';
 import { KeyHasher, Work } from './aggregate-parts.ts';
 import { JoinRows, noRow } from './join/rows.ts';
 import { type Operator, type OperatorContext, type Output, Progress } from './operator.ts';
 import { columnsUpTo } from './process/call.ts';
-import { type Ranking, withRank } from './ranking.ts';
+import { type Ranking, refuseChanges, withRank } from './ranking.ts';
 
-export function retractingTopN(spec: Ranking, context: OperatorContext): Operator {
-  return new RetractingTopN(spec, context);
+export function orderedTopN(spec: Ranking, context: OperatorContext): Operator {
+  return new OrderedTopN(spec, context);
 }
 
-class RetractingTopN implements Operator {
+/** Rows that only come lie here where order and rank can be told by bytes: keys are short, so no texts among the order. */
+export function canOrder({ by, using }: Ranking, layout: Layout): boolean {
+  return using === 'ROW_NUMBER' && by.every(({ column }) => layout[column]!.storage !== 'view');
+}
+
+class OrderedTopN implements Operator {
   readonly #spec: Ranking;
   readonly #context: OperatorContext;
   readonly #shape: RowShape;
@@ -47,6 +56,11 @@ class RetractingTopN implements Operator {
   readonly #rows: JoinRows;
   readonly #ranks: number;
   readonly #work = new Work();
+  /** Rows are taken back, and told apart by what they are; null: they only come, and are by when. */
+  readonly #arrivals: { get(): number; set(value: number): void } | null;
+  #arrival = 0;
+  /** Rows whose time is behind event time, where none of their partition comes any more. */
+  readonly #dead: { readonly list: LeafList; readonly rows: DeadRows; readonly frees: TimeBound } | null;
   #partitionBytes = 0;
 
   constructor(spec: Ranking, context: OperatorContext) {
@@ -68,6 +82,9 @@ class RetractingTopN implements Operator {
       const { name: column, type, nullable } = layout[leaf]!;
       return { name: column, type, nullable, ...(descending ? { descending } : {}) };
     };
+    this.#arrivals = spec.updating ? null : state.value('arrivals', 0, Math.max);
+    this.#arrival = this.#arrivals?.get() ?? 0;
+    this.#dead = spec.frees ? this.#deadRows(spec.frees) : null;
     this.#table = state.ordered({
       name: 'ranked',
       keyGroupAt: 0,
@@ -75,7 +92,7 @@ class RetractingTopN implements Operator {
         { name: '$hash', type: { kind: 'HASH' }, nullable: false },
         ...spec.partitionBy.map((leaf) => part(leaf, false)),
         ...spec.by.map(({ column, descending }) => part(column, descending)),
-        { name: '$row', type: { kind: 'HASH' }, nullable: false },
+        ...(spec.updating ? [{ name: '$row', type: { kind: 'HASH' }, nullable: false } as const] : []),
         { name: '$number', type: { kind: 'BIGINT' }, nullable: false },
       ],
       value: [
@@ -102,18 +119,57 @@ class RetractingTopN implements Operator {
     return this.#work.resume();
   }
 
+  onWatermark(timeMs: number): Progress {
+    if (this.#dead === null) return Progress.done;
+    const { list, frees } = this.#dead;
+    const { type } = this.#context.inputs[0]![frees.leaf]!;
+    const perMs = BigInt(type.kind === 'TIMESTAMP' ? ticksPerMs(type.precision) : 1);
+    // In whole milliseconds, value ≤ time + shift.
+    const ticks = (BigInt(timeMs) + BigInt(frees.plusMs) + 1n) * perMs - 1n;
+    list.bound(frees.leaf, ticks > ticksMax ? ticksMax : ticks);
+    return Progress.done;
+  }
+
+  #deadRows(frees: TimeBound): { list: LeafList; rows: DeadRows; frees: TimeBound } {
+    const { leaves, nullBytes, headBytes } = this.#shape;
+    const list = new LeafList(leaves, this.#context.memory, this.#context.name);
+    return { list, rows: { leaves: list.address, count: leaves.length, nullBytes, headBytes }, frees };
+  }
+
   *#consume(batch: Batch, out: Output): Generator<void> {
     const { memory, state } = this.#context;
     const { selection, size } = batch;
     this.#partitionHasher.hash(batch, selection, size, this.#partitionHashes);
-    this.#rowHasher.hash(batch, selection, size, this.#rowHashes);
+    if (this.#arrivals === null) this.#rowHasher.hash(batch, selection, size, this.#rowHashes);
+    else refuseChanges(batch, this.#context.name);
     for (let k = 0; k < size; k++) {
       const row = selection === 0 ? k : (memory.u32[(selection >>> 2) + k] as number);
       const kind = batch.kinds === 0 ? 0 : (memory.u8[batch.kinds + row] as number);
       if (state.reading) yield* this.#waitForRoom();
-      yield* this.#change(batch, k, row, kind === RowKindByte.insert || kind === RowKindByte.updateAfter, out);
+      if (this.#arrivals !== null) yield* this.#enter(batch, k, row, out);
+      else yield* this.#change(batch, k, row, kind === RowKindByte.insert || kind === RowKindByte.updateAfter, out);
     }
     yield* this.#leave(out);
+    this.#arrivals?.set(this.#arrival);
+    if (this.#dead && !state.reading) this.#table.sweep(this.#dead.rows, 2 * size);
+  }
+
+  /** A row that is among the first n comes, and the one that it pushes out goes. */
+  *#enter(batch: Batch, k: number, row: number, out: Output): Generator<void> {
+    const { n } = this.#spec;
+    const key = this.#key;
+    this.#writeKey(batch, k, row);
+    writeKeyNumber(this.#arrival, key);
+    const before = this.#walk.back(key.from, key.at - key.from, n, this.#partitionBytes);
+    if (before === n) return;
+    this.#arrival++;
+    this.#value.reset();
+    writeRowColumns(this.#context.memory, batch, this.#shape, row, this.#value);
+    this.#put(key, 1);
+    yield* this.#tellAt(before, true, out);
+    this.#walk.prefix(key.from, this.#partitionBytes);
+    for (let at = 0; at <= n; at++) if (!this.#walk.next()) return;
+    this.#walk.delete();
   }
 
   /** A row comes or goes: state, and what that changes among the first n. */
@@ -148,7 +204,7 @@ class RetractingTopN implements Operator {
       writeKeyColumns(memory, batch, columns, row, key);
       if (descending) for (let at = from; at < key.at; at++) key.u8[at] = ~(key.u8[at] as number);
     }
-    writeKeyHash(memory, this.#rowHashes + 8 * k, key);
+    if (this.#arrivals === null) writeKeyHash(memory, this.#rowHashes + 8 * k, key);
   }
 
   /** How often an equal row is there; its entry is where `#own` stands. */
@@ -173,10 +229,13 @@ class RetractingTopN implements Operator {
    * so that a reader by rank is never left without a row that another has replaced.
    */
   *#tell(adds: boolean, out: Output): Generator<void> {
+    const first = this.#position(this.#spec.n);
+    if (first !== null) yield* this.#tellAt(first, adds, out);
+  }
+
+  *#tellAt(first: number, adds: boolean, out: Output): Generator<void> {
     const { n, rank } = this.#spec;
     const { insert, updateBefore, updateAfter, delete: gone } = RowKindByte;
-    const first = this.#position(n);
-    if (first === null) return;
     const size = this.#sizeUpTo(n + 1);
     // The row is at `first`; of its equals, which are all the same, it is the first.
     const shifted = size - 1;
@@ -281,6 +340,8 @@ class RetractingTopN implements Operator {
     while (state.reading && state.freePages < 2 * orderedPagesPerCall) yield;
   }
 }
+
+const ticksMax = 2n ** 63n - 1n;
 
 function sameBytes(u8: Uint8Array, a: number, b: number, n: number): boolean {
   for (let i = 0; i < n; i++) if (u8[a + i] !== u8[b + i]) return false;
