@@ -34,9 +34,12 @@ export function orderedTopN(spec: Ranking, context: OperatorContext): Operator {
   return new OrderedTopN(spec, context);
 }
 
+/** A change is told by going through the first n of its group. */
+const orderedRowsMax = 1000;
+
 /** Rows that only come lie here where order and rank can be told by bytes: keys are short, so no texts among the order. */
-export function canOrder({ by, using }: Ranking, layout: Layout): boolean {
-  return using === 'ROW_NUMBER' && by.every(({ column }) => layout[column]!.storage !== 'view');
+export function canOrder({ n, by, using }: Ranking, layout: Layout): boolean {
+  return n <= orderedRowsMax && using === 'ROW_NUMBER' && by.every(({ column }) => layout[column]!.storage !== 'view');
 }
 
 class OrderedTopN implements Operator {
