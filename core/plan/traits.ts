@@ -324,7 +324,7 @@ type OverRel = Extract<RelNode, { kind: 'over' }>;
 /** `each until event time passes expires`; empty: it stays. */
 function untilText(frees: TimeBound | undefined, input: Layout): string {
   return frees
-    ? `, each until event time passes ${input[frees.leaf]!.name.replace(/^\$until (left\.|right\.)?/, '')}${shift(-frees.plusMs)}`
+    ? `, each until event time passes ${input[frees.leaf]!.name.replace(/^(\$until |left\.|right\.)+/, '')}${shift(-frees.plusMs)}`
     : '';
 }
 
