@@ -59,6 +59,7 @@ function shownWidth(text: string): number {
 }
 
 const plain = /^[\x20-\x7e…]*$/;
-const combining = /^[\p{Mark}\u200b-\u200d\ufe00-\ufe0f]$/u;
+/** Marks, variation selectors among them, and what only joins or parts. */
+const combining = /^\p{Mark}$|^\p{Format}$|^\u200b$/u;
 const wide =
   /^[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}\p{Emoji_Presentation}]$/u;
