@@ -1,6 +1,20 @@
 /** What the planner finds out about the rows of joins: which can meet no other, and which keys never repeat. */
 import { describe, expect, test } from 'vitest';
-import { type Columns, channel, explain, from, max, type RowOf, type Stream, schema, t, tumble } from '../../index.ts';
+import {
+  blackhole,
+  type Columns,
+  channel,
+  count,
+  explain,
+  from,
+  job,
+  max,
+  type RowOf,
+  type Stream,
+  schema,
+  t,
+  tumble,
+} from '../../index.ts';
 
 const auction = schema({ id: t.bigint(), category: t.int(), opens: t.timestamp(3), closes: t.timestamp(3).nullable() });
 const bid = schema({ auction: t.bigint(), price: t.bigint(), at: t.timestamp(3) });
@@ -123,5 +137,17 @@ describe('what groups behind a join keep', () => {
       .groupBy('id')
       .aggregate((r) => ({ price: max(r.price) }));
     expect(await last(oneSided)).toContain('for as long as the job runs');
+  });
+
+  test('not where rows may come late: a stream as it came, beside such a join', async () => {
+    const ends = job('two', () => ({
+      joined: offers({ key: 'id' }).to(blackhole()),
+      moments: timedBids()
+        .groupBy('at')
+        .aggregate(() => ({ n: count() }))
+        .to(blackhole()),
+    }));
+    const text = await explain(ends, { parallelism: 1 });
+    expect(text).toMatch(/keeps one entry per \(at\), kept for as long as the job runs/);
   });
 });

@@ -14,6 +14,8 @@ export interface Facts {
   readonly times: ReadonlyMap<number, number>;
   /** Leaves whose values, together, no two rows share, ever; null: none known. */
   readonly never: readonly number[] | null;
+  /** No row is late: when event time has passed one of `times`, no row with that time comes any more. Absent: late ones may. */
+  readonly prompt?: true;
   /** Rows that are equal in a key (any of some leaves for each part of it) are equal in other leaves. */
   readonly fixed?: { readonly key: readonly (readonly number[])[]; readonly leaves: ReadonlySet<number> };
 }
@@ -81,14 +83,14 @@ function behindJoin({ bounds, output, keys }: JoinRel, filter: Expr | null, side
   }
   const side = bounds.once[0] ? 0 : 1;
   const { never } = sides[side]!;
-  if (!bounds.once[side] || never === null) return { times, never: null };
+  if (!bounds.once[side] || never === null) return { times, never: null, prompt: true };
   // A part of the key is also what it is equal to.
   const key = never.map((leaf) => {
     const at = keys[side]!.indexOf(leaf);
     return [placeOf(side, leaf), placeOf(1 - side, keys[1 - side]![at]!)].filter((place) => place >= 0);
   });
   const leaves = new Set(output[side]!.map((_, i) => i + (side === 0 ? 0 : first)));
-  return { times, never: null, fixed: { key, leaves } };
+  return { times, never: null, prompt: true, fixed: { key, leaves } };
 }
 
 function factsOfRel(plan: RelPlan, { node, inputs: refs, outputs }: Rel, inputs: readonly Facts[]): Facts {
@@ -100,7 +102,7 @@ function factsOfRel(plan: RelPlan, { node, inputs: refs, outputs }: Rel, inputs:
       return input;
     case 'watermark':
       return {
-        ...input,
+        never: input.never,
         times: new Map([...timeColumns(plan, refs[0]!, node.watermark.column)].map((leaf) => [leaf, 0])),
       };
     case 'project':
@@ -111,7 +113,7 @@ function factsOfRel(plan: RelPlan, { node, inputs: refs, outputs }: Rel, inputs:
         const each = inputs.map((one) => one.times.get(leaf));
         if (!each.includes(undefined)) times.set(leaf, Math.min(plusMs, ...(each as number[])));
       }
-      return { times, never: null };
+      return { times, never: null, ...(inputs.every(({ prompt }) => prompt) ? { prompt: true as const } : {}) };
     }
     case 'aggregate': {
       // A window's row has the last millisecond of the window as its event time.
@@ -125,6 +127,7 @@ function factsOfRel(plan: RelPlan, { node, inputs: refs, outputs }: Rel, inputs:
           [time, 0],
         ]),
         never: null,
+        prompt: true,
       };
     }
     default:
@@ -144,8 +147,9 @@ function projected(columns: readonly Expr[], input: Facts): Facts {
   const never = input.never?.every((leaf) => places.has(leaf))
     ? input.never.map((leaf) => places.get(leaf)![0]!)
     : null;
-  if (!input.fixed) return { times, never };
+  const known = { times, never, ...(input.prompt ? { prompt: true as const } : {}) };
+  if (!input.fixed) return known;
   const key = input.fixed.key.map((leaves) => leaves.flatMap((leaf) => places.get(leaf) ?? []));
   const leaves = new Set([...input.fixed.leaves].flatMap((leaf) => places.get(leaf) ?? []));
-  return { times, never, ...(key.every((part) => part.length > 0) ? { fixed: { key, leaves } } : {}) };
+  return { ...known, ...(key.every((part) => part.length > 0) ? { fixed: { key, leaves } } : {}) };
 }

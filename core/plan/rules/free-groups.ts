@@ -83,8 +83,9 @@ function timeBelow(plan: RelPlan, facts: ReturnType<typeof factsOf>, at: number,
   }
 }
 
-/** A time that rows of equal keys have in common. */
-function commonTime({ times, fixed }: Facts, keys: readonly number[]): number | null {
+/** A time that rows of equal keys have in common, and with which none comes late. */
+function commonTime({ times, fixed, prompt }: Facts, keys: readonly number[]): number | null {
+  if (!prompt) return null;
   const whole = fixed?.key.every((part) => part.some((leaf) => keys.includes(leaf)));
   for (const leaf of times.keys()) if (keys.includes(leaf) || (whole && fixed!.leaves.has(leaf))) return leaf;
   return null;
