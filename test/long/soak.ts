@@ -144,6 +144,7 @@ function start(place: string, parallelism: number, fails: boolean) {
     errors = (errors + text).slice(-2000);
   });
   const ended = new Promise<void>((resolve) => void process_.once('close', () => resolve()));
+  const listens = new Promise<void>((resolve) => void process_.stdout!.once('data', () => resolve()));
   return {
     pid: process_.pid as number,
     running: () => process_.exitCode === null && process_.signalCode === null,
@@ -154,6 +155,8 @@ function start(place: string, parallelism: number, fails: boolean) {
     },
     /** Null: it ended in order. A machine that has stood still gives the child no time either: seconds in which we ran count. */
     async stop(): Promise<string | null> {
+      // Before its first line nobody there takes the signal yet: it would just die.
+      await Promise.race([listens, ended]);
       process_.kill('SIGTERM');
       let left = drainSeconds;
       const late = setInterval(() => {
