@@ -7,7 +7,7 @@ import { batchRowsMax } from '../base/limits.ts';
 import type { TimeBound } from '../plan/physical.ts';
 import type { GroupTable } from '../ports/state.ts';
 import { ticksPerMs } from '../record/types.ts';
-import { waitForPages } from './aggregate-parts.ts';
+import { waitForPages } from './keyed-parts.ts';
 import { type OperatorContext, watermarkMin } from './operator.ts';
 
 /** Tables of fewer entries are not looked through. */

@@ -12,17 +12,17 @@ type Create<K extends PhysicalKind> = (node: Extract<PhysicalNode, { kind: K }>,
 
 const operators: { readonly [K in OperatorKind]: () => Promise<Create<K>> } = {
   watermark: async () => (await import('./watermark.ts')).watermarkOperator,
-  dynamicFilter: async () => (await import('./dynamic-filter.ts')).dynamicFilterOperator,
+  dynamicFilter: async () => (await import('./aggregate/dynamic-filter.ts')).dynamicFilterOperator,
   project: async () => (await import('./project.ts')).projectOperator,
   map: async () => (await import('./map.ts')).mapOperator,
-  aggregate: async () => (await import('./aggregate.ts')).aggregateOperator,
+  aggregate: async () => (await import('./aggregate/operator.ts')).aggregateOperator,
   process: async () => (await import('./process/operator.ts')).processOperator,
   join: async () => (await import('./join/operator.ts')).joinOperator,
-  sort: async () => (await import('./sort.ts')).sortOperator,
+  sort: async () => (await import('./ranking/sort.ts')).sortOperator,
   limit: async () => (await import('./limit.ts')).limitOperator,
-  topN: async () => (await import('./top-n.ts')).topNOperator,
+  topN: async () => (await import('./ranking/operator.ts')).topNOperator,
   toChangelog: async () => (await import('./to-changelog.ts')).toChangelogOperator,
-  fromChangelog: async () => (await import('./from-changelog.ts')).fromChangelogOperator,
+  fromChangelog: async () => (await import('./ranking/from-changelog.ts')).fromChangelogOperator,
   over: async () => (await import('./over/operator.ts')).overOperator,
 };
 

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { keyGroupRange } from '../../core/base/key-groups.ts';
 import { type Prng, prng } from '../../core/base/prng.ts';
 import type { AggregateCall } from '../../core/expr/tree.ts';
-import type { AggregateNode } from '../../core/operators/aggregate-setup.ts';
+import type { AggregateNode } from '../../core/operators/aggregate/setup.ts';
 import { watermarkMax, watermarkMin } from '../../core/operators/operator.ts';
 import { type Layout, rowtimeColumn } from '../../core/record/layout.ts';
 import type { SlicedWindow } from '../../core/time/windows.ts';

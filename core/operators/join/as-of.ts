@@ -15,7 +15,7 @@ import { isValid } from '../../record/column-reader.ts';
 import { type KeyPart, keyNumberAt, writeKeyColumns, writeKeyHash, writeKeyNumber } from '../../record/key-bytes.ts';
 import type { Layout } from '../../record/layout.ts';
 import { type RowShape, rowShape, writeRowColumns } from '../../record/row-columns.ts';
-import { KeyHasher, Work } from '../aggregate-parts.ts';
+import { KeyHasher, Work } from '../keyed-parts.ts';
 import { type Operator, type OperatorContext, type Output, Progress, watermarkMax, watermarkMin } from '../operator.ts';
 import { columnsUpTo } from '../process/call.ts';
 import { DueRows } from './due-rows.ts';

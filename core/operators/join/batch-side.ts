@@ -10,7 +10,7 @@ import type { Batch } from '../../record/batch.ts';
 import { LeafList } from '../../record/leaf-list.ts';
 import type { SlotMemory } from '../../record/memory.ts';
 import { rowShape } from '../../record/row-columns.ts';
-import { waitForPages } from '../aggregate-parts.ts';
+import { waitForPages } from '../keyed-parts.ts';
 import type { OperatorContext } from '../operator.ts';
 import { JoinSide, type SideSpec } from './side.ts';
 

@@ -6,7 +6,7 @@ import { batchRowsMax, orderedPagesPerCall } from '../../base/limits.ts';
 import type { PhysicalNode } from '../../plan/physical.ts';
 import { entryBytes } from '../../ports/ordered-layout.ts';
 import type { Batch } from '../../record/batch.ts';
-import { Work } from '../aggregate-parts.ts';
+import { Work } from '../keyed-parts.ts';
 import { type Operator, type OperatorContext, type Output, Progress, watermarkMin } from '../operator.ts';
 import { BatchSide, SideRoom } from './batch-side.ts';
 import { type Asked, KeySearch } from './key-search.ts';

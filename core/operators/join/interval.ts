@@ -7,7 +7,7 @@ import type { PhysicalNode } from '../../plan/physical.ts';
 import type { OrderedTable } from '../../ports/state.ts';
 import { type Batch, RowKindByte } from '../../record/batch.ts';
 import type { ByteSource } from '../../record/bytes.ts';
-import { Work } from '../aggregate-parts.ts';
+import { Work } from '../keyed-parts.ts';
 import { type Operator, type OperatorContext, type Output, Progress, watermarkMin } from '../operator.ts';
 import { DueRows } from './due-rows.ts';
 import { type Alone, alone, type Residual, residualOf, waitForRoom } from './parts.ts';

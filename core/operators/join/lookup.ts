@@ -8,7 +8,7 @@ import type { PhysicalNode } from '../../plan/physical.ts';
 import { entryBytes } from '../../ports/ordered-layout.ts';
 import { type Batch, RowKindByte } from '../../record/batch.ts';
 import type { ByteSource } from '../../record/bytes.ts';
-import { Work } from '../aggregate-parts.ts';
+import { Work } from '../keyed-parts.ts';
 import { type Operator, type OperatorContext, type Output, Progress } from '../operator.ts';
 import { BatchSide, SideRoom } from './batch-side.ts';
 import { KeySearch } from './key-search.ts';

@@ -10,7 +10,7 @@ import type { PhysicalNode } from '../../plan/physical.ts';
 import type { OrderedTable } from '../../ports/state.ts';
 import { type Batch, RowKindByte } from '../../record/batch.ts';
 import type { ByteSource } from '../../record/bytes.ts';
-import { Work } from '../aggregate-parts.ts';
+import { Work } from '../keyed-parts.ts';
 import { type Operator, type OperatorContext, type Output, Progress } from '../operator.ts';
 import { AsOfJoin } from './as-of.ts';
 import { InsertJoin, onlyInserts } from './insert-join.ts';

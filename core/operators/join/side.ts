@@ -20,7 +20,7 @@ import { type KeyPart, writeKeyColumns, writeKeyHash, writeKeyNumber } from '../
 import type { Layout } from '../../record/layout.ts';
 import { type RowShape, rowShape, writeRowColumns } from '../../record/row-columns.ts';
 import type { DataType, Field } from '../../record/types.ts';
-import { KeyHasher } from '../aggregate-parts.ts';
+import { KeyHasher } from '../keyed-parts.ts';
 import type { OperatorContext } from '../operator.ts';
 import { columnsUpTo } from '../process/call.ts';
 

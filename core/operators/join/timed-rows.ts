@@ -14,7 +14,7 @@ import { type KeyPart, keyNumberAt, writeKeyColumns, writeKeyHash, writeKeyNumbe
 import type { Layout } from '../../record/layout.ts';
 import { type LeafTarget, type RowShape, readRowColumns, rowShape, writeRowColumns } from '../../record/row-columns.ts';
 import { columnBuffers } from '../../record/row-store.ts';
-import { KeyHasher } from '../aggregate-parts.ts';
+import { KeyHasher } from '../keyed-parts.ts';
 import { type OperatorContext, watermarkMax } from '../operator.ts';
 import { columnsUpTo } from '../process/call.ts';
 import { Texts } from './rows.ts';

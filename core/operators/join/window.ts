@@ -7,7 +7,7 @@ import type { PhysicalNode } from '../../plan/physical.ts';
 import { type Batch, RowKindByte } from '../../record/batch.ts';
 import type { ByteSource } from '../../record/bytes.ts';
 import { isComplete } from '../../time/windows.ts';
-import { Work } from '../aggregate-parts.ts';
+import { Work } from '../keyed-parts.ts';
 import { type Operator, type OperatorContext, type Output, Progress, watermarkMax, watermarkMin } from '../operator.ts';
 import { alone, type Residual, residualOf, waitForRoom } from './parts.ts';
 import { JoinRows } from './rows.ts';

@@ -9,8 +9,8 @@ import { type Batch, batch as batchOf, type Column } from '../../record/batch.ts
 import { type Layout, rowtimeName } from '../../record/layout.ts';
 import { type LeafTarget, readRowColumns } from '../../record/row-columns.ts';
 import { columnBuffers } from '../../record/row-store.ts';
-import { resultColumns } from '../aggregate-parts.ts';
 import { Texts } from '../join/rows.ts';
+import { resultColumns } from '../keyed-parts.ts';
 import type { OperatorContext } from '../operator.ts';
 import { keyTailBytes, type OverRows } from './rows.ts';
 

@@ -2,8 +2,8 @@
 import type { OrderedCursor } from '../../ports/state.ts';
 import { type Batch, batch as batchOf } from '../../record/batch.ts';
 import type { Layout } from '../../record/layout.ts';
-import { Work } from '../aggregate-parts.ts';
 import { waitForRoom } from '../join/parts.ts';
+import { Work } from '../keyed-parts.ts';
 import { type Operator, type OperatorContext, type Output, Progress } from '../operator.ts';
 import { Chunk } from './chunk.ts';
 import { Frames } from './frames.ts';

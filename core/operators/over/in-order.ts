@@ -12,9 +12,9 @@ import { type ByteSink, type ByteSource, byteSink, byteSource, openBytes } from 
 import { type KeyPart, readKeyNumber, writeKeyNumber } from '../../record/key-bytes.ts';
 import { type Layout, rowtimeName } from '../../record/layout.ts';
 import { LeafList } from '../../record/leaf-list.ts';
-import { KeyHasher, Work, waitForPages } from '../aggregate-parts.ts';
-import { accumulatorLeaves } from '../aggregate-setup.ts';
+import { accumulatorLeaves } from '../aggregate/setup.ts';
 import { waitForRoom } from '../join/parts.ts';
+import { KeyHasher, Work, waitForPages } from '../keyed-parts.ts';
 import { type Operator, type OperatorContext, type Output, Progress, watermarkMax, watermarkMin } from '../operator.ts';
 import { Chunk, KeyCopy } from './chunk.ts';
 import { Frames } from './frames.ts';

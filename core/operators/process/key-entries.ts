@@ -5,7 +5,7 @@
 import { batchRowsMax } from '../../base/limits.ts';
 import type { GroupTable, OperatorState } from '../../ports/state.ts';
 import type { Batch } from '../../record/batch.ts';
-import { identityRows, waitForPages } from '../aggregate-parts.ts';
+import { identityRows, waitForPages } from '../keyed-parts.ts';
 import type { OperatorContext } from '../operator.ts';
 
 /** Entries that hold nothing are taken out when they are more than this, and than a share of the others. */

@@ -14,8 +14,8 @@ import type { ByteSink } from '../../record/bytes.ts';
 import { readI64, writeI64 } from '../../record/column-reader.ts';
 import type { Layout } from '../../record/layout.ts';
 import { type RowView, rowView } from '../../record/row-view.ts';
-import { KeyHasher, Work, waitForPages } from '../aggregate-parts.ts';
 import { type DeadLetters, deadLetters, isPoison, reasonOf } from '../dead-letters.ts';
+import { KeyHasher, Work, waitForPages } from '../keyed-parts.ts';
 import {
   type Operator,
   type OperatorContext,

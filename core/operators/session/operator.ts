@@ -9,8 +9,8 @@ import type { AggregateUpdater } from '../../compile/aggregate.ts';
 import type { GroupTable } from '../../ports/state.ts';
 import { type Batch, batch as batchOf, type Column, RowKindByte } from '../../record/batch.ts';
 import { isComplete, isOver, type SessionWindow } from '../../time/windows.ts';
-import { emitRows, resolveRows, resultColumns, Work, waitForPages } from '../aggregate-parts.ts';
-import { type AggregateNode, type AggregateSetup, aggregateSetup } from '../aggregate-setup.ts';
+import { type AggregateNode, type AggregateSetup, aggregateSetup } from '../aggregate/setup.ts';
+import { emitRows, resolveRows, resultColumns, Work, waitForPages } from '../keyed-parts.ts';
 import { type Operator, type OperatorContext, type Output, Progress, watermarkMax, watermarkMin } from '../operator.ts';
 import { endAt, Mark, SessionTables, sessionHead, startAt, takenMax, writeNumber, youngest } from './tables.ts';
 

@@ -1,7 +1,7 @@
 /**
  * Top n in an ordered table, by ROW_NUMBER: rows lie in order, with texts of any length. Of input that takes rows back every
  * row is kept, so that the next one moves up when one of the first n goes; equal rows are one entry with a count. Of input that only
- * inserts the first n of each partition are, of equals those that came first. Changes are those of updating-top-n.ts: with a rank
+ * inserts the first n of each partition are, of equals those that came first. Changes are those of updating.ts: with a rank
  * each rank from the row's own on is updated; without it one row comes and one goes.
  *
  *   key    hash of the partition · partition columns · order columns, descending ones inverted · [hash of row] · number
@@ -14,20 +14,20 @@ import {
   orderedPagesPerCall,
   orderedValueBytesMax,
   pageCopiesMax,
-} from '../base/limits.ts';
-import type { TimeBound } from '../plan/physical.ts';
-import type { DeadRows, OrderedCursor, OrderedTable } from '../ports/state.ts';
-import { type Batch, RowKindByte } from '../record/batch.ts';
-import { type ByteSink, type ByteSource, byteSink } from '../record/bytes.ts';
-import { type KeyPart, writeKeyColumns, writeKeyHash, writeKeyNumber } from '../record/key-bytes.ts';
-import type { Layout } from '../record/layout.ts';
-import { LeafList } from '../record/leaf-list.ts';
-import { type RowShape, rowShape, writeRowColumns } from '../record/row-columns.ts';
-import { type Field, ticksPerMs } from '../record/types.ts';
-import { KeyHasher, Work } from './aggregate-parts.ts';
-import { JoinRows, noRow } from './join/rows.ts';
-import { type Operator, type OperatorContext, type Output, Progress } from './operator.ts';
-import { columnsUpTo } from './process/call.ts';
+} from '../../base/limits.ts';
+import type { TimeBound } from '../../plan/physical.ts';
+import type { DeadRows, OrderedCursor, OrderedTable } from '../../ports/state.ts';
+import { type Batch, RowKindByte } from '../../record/batch.ts';
+import { type ByteSink, type ByteSource, byteSink } from '../../record/bytes.ts';
+import { type KeyPart, writeKeyColumns, writeKeyHash, writeKeyNumber } from '../../record/key-bytes.ts';
+import type { Layout } from '../../record/layout.ts';
+import { LeafList } from '../../record/leaf-list.ts';
+import { type RowShape, rowShape, writeRowColumns } from '../../record/row-columns.ts';
+import { type Field, ticksPerMs } from '../../record/types.ts';
+import { JoinRows, noRow } from '../join/rows.ts';
+import { KeyHasher, Work } from '../keyed-parts.ts';
+import { type Operator, type OperatorContext, type Output, Progress } from '../operator.ts';
+import { columnsUpTo } from '../process/call.ts';
 import { type Ranking, refuseChanges, withRank } from './ranking.ts';
 
 export function orderedTopN(spec: Ranking, context: OperatorContext): Operator {

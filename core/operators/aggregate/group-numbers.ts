@@ -2,9 +2,9 @@
  * Short names of groups: a number that stands in a group's entry and is unique within its key group, so that tables of what
  * belongs to groups need not repeat their keys, and stay beside them wherever both are restored. Knows no table.
  */
-import { keyGroupOfHigh } from '../base/key-groups.ts';
-import { batchRowsMax, keyGroups } from '../base/limits.ts';
-import type { OperatorContext } from './operator.ts';
+import { keyGroupOfHigh } from '../../base/key-groups.ts';
+import { batchRowsMax, keyGroups } from '../../base/limits.ts';
+import type { OperatorContext } from '../operator.ts';
 
 /** Bytes of a group's entry in which its number stands. */
 export const groupNumberBytes = 8;

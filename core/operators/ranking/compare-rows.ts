@@ -2,12 +2,12 @@
  * The order of rows that lie in batches and in cells of entries, by columns of fixed width: NULL is the least, NaN the greatest
  * DOUBLE. Knows no operator.
  */
-import type { CellLayout } from '../compile/cells.ts';
-import type { SortKey } from '../plan/physical.ts';
-import type { Batch, Column } from '../record/batch.ts';
-import { isValid } from '../record/column-reader.ts';
-import type { Layout, StorageKind } from '../record/layout.ts';
-import type { SlotMemory } from '../record/memory.ts';
+import type { CellLayout } from '../../compile/cells.ts';
+import type { SortKey } from '../../plan/physical.ts';
+import type { Batch, Column } from '../../record/batch.ts';
+import { isValid } from '../../record/column-reader.ts';
+import type { Layout, StorageKind } from '../../record/layout.ts';
+import type { SlotMemory } from '../../record/memory.ts';
 
 export class RowOrder {
   readonly #memory: SlotMemory;

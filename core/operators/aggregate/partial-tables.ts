@@ -1,10 +1,10 @@
 /** The tables in which rows are reduced before they are exchanged: one, or one per slice of time. */
-import { batchRowsMax } from '../base/limits.ts';
-import { sliceWorkBytes } from '../ports/kernels-state.ts';
-import type { GroupTable, SlicedTables } from '../ports/state.ts';
-import type { Batch } from '../record/batch.ts';
-import { type SlicedWindow, windowMath } from '../time/windows.ts';
-import type { AggregateSetup } from './aggregate-setup.ts';
+import { batchRowsMax } from '../../base/limits.ts';
+import { sliceWorkBytes } from '../../ports/kernels-state.ts';
+import type { GroupTable, SlicedTables } from '../../ports/state.ts';
+import type { Batch } from '../../record/batch.ts';
+import { type SlicedWindow, windowMath } from '../../time/windows.ts';
+import type { AggregateSetup } from './setup.ts';
 
 /** Rows of a batch that go to one table, that of a slice by its end. */
 export interface Part {

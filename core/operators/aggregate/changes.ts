@@ -1,17 +1,17 @@
 /**
  * What changes in groups when rows are added to them: results before and after, as rows of a changelog. One set of rows at
- * a time; the entries must carry marks (aggregate-setup.ts). Knows neither where groups lie nor when they fire.
+ * a time; the entries must carry marks (setup.ts). Knows neither where groups lie nor when they fire.
  */
-import { batchRowsMax } from '../base/limits.ts';
-import { rowsField } from '../compile/accumulators.ts';
-import type { AggregateUpdater } from '../compile/aggregate.ts';
-import type { GroupTable } from '../ports/state.ts';
-import { type Column, RowKindByte } from '../record/batch.ts';
-import type { StorageKind } from '../record/layout.ts';
-import { sameValue } from '../record/same-value.ts';
-import { emitRows, resultColumns } from './aggregate-parts.ts';
-import { type AggregateSetup, markBytes } from './aggregate-setup.ts';
-import type { Output } from './operator.ts';
+import { batchRowsMax } from '../../base/limits.ts';
+import { rowsField } from '../../compile/accumulators.ts';
+import type { AggregateUpdater } from '../../compile/aggregate.ts';
+import type { GroupTable } from '../../ports/state.ts';
+import { type Column, RowKindByte } from '../../record/batch.ts';
+import type { StorageKind } from '../../record/layout.ts';
+import { sameValue } from '../../record/same-value.ts';
+import { emitRows, resultColumns } from '../keyed-parts.ts';
+import type { Output } from '../operator.ts';
+import { type AggregateSetup, markBytes } from './setup.ts';
 
 export class Changes {
   readonly #setup: AggregateSetup;

@@ -9,14 +9,14 @@
  * The bits of the group's key group begin the hash, so that the two stay together wherever they are restored; behind them it
  * is made of the group's hash and the value's.
  */
-import { batchRowsMax, keyGroupBits } from '../base/limits.ts';
-import type { AggregateCall } from '../expr/tree.ts';
-import type { AccumulatorLeaf, GroupTable, OperatorState } from '../ports/state.ts';
-import { type Batch, batch as batchOf, type Column } from '../record/batch.ts';
-import type { Layout, LayoutColumn } from '../record/layout.ts';
-import { KeyHasher, waitForPages } from './aggregate-parts.ts';
+import { batchRowsMax, keyGroupBits } from '../../base/limits.ts';
+import type { AggregateCall } from '../../expr/tree.ts';
+import type { AccumulatorLeaf, GroupTable, OperatorState } from '../../ports/state.ts';
+import { type Batch, batch as batchOf, type Column } from '../../record/batch.ts';
+import type { Layout, LayoutColumn } from '../../record/layout.ts';
+import { KeyHasher, waitForPages } from '../keyed-parts.ts';
+import type { OperatorContext } from '../operator.ts';
 import type { GroupNumbers } from './group-numbers.ts';
-import type { OperatorContext } from './operator.ts';
 
 /** Filters of one set: bits of a word. */
 const filtersMax = 32;

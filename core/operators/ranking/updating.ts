@@ -4,19 +4,19 @@
  * last one inserted while there are fewer than n; without it, the row that falls out is deleted (-D) and the new one
  * inserted (+I). With RANK and DENSE_RANK, rows whose rank changed are updated, and those that fall out deleted.
  */
-import { assert } from '../base/assert.ts';
-import { MillraceError } from '../base/errors.ts';
-import { topNRowsMax } from '../base/limits.ts';
-import type { PhysicalNode } from '../plan/physical.ts';
-import { type Batch, RowKindByte } from '../record/batch.ts';
-import { arenaBlocks } from '../record/blocks.ts';
-import { type ColumnReader, columnReader, type LeafValue } from '../record/column-reader.ts';
-import type { Layout } from '../record/layout.ts';
-import { type ColumnBuffer, columnBuffers, keptBatch, RowStore, type RowStoreSetup } from '../record/row-store.ts';
-import type { RowValues } from '../record/row-values.ts';
-import { storedColumn } from '../record/row-values.ts';
+import { assert } from '../../base/assert.ts';
+import { MillraceError } from '../../base/errors.ts';
+import { topNRowsMax } from '../../base/limits.ts';
+import type { PhysicalNode } from '../../plan/physical.ts';
+import { type Batch, RowKindByte } from '../../record/batch.ts';
+import { arenaBlocks } from '../../record/blocks.ts';
+import { type ColumnReader, columnReader, type LeafValue } from '../../record/column-reader.ts';
+import type { Layout } from '../../record/layout.ts';
+import { type ColumnBuffer, columnBuffers, keptBatch, RowStore, type RowStoreSetup } from '../../record/row-store.ts';
+import type { RowValues } from '../../record/row-values.ts';
+import { storedColumn } from '../../record/row-values.ts';
+import { type Operator, type OperatorContext, type Output, Progress } from '../operator.ts';
 import { RowSaver } from './kept-rows.ts';
-import { type Operator, type OperatorContext, type Output, Progress } from './operator.ts';
 import { type Ranking, refuseChanges, withRank } from './ranking.ts';
 
 type TopNNode = Extract<PhysicalNode, { kind: 'topN' }>;

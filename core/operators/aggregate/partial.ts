@@ -5,14 +5,14 @@
  * across a barrier.
  */
 
-import { batchRowsMax } from '../base/limits.ts';
-import type { AggregateUpdater } from '../compile/aggregate.ts';
-import { type Batch, batch as batchOf, type Column } from '../record/batch.ts';
-import { isComplete } from '../time/windows.ts';
-import { emitRows, resolveRows, resultColumns, Work } from './aggregate-parts.ts';
-import { type AggregateNode, type AggregateSetup, aggregateSetup, resolveGroup } from './aggregate-setup.ts';
-import { type Operator, type OperatorContext, type Output, Progress, watermarkMax } from './operator.ts';
+import { batchRowsMax } from '../../base/limits.ts';
+import type { AggregateUpdater } from '../../compile/aggregate.ts';
+import { type Batch, batch as batchOf, type Column } from '../../record/batch.ts';
+import { isComplete } from '../../time/windows.ts';
+import { emitRows, resolveRows, resultColumns, Work } from '../keyed-parts.ts';
+import { type Operator, type OperatorContext, type Output, Progress, watermarkMax } from '../operator.ts';
 import { OneTable, type Tables, TablesBySlice } from './partial-tables.ts';
+import { type AggregateNode, type AggregateSetup, aggregateSetup, resolveGroup } from './setup.ts';
 
 /**
  * The tables are emitted when they hold this many pages (4 MB). More than the second-level cache holds, and better: to

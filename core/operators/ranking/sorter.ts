@@ -6,14 +6,14 @@
  *   run       a chain of blocks of entries (kernels/assembly/sort.ts); its last block may be the pool itself
  *   pool      entries that wait to be sorted; full at `poolEntriesMax`, it becomes a run
  */
-import { assert } from '../base/assert.ts';
-import type { SortKey } from '../plan/physical.ts';
-import type { BlockPool } from '../ports/blocks.ts';
-import type { Kernels } from '../ports/kernels.ts';
-import type { Batch } from '../record/batch.ts';
-import type { Layout } from '../record/layout.ts';
-import type { SlotMemory } from '../record/memory.ts';
-import { RowStore, storageCode, takeBlock } from '../record/row-store.ts';
+import { assert } from '../../base/assert.ts';
+import type { SortKey } from '../../plan/physical.ts';
+import type { BlockPool } from '../../ports/blocks.ts';
+import type { Kernels } from '../../ports/kernels.ts';
+import type { Batch } from '../../record/batch.ts';
+import type { Layout } from '../../record/layout.ts';
+import type { SlotMemory } from '../../record/memory.ts';
+import { RowStore, storageCode, takeBlock } from '../../record/row-store.ts';
 
 export interface SorterSetup {
   readonly layout: Layout;

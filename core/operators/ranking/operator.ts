@@ -1,26 +1,26 @@
 /**
  * The first n rows by an order, of all rows or of each partition, where results are final: on ended input at its end, on
  * unbounded input of windows when event time has passed them. Rows that cannot be among the first any more are let go
- * in passing, so that about twice the rows of the result are kept. Results that change are updating-top-n.ts, and
- * ordered-top-n.ts where the rows themselves do.
+ * in passing, so that about twice the rows of the result are kept. Results that change are updating.ts, and
+ * ordered.ts where the rows themselves do.
  */
-import { assert } from '../base/assert.ts';
-import { batchRowsMax } from '../base/limits.ts';
-import type { PhysicalNode, SortKey } from '../plan/physical.ts';
-import { type Batch, batch as batchOf } from '../record/batch.ts';
-import { arenaBlocks } from '../record/blocks.ts';
-import { readI64 } from '../record/column-reader.ts';
-import type { Layout } from '../record/layout.ts';
-import { type ColumnBuffer, columnBuffers, keptBatch } from '../record/row-store.ts';
-import type { RowValues } from '../record/row-values.ts';
+import { assert } from '../../base/assert.ts';
+import { batchRowsMax } from '../../base/limits.ts';
+import type { PhysicalNode, SortKey } from '../../plan/physical.ts';
+import { type Batch, batch as batchOf } from '../../record/batch.ts';
+import { arenaBlocks } from '../../record/blocks.ts';
+import { readI64 } from '../../record/column-reader.ts';
+import type { Layout } from '../../record/layout.ts';
+import { type ColumnBuffer, columnBuffers, keptBatch } from '../../record/row-store.ts';
+import type { RowValues } from '../../record/row-values.ts';
+import { type Operator, type OperatorContext, type Output, Progress, watermarkMin } from '../operator.ts';
 import { canDeduplicate, deduplicate } from './deduplicate.ts';
 import { RowSaver } from './kept-rows.ts';
-import { type Operator, type OperatorContext, type Output, Progress, watermarkMin } from './operator.ts';
-import { canOrder, orderedTopN } from './ordered-top-n.ts';
-import { canPage, pagedTopN } from './paged-top-n.ts';
+import { canOrder, orderedTopN } from './ordered.ts';
+import { canPage, pagedTopN } from './paged.ts';
 import { type Ranking, rankCodes, refuseChanges, withRank } from './ranking.ts';
 import { Sorter } from './sorter.ts';
-import { updatingTopN } from './updating-top-n.ts';
+import { updatingTopN } from './updating.ts';
 
 type TopNNode = Extract<PhysicalNode, { kind: 'topN' }>;
 

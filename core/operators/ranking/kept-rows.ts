@@ -2,13 +2,13 @@
  * Kept rows as a snapshot takes them: by the key group of their partition, in the order in which they are kept. Rows
  * without a partition belong to the subtask that has them.
  */
-import { keyGroupOfHigh, keyGroupRange } from '../base/key-groups.ts';
-import type { KeyedValue } from '../ports/state.ts';
-import type { Batch } from '../record/batch.ts';
-import { type ColumnBuffer, columnBuffers, keptBatch, type RowStore } from '../record/row-store.ts';
-import { eachBatchOf, type RowValues, rowValues } from '../record/row-values.ts';
-import { KeyHasher } from './aggregate-parts.ts';
-import type { OperatorContext } from './operator.ts';
+import { keyGroupOfHigh, keyGroupRange } from '../../base/key-groups.ts';
+import type { KeyedValue } from '../../ports/state.ts';
+import type { Batch } from '../../record/batch.ts';
+import { type ColumnBuffer, columnBuffers, keptBatch, type RowStore } from '../../record/row-store.ts';
+import { eachBatchOf, type RowValues, rowValues } from '../../record/row-values.ts';
+import { KeyHasher } from '../keyed-parts.ts';
+import type { OperatorContext } from '../operator.ts';
 
 export class RowSaver {
   readonly #context: OperatorContext;

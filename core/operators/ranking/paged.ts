@@ -1,20 +1,20 @@
 /**
  * Top n of unbounded input that only adds rows, in pages: an entry a group, with room for its n rows. A batch tells of each
  * group what has changed, by rank where ranks come out. Of equals the one that came first stands first. ROW_NUMBER only, by
- * columns of fixed width, and n rows must fit an entry; what does not is updating-top-n.ts.
+ * columns of fixed width, and n rows must fit an entry; what does not is updating.ts.
  *
  *   entry  {u32 round in which it was last met, u32 place among those met}{u32 rows, u32 zero}
  *          {u8 place of the row of rank 1, 2, …, up to a word}{cells of place 0, 1, …}
  */
-import { batchRowsMax } from '../base/limits.ts';
-import { type CellLayout, type Cells, cellLayout, cellLeaves, cellPrograms } from '../compile/cells.ts';
-import type { AccumulatorLeaf, GroupTable } from '../ports/state.ts';
-import { type Batch, batch as batchOf, type Column, RowKindByte } from '../record/batch.ts';
-import { type Layout, rowtimeName } from '../record/layout.ts';
-import { alignUp } from '../record/memory.ts';
-import { identityRows, KeyHasher, type ResolveBuffers, resolveRows, resultColumns, Work } from './aggregate-parts.ts';
+import { batchRowsMax } from '../../base/limits.ts';
+import { type CellLayout, type Cells, cellLayout, cellLeaves, cellPrograms } from '../../compile/cells.ts';
+import type { AccumulatorLeaf, GroupTable } from '../../ports/state.ts';
+import { type Batch, batch as batchOf, type Column, RowKindByte } from '../../record/batch.ts';
+import { type Layout, rowtimeName } from '../../record/layout.ts';
+import { alignUp } from '../../record/memory.ts';
+import { identityRows, KeyHasher, type ResolveBuffers, resolveRows, resultColumns, Work } from '../keyed-parts.ts';
+import { type Operator, type OperatorContext, type Output, Progress } from '../operator.ts';
 import { RowOrder } from './compare-rows.ts';
-import { type Operator, type OperatorContext, type Output, Progress } from './operator.ts';
 import { type Ranking, refuseChanges } from './ranking.ts';
 
 const countAt = 8;

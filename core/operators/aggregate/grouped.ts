@@ -2,18 +2,18 @@
  * Groups without windows. Bounded input: results once, at the end. Unbounded: every batch tells what it changed in the
  * groups it touched, as a changelog.
  */
-import type { AggregateUpdater } from '../compile/aggregate.ts';
-import type { AggregateCall } from '../expr/tree.ts';
-import type { GroupTable } from '../ports/state.ts';
-import { type Batch, batch as batchOf, type Column } from '../record/batch.ts';
-import { Changes } from './aggregate-changes.ts';
-import { DistinctMarks, distinctCalls } from './aggregate-distinct.ts';
-import { Extremes } from './aggregate-extremes.ts';
-import { resolveRows, resultColumns, Work } from './aggregate-parts.ts';
-import { type AggregateNode, type AggregateSetup, aggregateSetup, resolveGroup } from './aggregate-setup.ts';
-import { DeadGroups } from './dead-groups.ts';
+import type { AggregateUpdater } from '../../compile/aggregate.ts';
+import type { AggregateCall } from '../../expr/tree.ts';
+import type { GroupTable } from '../../ports/state.ts';
+import { type Batch, batch as batchOf, type Column } from '../../record/batch.ts';
+import { DeadGroups } from '../dead-groups.ts';
+import { resolveRows, resultColumns, Work } from '../keyed-parts.ts';
+import { type Operator, type OperatorContext, type Output, Progress } from '../operator.ts';
+import { Changes } from './changes.ts';
+import { DistinctMarks, distinctCalls } from './distinct.ts';
+import { Extremes } from './extremes.ts';
 import { GroupNumbers, groupNumberBytes } from './group-numbers.ts';
-import { type Operator, type OperatorContext, type Output, Progress } from './operator.ts';
+import { type AggregateNode, type AggregateSetup, aggregateSetup, resolveGroup } from './setup.ts';
 
 /** A count of all rows, so that a group whose rows were all taken away is known to be gone. */
 const countRows: AggregateCall = {

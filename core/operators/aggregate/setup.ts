@@ -1,14 +1,14 @@
 /** What an aggregate node comes to in one task: declaration of its tables, compiled updates, buffers. Knows no phase's logic. */
 
-import { batchRowsMax } from '../base/limits.ts';
-import { sumTypeOf } from '../compile/accumulators.ts';
-import { type AggregateUpdater, accumulatorLayout, aggregateUpdater } from '../compile/aggregate.ts';
-import type { AggregateCall } from '../expr/tree.ts';
-import type { PhysicalNode } from '../plan/physical.ts';
-import type { AccumulatorLeaf, GroupTable, GroupTableDecl } from '../ports/state.ts';
-import type { Batch } from '../record/batch.ts';
-import { identityRows, KeyHasher, type ResolveBuffers, waitForPages } from './aggregate-parts.ts';
-import type { OperatorContext } from './operator.ts';
+import { batchRowsMax } from '../../base/limits.ts';
+import { sumTypeOf } from '../../compile/accumulators.ts';
+import { type AggregateUpdater, accumulatorLayout, aggregateUpdater } from '../../compile/aggregate.ts';
+import type { AggregateCall } from '../../expr/tree.ts';
+import type { PhysicalNode } from '../../plan/physical.ts';
+import type { AccumulatorLeaf, GroupTable, GroupTableDecl } from '../../ports/state.ts';
+import type { Batch } from '../../record/batch.ts';
+import { identityRows, KeyHasher, type ResolveBuffers, waitForPages } from '../keyed-parts.ts';
+import type { OperatorContext } from '../operator.ts';
 
 export type AggregateNode = Extract<PhysicalNode, { kind: 'aggregate' }>;
 

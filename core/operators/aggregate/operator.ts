@@ -2,12 +2,13 @@
  * Grouped aggregation: which operator does which phase. `single` and `final` hold the groups as state; `partial` reduces
  * rows before they are exchanged and holds nothing across a flush.
  */
-import { GroupedAggregate } from './aggregate-grouped.ts';
-import { PartialAggregate } from './aggregate-partial.ts';
-import type { AggregateNode } from './aggregate-setup.ts';
-import { WindowedAggregate } from './aggregate-windowed.ts';
-import type { Operator, OperatorContext } from './operator.ts';
-import { SessionAggregate } from './session/operator.ts';
+
+import type { Operator, OperatorContext } from '../operator.ts';
+import { SessionAggregate } from '../session/operator.ts';
+import { GroupedAggregate } from './grouped.ts';
+import { PartialAggregate } from './partial.ts';
+import type { AggregateNode } from './setup.ts';
+import { WindowedAggregate } from './windowed.ts';
 
 /** Errors: `plan/unsupported` when a group's keys and accumulators are larger than an entry may be. */
 export function aggregateOperator(node: AggregateNode, context: OperatorContext): Operator {

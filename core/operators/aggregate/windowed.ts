@@ -5,17 +5,17 @@
  * changes; without, tumbling ones are drained as they are emitted, so that what is still to fire is what is still in state.
  */
 
-import { batchRowsMax } from '../base/limits.ts';
-import { rowsField } from '../compile/accumulators.ts';
-import type { AggregateUpdater } from '../compile/aggregate.ts';
-import { sliceWorkBytes } from '../ports/kernels-state.ts';
-import type { GroupTable, SlicedTables } from '../ports/state.ts';
-import { type Batch, batch as batchOf, type Column } from '../record/batch.ts';
-import { isComplete, isOver, type SlicedWindow, type WindowMath, windowMath } from '../time/windows.ts';
-import { Changes } from './aggregate-changes.ts';
-import { emitRows, resolveRows, resultColumns, Work, waitForPages } from './aggregate-parts.ts';
-import { type AggregateNode, type AggregateSetup, aggregateSetup } from './aggregate-setup.ts';
-import { type Operator, type OperatorContext, type Output, Progress, watermarkMax, watermarkMin } from './operator.ts';
+import { batchRowsMax } from '../../base/limits.ts';
+import { rowsField } from '../../compile/accumulators.ts';
+import type { AggregateUpdater } from '../../compile/aggregate.ts';
+import { sliceWorkBytes } from '../../ports/kernels-state.ts';
+import type { GroupTable, SlicedTables } from '../../ports/state.ts';
+import { type Batch, batch as batchOf, type Column } from '../../record/batch.ts';
+import { isComplete, isOver, type SlicedWindow, type WindowMath, windowMath } from '../../time/windows.ts';
+import { emitRows, resolveRows, resultColumns, Work, waitForPages } from '../keyed-parts.ts';
+import { type Operator, type OperatorContext, type Output, Progress, watermarkMax, watermarkMin } from '../operator.ts';
+import { Changes } from './changes.ts';
+import { type AggregateNode, type AggregateSetup, aggregateSetup } from './setup.ts';
 
 /** Chunks of a batch's size that are merged before the runtime may look at the clock. */
 const mergedChunks = 32;

@@ -5,17 +5,17 @@
  *   key    hash of the group · its number · value, of a MAX inverted
  *   value  u64 rows
  */
-import { assert } from '../base/assert.ts';
-import { orderedKeyBytesMax, orderedPagesPerCall, pageCopiesMax, textBytesMax } from '../base/limits.ts';
-import type { AccumulatorField } from '../compile/accumulators.ts';
-import type { GroupTable, OrderedCursor, OrderedTable } from '../ports/state.ts';
-import { type Batch, type Column, RowKindByte } from '../record/batch.ts';
-import { type ByteSink, byteSink } from '../record/bytes.ts';
-import { isValid } from '../record/column-reader.ts';
-import { writeKeyColumns, writeKeyHash } from '../record/key-bytes.ts';
-import { writeView } from '../record/text.ts';
+import { assert } from '../../base/assert.ts';
+import { orderedKeyBytesMax, orderedPagesPerCall, pageCopiesMax, textBytesMax } from '../../base/limits.ts';
+import type { AccumulatorField } from '../../compile/accumulators.ts';
+import type { GroupTable, OrderedCursor, OrderedTable } from '../../ports/state.ts';
+import { type Batch, type Column, RowKindByte } from '../../record/batch.ts';
+import { type ByteSink, byteSink } from '../../record/bytes.ts';
+import { isValid } from '../../record/column-reader.ts';
+import { writeKeyColumns, writeKeyHash } from '../../record/key-bytes.ts';
+import { writeView } from '../../record/text.ts';
+import type { OperatorContext } from '../operator.ts';
 import type { GroupNumbers } from './group-numbers.ts';
-import type { OperatorContext } from './operator.ts';
 
 export class Extremes {
   readonly #context: OperatorContext;

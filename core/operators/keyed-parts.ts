@@ -1,5 +1,5 @@
 /**
- * What the aggregate operators share: hashes of key columns, buffers of result columns, output in slices of bounded size,
+ * What operators over keyed state share: hashes of key columns, buffers of result columns, output in slices of bounded size,
  * and work that stops wherever output room ends. Knows no window and no phase.
  */
 import { MillraceError } from '../base/errors.ts';

@@ -2,16 +2,16 @@
  * ORDER BY on ended input: the rows of a subtask in order, all of them or the first few. The final sort of gathered,
  * already sorted rows is the same work: its batches come in order, and are merged.
  */
-import { assert } from '../base/assert.ts';
-import type { PhysicalNode } from '../plan/physical.ts';
-import type { Batch } from '../record/batch.ts';
-import { arenaBlocks } from '../record/blocks.ts';
-import { type ColumnBuffer, columnBuffers, keptBatch } from '../record/row-store.ts';
-import type { RowValues } from '../record/row-values.ts';
+import { assert } from '../../base/assert.ts';
+import type { PhysicalNode } from '../../plan/physical.ts';
+import type { Batch } from '../../record/batch.ts';
+import { arenaBlocks } from '../../record/blocks.ts';
+import { type ColumnBuffer, columnBuffers, keptBatch } from '../../record/row-store.ts';
+import type { RowValues } from '../../record/row-values.ts';
+import { type Operator, type OperatorContext, type Output, Progress } from '../operator.ts';
 import { RowSaver } from './kept-rows.ts';
-import { type Operator, type OperatorContext, type Output, Progress } from './operator.ts';
+import { boundedTopN } from './operator.ts';
 import { Sorter } from './sorter.ts';
-import { boundedTopN } from './top-n.ts';
 
 type SortNode = Extract<PhysicalNode, { kind: 'sort' }>;
 

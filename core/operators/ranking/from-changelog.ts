@@ -4,17 +4,17 @@
  * what it changed, −U and +U, +I or −D; a row that is what it was changes nothing. Ended input: the rows that stand come at the
  * end. What takes away a key that is not there is counted.
  */
-import { MillraceError } from '../base/errors.ts';
-import { batchRowsMax } from '../base/limits.ts';
-import type { PhysicalNode } from '../plan/physical.ts';
-import { type Batch, batch as batchOf, type Column, RowKindByte, rowKindNames } from '../record/batch.ts';
-import { isValid } from '../record/column-reader.ts';
-import type { Layout } from '../record/layout.ts';
-import { sameValueAt } from '../record/same-value.ts';
-import { readText } from '../record/text.ts';
-import { emitRows, resolveRows, Work, waitForPages } from './aggregate-parts.ts';
+import { MillraceError } from '../../base/errors.ts';
+import { batchRowsMax } from '../../base/limits.ts';
+import type { PhysicalNode } from '../../plan/physical.ts';
+import { type Batch, batch as batchOf, type Column, RowKindByte, rowKindNames } from '../../record/batch.ts';
+import { isValid } from '../../record/column-reader.ts';
+import type { Layout } from '../../record/layout.ts';
+import { sameValueAt } from '../../record/same-value.ts';
+import { readText } from '../../record/text.ts';
+import { emitRows, resolveRows, Work, waitForPages } from '../keyed-parts.ts';
+import { type Operator, type OperatorContext, type Output, Progress } from '../operator.ts';
 import { KeptEntries } from './kept-entries.ts';
-import { type Operator, type OperatorContext, type Output, Progress } from './operator.ts';
 import { refuseChanges } from './ranking.ts';
 
 export function fromChangelogOperator(

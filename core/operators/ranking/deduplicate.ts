@@ -3,14 +3,14 @@
  * Unbounded input: a batch tells of each key what it changed, and rows that lose are never kept. Ended input: the rows that
  * stay come at the end; the first as they come, at once.
  */
-import { batchRowsMax } from '../base/limits.ts';
-import { type Batch, RowKindByte } from '../record/batch.ts';
-import { type Layout, rowtimeName } from '../record/layout.ts';
-import { emitRows, resolveRows, Work } from './aggregate-parts.ts';
+import { batchRowsMax } from '../../base/limits.ts';
+import { type Batch, RowKindByte } from '../../record/batch.ts';
+import { type Layout, rowtimeName } from '../../record/layout.ts';
+import { DeadGroups } from '../dead-groups.ts';
+import { emitRows, resolveRows, Work } from '../keyed-parts.ts';
+import { type Operator, type OperatorContext, type Output, Progress } from '../operator.ts';
 import { RowOrder } from './compare-rows.ts';
-import { DeadGroups } from './dead-groups.ts';
 import { KeptEntries } from './kept-entries.ts';
-import { type Operator, type OperatorContext, type Output, Progress } from './operator.ts';
 import { type Ranking, refuseChanges } from './ranking.ts';
 
 /** `keepFirst`, `keepLast`, and a topN(1) of rows of fixed width: texts in state are shorter than others may be. */

@@ -1,9 +1,9 @@
 /** What both kinds of top n share: what is asked for, and how results carry their rank. */
-import { MillraceError } from '../base/errors.ts';
-import type { PhysicalNode } from '../plan/physical.ts';
-import { type Batch, batch as batchOf } from '../record/batch.ts';
-import { rowtimeName } from '../record/layout.ts';
-import type { OperatorContext } from './operator.ts';
+import { MillraceError } from '../../base/errors.ts';
+import type { PhysicalNode } from '../../plan/physical.ts';
+import { type Batch, batch as batchOf } from '../../record/batch.ts';
+import { rowtimeName } from '../../record/layout.ts';
+import type { OperatorContext } from '../operator.ts';
 
 /** What is asked for, without how. */
 export type Ranking = Omit<Extract<PhysicalNode, { kind: 'topN' }>, 'kind' | 'phase'>;

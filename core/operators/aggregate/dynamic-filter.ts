@@ -4,16 +4,16 @@
  * known here, of this subtask's rows alone; that lets more rows pass than can match, never fewer. What is known may be
  * forgotten at any time: at barriers, so that it is in no checkpoint, and when it outgrows its room. Only event time lasts.
  */
-import { batchRowsMax } from '../base/limits.ts';
-import type { AggregateUpdater } from '../compile/aggregate.ts';
-import type { PhysicalNode } from '../plan/physical.ts';
-import { type Batch, batch as batchOf, type Column } from '../record/batch.ts';
-import type { StorageKind } from '../record/layout.ts';
-import { isComplete } from '../time/windows.ts';
-import { resolveRows, resultColumns, Work } from './aggregate-parts.ts';
-import { type AggregateSetup, aggregateSetup, resolveGroup } from './aggregate-setup.ts';
-import { type Operator, type OperatorContext, type Output, Progress, watermarkMin } from './operator.ts';
+import { batchRowsMax } from '../../base/limits.ts';
+import type { AggregateUpdater } from '../../compile/aggregate.ts';
+import type { PhysicalNode } from '../../plan/physical.ts';
+import { type Batch, batch as batchOf, type Column } from '../../record/batch.ts';
+import type { StorageKind } from '../../record/layout.ts';
+import { isComplete } from '../../time/windows.ts';
+import { resolveRows, resultColumns, Work } from '../keyed-parts.ts';
+import { type Operator, type OperatorContext, type Output, Progress, watermarkMin } from '../operator.ts';
 import { type Part, TablesBySlice } from './partial-tables.ts';
+import { type AggregateSetup, aggregateSetup, resolveGroup } from './setup.ts';
 
 type DynamicFilterNode = Extract<PhysicalNode, { kind: 'dynamicFilter' }>;
 

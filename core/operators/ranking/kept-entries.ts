@@ -2,14 +2,14 @@
  * One row of each key, in an entry of a table of groups: behind words of the operator's own stand the columns that are not
  * the key. What is kept, and when, is for the operator.
  */
-import { MillraceError } from '../base/errors.ts';
-import { batchRowsMax, textBytesOf } from '../base/limits.ts';
-import { type CellLayout, type Cells, cellLayout, cellLeaves, cellPrograms } from '../compile/cells.ts';
-import type { AccumulatorLeaf, GroupTable } from '../ports/state.ts';
-import { type Batch, batch as batchOf, type Column } from '../record/batch.ts';
-import type { Layout } from '../record/layout.ts';
-import { identityRows, KeyHasher, type ResolveBuffers, resultColumns } from './aggregate-parts.ts';
-import type { OperatorContext } from './operator.ts';
+import { MillraceError } from '../../base/errors.ts';
+import { batchRowsMax, textBytesOf } from '../../base/limits.ts';
+import { type CellLayout, type Cells, cellLayout, cellLeaves, cellPrograms } from '../../compile/cells.ts';
+import type { AccumulatorLeaf, GroupTable } from '../../ports/state.ts';
+import { type Batch, batch as batchOf, type Column } from '../../record/batch.ts';
+import type { Layout } from '../../record/layout.ts';
+import { identityRows, KeyHasher, type ResolveBuffers, resultColumns } from '../keyed-parts.ts';
+import type { OperatorContext } from '../operator.ts';
 
 export interface KeptEntriesDecl {
   /** Of rows as they come. */
