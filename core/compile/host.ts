@@ -124,9 +124,9 @@ export function hostCalls(
 
 type Read = () => Exclude<Value, null>;
 
-/** Reads an argument from its place; a literal text is known. */
+/** Reads an argument from its place; a literal text is known (literals of other types are written as texts, too). */
 function readerOf(memory: SlotMemory, arg: Expr, at: number): Read {
-  if (arg.kind === 'literal' && typeof arg.value === 'string') {
+  if (arg.kind === 'literal' && arg.type.kind === 'VARCHAR' && typeof arg.value === 'string') {
     const text = arg.value;
     return () => text;
   }

@@ -30,6 +30,10 @@ describe.each([1, 2, 3])('at parallelism %i', (parallelism) => {
   });
 });
 
+test('literals are given as columns of their type are', async () => {
+  expect(await rowsOf('literals', 1)).toEqual([{ kinds: 'it number 5 125 1000 number NaN' }]);
+});
+
 test('a call that throws, or gives something else, is told with the function, its arguments and the row', async () => {
   await expect(rowsOf('picky', 1)).rejects.toMatchObject({
     code: 'function/threw',

@@ -29,6 +29,14 @@ const picky = scalarFunction({
   },
 });
 
+/** What each argument is to the function. */
+const kinds = scalarFunction({
+  name: 'kinds',
+  args: [t.string(), t.bigint(), t.decimal(10, 2), t.timestamp(3), t.double()],
+  returns: t.string(),
+  call: (text, n, price, at, x) => `${text} ${typeof n} ${n} ${price.unscaled} ${at.getTime()} ${typeof x} ${x}`,
+});
+
 const row = schema({
   id: t.bigint(),
   text: t.string().nullable(),
@@ -52,6 +60,11 @@ export default job(
       ),
     );
     if (params.what === 'picky') return rows.filter((r) => r.id.gt(params.from)).select((r) => ({ v: picky(r.id) }));
+    if (params.what === 'literals') {
+      return rows
+        .filter((r) => r.id.eq(1))
+        .select(() => ({ kinds: kinds('it', 5, decimal('1.25'), new Date(1000), Number.NaN) }));
+    }
     if (params.what === 'grouped') {
       return rows
         .with((r) => ({ word: firstWord(r.text), cs: countChar(r.text, 'c') }))
