@@ -37,7 +37,7 @@ const rules: readonly (Rule | readonly Rule[])[] = [
   [merge, push],
   { name: 'let only rows through that may win their window', apply: filterWinners },
   { name: 'bounded what joins keep', apply: boundJoins },
-  { name: 'frees groups behind bounded joins', apply: freeGroups },
+  { name: 'let go of groups behind bounded joins', apply: freeGroups },
   { name: 'left out columns that nobody reads', apply: pruneColumns },
   { name: 'counts rows, so that late ones are told exactly', apply: countLate },
   { name: 'made watermarks in the source', apply: eventTimeSource },

@@ -12,7 +12,7 @@ import type { JoinBounds, TimeBound } from '../physical.ts';
 import { consumerCounts, type Rel, type RelBuilder, type RelPlan, type RelRef, rewrite } from '../rel.ts';
 import type { RuleContext } from '../rules.ts';
 import { traitsOf } from '../traits.ts';
-import { type Facts, factsOf, nothing } from './facts.ts';
+import { type Facts, factsOf, isPlainInner, nothing } from './facts.ts';
 
 export function boundJoins(plan: RelPlan, { bounded }: RuleContext): RelPlan {
   if (bounded || !plan.rels.some(({ node }) => node.kind === 'join')) return plan;
@@ -28,15 +28,7 @@ export function boundJoins(plan: RelPlan, { bounded }: RuleContext): RelPlan {
   let found = false;
   const next = rewrite(plan, (rel, builder, index) => {
     const { node } = rel;
-    if (
-      node.kind !== 'join' ||
-      node.type !== 'inner' ||
-      node.residual !== null ||
-      node.windowEnd ||
-      node.lookup ||
-      node.asOf
-    )
-      return builder.add(rel);
+    if (!isPlainInner(node)) return builder.add(rel);
     const refs = plan.rels[index]!.inputs;
     if (refs.some((ref) => traits[ref.rel]!.changes[ref.port] === 'all')) return builder.add(rel);
     const timed = refs.every((ref) => rowtimeIndex(plan.rels[ref.rel]!.outputs[ref.port]!) !== null);

@@ -19,6 +19,11 @@ export interface Facts {
   /** Rows that are equal in a key (any of some leaves for each part of it) are equal in other leaves. */
   readonly fixed?: { readonly key: readonly (readonly number[])[]; readonly leaves: ReadonlySet<number> };
 }
+/** An inner join whose rows wait for one another, and which of them meet is said by keys and the filter behind it alone. */
+export function isPlainInner(node: Rel['node']): node is JoinRel {
+  if (node.kind !== 'join' || node.type !== 'inner') return false;
+  return node.residual === null && !node.windowEnd && !node.lookup && !node.asOf;
+}
 export const nothing: Facts = { times: new Map(), never: null };
 
 /** By rel: of its rows, and, of a projection, of those of its input that its filter lets through. */

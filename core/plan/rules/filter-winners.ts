@@ -12,6 +12,8 @@ import { conjunctsOf } from '../expressions.ts';
 import type { PhysicalNode } from '../physical.ts';
 import { consumerCounts, type Rel, type RelPlan, type RelRef, rewrite } from '../rel.ts';
 
+import { isPlainInner } from './facts.ts';
+
 type AggregateNode = Extract<PhysicalNode, { kind: 'aggregate' }>;
 type JoinNode = Extract<PhysicalNode, { kind: 'join' }>;
 type DynamicFilter = Extract<PhysicalNode, { kind: 'dynamicFilter' }>;
@@ -21,7 +23,7 @@ export function filterWinners(plan: RelPlan): RelPlan {
   const filters = new Map<number, { readonly rel: number; readonly node: DynamicFilter; readonly from: Rel }>();
   plan.rels.forEach((rel, index) => {
     const { node } = rel;
-    if (node.kind !== 'join' || node.type !== 'inner') return;
+    if (!isPlainInner(node)) return;
     for (const side of [0, 1] as const) {
       const found = winnersOf(plan, index, node, side);
       if (found) filters.set(found.above, { rel: found.common, node: found.node, from: rel });
