@@ -4,7 +4,7 @@
  */
 import { durationMs } from '../base/duration.ts';
 import { MillraceError } from '../base/errors.ts';
-import type { OverFrame, UnboundExpr } from '../expr/tree.ts';
+import { mapOperands, type OverFrame, type UnboundExpr } from '../expr/tree.ts';
 import type { OverNode } from '../plan/nodes.ts';
 import { shown } from './checks.ts';
 
@@ -84,23 +84,6 @@ function withoutOvers(
   expr: UnboundExpr,
   columnOf: (expr: Extract<UnboundExpr, { kind: 'over' }>) => UnboundExpr,
 ): UnboundExpr {
-  const visit = (e: UnboundExpr): UnboundExpr => withoutOvers(e, columnOf);
-  switch (expr.kind) {
-    case 'over':
-      return columnOf(expr);
-    case 'column':
-    case 'literal':
-    case 'aggregate':
-      return expr;
-    case 'call':
-      return { ...expr, args: expr.args.map(visit) };
-    case 'cast':
-      return { ...expr, arg: visit(expr.arg) };
-    case 'case':
-      return {
-        ...expr,
-        branches: expr.branches.map((b) => ({ when: visit(b.when), then: visit(b.then) })),
-        otherwise: visit(expr.otherwise),
-      };
-  }
+  if (expr.kind === 'over') return columnOf(expr);
+  return mapOperands(expr, (operand) => withoutOvers(operand, columnOf));
 }

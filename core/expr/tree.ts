@@ -78,3 +78,21 @@ export interface AggregateCall {
   readonly type: DataType;
   readonly nullable: boolean;
 }
+
+/** The expression with other operands; aggregates and what stands over rows are left as they are. */
+export function mapOperands(expr: UnboundExpr, map: (operand: UnboundExpr) => UnboundExpr): UnboundExpr {
+  switch (expr.kind) {
+    case 'call':
+      return { ...expr, args: expr.args.map(map) };
+    case 'cast':
+      return { ...expr, arg: map(expr.arg) };
+    case 'case':
+      return {
+        ...expr,
+        branches: expr.branches.map(({ when, then }) => ({ when: map(when), then: map(then) })),
+        otherwise: map(expr.otherwise),
+      };
+    default:
+      return expr;
+  }
+}

@@ -4,7 +4,7 @@
  */
 import { bind, bindAggregate, bindCondition } from '../../expr/bind.ts';
 import { canFail } from '../../expr/functions.ts';
-import type { AggregateName, Expr, UnboundExpr } from '../../expr/tree.ts';
+import { type AggregateName, type Expr, mapOperands, type UnboundExpr } from '../../expr/tree.ts';
 import { type Layout, type LayoutColumn, storageOf } from '../../record/layout.ts';
 import { type DataType, type Fields, windowType } from '../../record/types.ts';
 import { type BoundColumn, bindColumn, leafIndices, leavesOf, type Schema } from '../columns.ts';
@@ -105,23 +105,6 @@ function simplified(call: SplitCall): SplitCall {
 }
 
 function withoutAggregates(expr: UnboundExpr, callOf: (expr: AggregateExpr) => number): UnboundExpr {
-  const visit = (e: UnboundExpr): UnboundExpr => withoutAggregates(e, callOf);
-  switch (expr.kind) {
-    case 'aggregate':
-      return { kind: 'column', path: [callName(callOf(expr))] };
-    case 'column':
-    case 'literal':
-    case 'over':
-      return expr;
-    case 'call':
-      return { ...expr, args: expr.args.map(visit) };
-    case 'cast':
-      return { ...expr, arg: visit(expr.arg) };
-    case 'case':
-      return {
-        ...expr,
-        branches: expr.branches.map((b) => ({ when: visit(b.when), then: visit(b.then) })),
-        otherwise: visit(expr.otherwise),
-      };
-  }
+  if (expr.kind === 'aggregate') return { kind: 'column', path: [callName(callOf(expr))] };
+  return mapOperands(expr, (operand) => withoutAggregates(operand, callOf));
 }
